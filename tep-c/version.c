@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Lets a program say which release of the library it runs with. */
+#include "tep-c/version.h"
+
+const char *
+tep_client_version (void)
+{
+  return TEPKIT_VERSION;
+}
