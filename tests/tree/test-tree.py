@@ -1,0 +1,220 @@
+#!/usr/bin/python3
+"""The rules of the tree that show on a line of text: includes, doors, format, and words that must not occur."""
+import ast
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "support"))
+from tap import run, test  # noqa: E402
+
+SOURCE = pathlib.Path(os.environ.get("TEPKIT_SOURCE") or pathlib.Path(__file__).parent.parent.parent)
+
+# Each folder and those it may include besides itself.
+MAY_INCLUDE = {
+    "stun-ext": set(),
+    "turn-connect": {"stun-ext"},
+    "tep-c": {"stun-ext", "turn-connect"},
+    "tep-s": {"stun-ext", "turn-connect"},
+    "tools": {"stun-ext", "turn-connect", "tep-c", "tep-s"},
+}
+LIBRARIES = [folder for folder in MAY_INCLUDE if folder != "tools"]
+
+# A foreign library is known by its headers; one file of a folder may include them.
+FOREIGN = {
+    "OpenSSL": r"openssl/",
+    "libnice": r"nice/|agent\.h|stun/",
+    "libpcap": r"pcap",
+    "libcurl": r"curl/",
+    "GSSAPI": r"gssapi",
+    "libsystemd": r"systemd/",
+    "libproxy": r"proxy\.h|pacparser",
+    "hiredis": r"hiredis",
+}
+
+# stun-ext gets octets and the time from its caller.
+OUTSIDE_WORLD = {
+    "a socket": r"sys/epoll\.h|poll\.h|sys/un\.h|gio/|\b(socket|connect|sendto|recvfrom|sendmsg|recvmsg) \(",
+    "a clock": r"g_get_(monotonic|real)_time|g_date_time_new_now|clock_gettime|gettimeofday|\btime \(NULL",
+    "a thread": r"pthread\.h|threads\.h|g_thread_|g_mutex_|\bGMutex\b",
+    "randomness": r"RAND_bytes|getrandom|g_random_|g_rand_|sys/random\.h",
+}
+
+SECRET_COMPARED = re.compile(
+    r"\b(memcmp|strcmp|g_strcmp0|g_str_equal|g_bytes_equal) \([^;]*"
+    r"(hmac|mac_|_mac\b|integrity|password|secret|digest|token|tunnel_key|exporter)")
+
+INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)', re.MULTILINE)
+COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+STRING = re.compile(r'"(?:\\.|[^"\\\n])*"')
+
+
+def files(folder, *endings):
+    """The files below a folder of the tree that end so, builds left out."""
+    for directory, names, leaves in os.walk(SOURCE / folder):
+        names[:] = sorted(n for n in names
+                          if not n.startswith((".", "build")) and n != "__pycache__")
+        for leaf in sorted(leaves):
+            if leaf.endswith(endings):
+                yield pathlib.Path(directory, leaf)
+
+
+def short(path):
+    return str(path.relative_to(SOURCE))
+
+
+def code_of(path):
+    """The text without comments and without what stands in strings; lines keep their numbers."""
+    def keep_lines(match):
+        return "\n" * match[0].count("\n")
+    return STRING.sub('""', COMMENT.sub(keep_lines, path.read_text(encoding="utf-8")))
+
+
+def includes_of(path):
+    """(text, is_quoted) of each include line."""
+    text = COMMENT.sub("", path.read_text(encoding="utf-8"))
+    return [(m[1] or m[2], m[1] is not None) for m in INCLUDE.finditer(text)]
+
+
+def nothing(found):
+    assert not found, "\n".join(found)
+
+
+def lines_matching(pattern, folders, *endings, reader=code_of):
+    expression = re.compile(pattern) if isinstance(pattern, str) else pattern
+    return [f"{short(path)}:{number}: {line.strip()}"
+            for folder in folders for path in files(folder, *endings)
+            for number, line in enumerate(reader(path).splitlines(), 1) if expression.search(line)]
+
+
+@test("/tree/includes/name-their-folder-and-point-one-way")
+def _():
+    wrong = []
+    for folder, others in MAY_INCLUDE.items():
+        for path in files(folder, ".c", ".h"):
+            for name, is_quoted in includes_of(path):
+                first = name.split("/")[0]
+                if is_quoted and first not in others | {folder}:
+                    wrong.append(f'{short(path)}: may not include "{name}"')
+                if not is_quoted and first in MAY_INCLUDE and folder != "tools":
+                    wrong.append(f"{short(path)}: <{name}> is ours and wants quotes")
+    nothing(wrong)
+
+
+@test("/tree/includes/each-foreign-library-has-one-door-per-folder")
+def _():
+    wrong = []
+    for folder in LIBRARIES:
+        for library, pattern in FOREIGN.items():
+            doors = [short(path) for path in files(folder, ".c", ".h")
+                     if any(re.match(pattern, name) and not is_quoted
+                            for name, is_quoted in includes_of(path))]
+            if len(doors) > 1:
+                wrong.append(f"{library} is included by {', '.join(doors)}")
+    nothing(wrong)
+
+
+@test("/tree/includes/public-headers-show-no-foreign-library-but-glib")
+def _():
+    wrong = []
+    for folder in LIBRARIES:
+        public = re.search(r"\w+_headers = files \((.*?)\)",
+                           (SOURCE / folder / "meson.build").read_text(encoding="utf-8"), re.DOTALL)
+        for leaf in re.findall(r"'([^']+)'", public[1]):
+            for name, is_quoted in includes_of(SOURCE / folder / leaf):
+                if not is_quoted and any(re.match(p, name) for p in FOREIGN.values()):
+                    wrong.append(f"{folder}/{leaf}: <{name}>")
+                if is_quoted and name.endswith("-private.h"):
+                    wrong.append(f"{folder}/{leaf}: {name} is not installed")
+    nothing(wrong)
+
+
+@test("/tree/stun-ext/knows-no-socket-clock-thread-or-randomness")
+def _():
+    wrong = []
+    for what, pattern in OUTSIDE_WORLD.items():
+        wrong += [f"{what}: {line}" for line in lines_matching(pattern, ["stun-ext"], ".c", ".h")]
+    nothing(wrong)
+
+
+@test("/tree/secrets/are-compared-in-constant-time")
+def _():
+    nothing(lines_matching(SECRET_COMPARED, LIBRARIES, ".c", ".h"))
+
+
+@test("/tree/libraries/never-end-the-process-by-g-error-abort-or-exit")
+def _():
+    nothing(lines_matching(r"\b(g_error|abort|_?exit) \(", LIBRARIES, ".c", ".h"))
+
+
+@test("/tree/tests/are-never-skipped")
+def _():
+    here = pathlib.Path(__file__).resolve()
+    found = lines_matching(r"g_test_skip|g_test_incomplete|exit \(?77\b|sys\.exit ?\(77|# ?SKIP",
+                           ["tests"], ".c", ".h", ".py", ".sh",
+                           reader=lambda p: "" if p.resolve() == here else p.read_text(encoding="utf-8"))
+    nothing(found)
+
+
+@test("/tree/files/each-source-is-built-and-each-test-runs")
+def _():
+    wrong = []
+    for folder in [*MAY_INCLUDE, "tests"]:
+        builds = "".join(p.read_text(encoding="utf-8") for p in files(folder, "meson.build"))
+        for path in files(folder, ".c"):
+            stem = path.stem[5:] if path.stem.startswith("test-") else path.stem
+            # By its name, its name without test- or fuzz-, or by a listing of its folder.
+            names = {path.name, path.stem, stem, re.sub("^fuzz-", "", stem)}
+            if not any(f"'{n}'" in builds or f"/{n}'" in builds for n in names):
+                wrong.append(f"{short(path)}: no meson.build names it")
+    nothing(wrong)
+
+
+@test("/tree/files/begin-with-their-licence-and-headers-are-read-once")
+def _():
+    wrong = []
+    for folder in [*MAY_INCLUDE, "tests"]:
+        for path in files(folder, ".c", ".h"):
+            text = path.read_text(encoding="utf-8")
+            if not text.startswith("/* SPDX-License-Identifier: LGPL-2.1-or-later"):
+                wrong.append(f"{short(path)}: first line is not the licence")
+            if path.suffix == ".h" and "#pragma once" not in text:
+                wrong.append(f"{short(path)}: no #pragma once")
+    nothing(wrong)
+
+
+@test("/tree/files/name-no-place-of-one-machine")
+def _():
+    here = pathlib.Path(__file__).resolve()
+    nothing(lines_matching(r"/work/|/home/|/tmp/wt", ["."], ".c", ".h", ".py", ".sh", ".build", ".md", ".conf",
+                           reader=lambda p: "" if p.resolve() == here else p.read_text(encoding="utf-8")))
+
+
+@test("/tree/format/is-what-clang-format-makes")
+def _():
+    sources = [str(p) for folder in [*MAY_INCLUDE, "tests"] for p in files(folder, ".c", ".h")]
+    result = subprocess.run(["clang-format", "--dry-run", "-Werror", *sources],
+                            capture_output=True, text=True, check=False)
+    assert result.returncode == 0, "\n".join(result.stderr.splitlines()[:30])
+
+
+@test("/tree/scripts/can-be-parsed")
+def _():
+    wrong = []
+    for path in files(".", ".py"):
+        try:
+            ast.parse(path.read_text(encoding="utf-8"))
+        except SyntaxError as error:
+            wrong.append(f"{short(path)}: {error}")
+    for path in [*files("tools", ""), *files("tests", ""), *files(".ci", "")]:
+        with open(path, "rb") as script:
+            first = script.readline()
+        if first.startswith(b"#!") and b"bash" in first:
+            result = subprocess.run(["bash", "-n", path], capture_output=True, text=True, check=False)
+            wrong += result.stderr.splitlines()
+    nothing(wrong)
+
+
+run()
