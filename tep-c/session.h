@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "stun-ext/address.h"
+#include "tep-c/error.h"
+#include "tep-c/options.h"
+#include "tep-c/version.h"
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+/*
+ * A session is the device's end of one tunnel: it reaches TEP-S (directly or through a proxy, plain
+ * or TLS), proves the credential, leases public addresses, opens flows and carries their packets.
+ * It keeps itself alive, resumes after a lost connection or an address change, and says what it
+ * does.
+ *
+ * A session belongs to the thread-default main context of its construction: every function below is
+ * called, and every callback runs, in the thread that iterates that context. Several sessions may
+ * live in one.
+ */
+
+/**
+ * TepClientState:
+ * @TEP_CLIENT_STATE_IDLE: nothing was started
+ * @TEP_CLIENT_STATE_CONNECTING: a connection is being made (names, TCP, proxy, TLS)
+ * @TEP_CLIENT_STATE_OPENING: the credential is being proved
+ * @TEP_CLIENT_STATE_OPEN: the tunnel stands; leases and flows may be asked for
+ * @TEP_CLIENT_STATE_WAITING: the connection was lost; the next attempt comes after a jittered
+ * back-off. Leases and flows are kept by the server for its silence time (45 s by default)
+ * @TEP_CLIENT_STATE_RESUMING: a new connection takes the tunnel over
+ * @TEP_CLIENT_STATE_CLOSED: ended, by the caller or with a cause that another attempt cannot mend
+ */
+typedef enum {
+  TEP_CLIENT_STATE_IDLE,
+  TEP_CLIENT_STATE_CONNECTING,
+  TEP_CLIENT_STATE_OPENING,
+  TEP_CLIENT_STATE_OPEN,
+  TEP_CLIENT_STATE_WAITING,
+  TEP_CLIENT_STATE_RESUMING,
+  TEP_CLIENT_STATE_CLOSED,
+} TepClientState;
+
+/**
+ * tep_client_state_name:
+ * @state: a state
+ *
+ * Returns: (transfer none): the state in one lower-case word, for people and scripts
+ */
+TEP_CLIENT_API const char *tep_client_state_name (TepClientState state);
+
+#define TEP_CLIENT_TYPE_SESSION (tep_client_session_get_type ())
+TEP_CLIENT_API
+G_DECLARE_FINAL_TYPE (TepClientSession, tep_client_session, TEP_CLIENT, SESSION, GObject)
+
+/* A leased public address, and one remote of it. Both belong to their session; a handle of a
+ * session that was closed stays valid until it is unreferenced and answers TEP_CLIENT_ERROR_GONE.
+ */
+#define TEP_CLIENT_TYPE_BINDING (tep_client_binding_get_type ())
+TEP_CLIENT_API
+G_DECLARE_FINAL_TYPE (TepClientBinding, tep_client_binding, TEP_CLIENT, BINDING, GObject)
+#define TEP_CLIENT_TYPE_FLOW (tep_client_flow_get_type ())
+TEP_CLIENT_API
+G_DECLARE_FINAL_TYPE (TepClientFlow, tep_client_flow, TEP_CLIENT, FLOW, GObject)
+
+    /**
+     * TepClientPacket:
+     * @flow: (nullable): the flow it came on; %NULL for an early packet from a remote that has no
+     * flow yet
+     * @source: the far side's address and port
+     * @port_offset: 0, or 1 when it came to the odd port of a pair
+     * @payload: UDP payload, borrowed until the callback returns
+     * @length: octets in @payload, 0 or more
+     * @late_ms: how much later than the quickest packets of its flow it came, milliseconds; 0 if
+     * unknown
+     */
+    typedef struct {
+  TepClientFlow *flow;
+  const StunExtAddress *source;
+  guint port_offset;
+  const guint8 *payload;
+  gsize length;
+  guint late_ms;
+} TepClientPacket;
+
+typedef void (*TepClientReceive) (TepClientBinding *binding,
+                                  const TepClientPacket *packet,
+                                  gpointer user_data);
+
+/**
+ * tep_client_session_new:
+ * @options: (transfer none): where the server is, how to reach it and with which credential; copied
+ *
+ * Signals: "state-changed" (TepClientState old, TepClientState new, GError *cause or %NULL);
+ * "progress" (const char *step, guint64 microseconds since the attempt began); "binding-moved"
+ * (TepClientBinding *): a tunnel had to be opened anew, and the binding now has another leased
+ * address.
+ *
+ * Returns: (transfer full): a session in %TEP_CLIENT_STATE_IDLE
+ */
+TEP_CLIENT_API TepClientSession *tep_client_session_new (const TepClientOptions *options);
+
+/**
+ * tep_client_session_open:
+ * @session: a session in %TEP_CLIENT_STATE_IDLE
+ *
+ * Starts; what becomes of it is told by "state-changed". Leases asked for before it opens travel in
+ * the first flight (PROTOCOL section 7.1).
+ */
+TEP_CLIENT_API void tep_client_session_open (TepClientSession *session);
+
+/**
+ * tep_client_session_close:
+ *
+ * Ends the tunnel at the server and all its bindings. Idempotent. "state-changed" tells the end.
+ */
+TEP_CLIENT_API void tep_client_session_close (TepClientSession *session);
+
+/**
+ * tep_client_session_network_changed:
+ *
+ * Tells that the device's address changed: the connection is replaced at once instead of after its
+ * death was noticed.
+ */
+TEP_CLIENT_API void tep_client_session_network_changed (TepClientSession *session);
+
+TEP_CLIENT_API TepClientState tep_client_session_get_state (TepClientSession *session);
+
+/**
+ * tep_client_session_get_public_address:
+ * @address: (out): the source address of the tunnel's connection as the server saw it
+ *
+ * Returns: %FALSE while no tunnel was opened
+ */
+TEP_CLIENT_API gboolean tep_client_session_get_public_address (TepClientSession *session,
+                                                               StunExtAddress *address);
+
+/**
+ * TepClientStatistics:
+ *
+ * Since the session began. Milliseconds are 0 while unknown. Not affected by resumption.
+ */
+typedef struct {
+  guint64 packets_sent, packets_received;
+  guint64 octets_sent, octets_received; /* UDP payload */
+  guint64 dropped_blocked;              /* not sent: the connection would have queued them */
+  guint64 dropped_invalid;              /* received, but broke the wire's rules */
+  guint64 duplicates;
+  guint64 connections;     /* made, resumptions included */
+  guint round_trip_ms;     /* end to end, from FEEDBACK */
+  guint64 first_packet_us; /* from open () to the first media packet received; 0 before it */
+} TepClientStatistics;
+
+TEP_CLIENT_API void tep_client_session_get_statistics (TepClientSession *session,
+                                                       TepClientStatistics *statistics);
+
+/**
+ * TepClientLease:
+ * @wanted_port: the port one would like, or 0
+ * @is_pair: an even port and the odd one above it (RTP and RTCP)
+ * @kind: %STUN_EXT_FLOW_KIND_ANY, _REFLEXIVE or _RELAYED (PROTOCOL section 8.1)
+ * @family: 4, 6, or 0 for the server's choice
+ * @lifetime_s: seconds the lease shall live without a refresh, 60 to 3600, or 0 for the server's
+ * default; the session refreshes it as long as it lives
+ */
+typedef struct {
+  guint16 wanted_port;
+  gboolean is_pair;
+  guint kind;
+  guint family;
+  guint lifetime_s;
+} TepClientLease;
+
+/**
+ * tep_client_session_lease_async:
+ * @lease: what is wanted; copied
+ * @receive: (nullable): called for every packet that comes to the binding, in the session's context
+ *
+ * Asks for a public address before the far side is known (PROTOCOL section 8.1). May be called
+ * before the session is open.
+ */
+TEP_CLIENT_API void tep_client_session_lease_async (TepClientSession *session,
+                                                    const TepClientLease *lease,
+                                                    TepClientReceive receive,
+                                                    gpointer receive_data,
+                                                    GCancellable *cancellable,
+                                                    GAsyncReadyCallback callback,
+                                                    gpointer user_data);
+
+/** Returns: (transfer full): the binding, or %NULL with %TEP_CLIENT_ERROR set. Unreferencing it
+ * does not release it. */
+TEP_CLIENT_API TepClientBinding *
+tep_client_session_lease_finish (TepClientSession *session, GAsyncResult *result, GError **error);
+
+/** The leased address; of a pair, the even port. Valid until the next "binding-moved". */
+TEP_CLIENT_API const StunExtAddress *tep_client_binding_get_address (TepClientBinding *binding);
+TEP_CLIENT_API gboolean tep_client_binding_is_relayed (TepClientBinding *binding);
+TEP_CLIENT_API void tep_client_binding_release (TepClientBinding *binding);
+
+/**
+ * tep_client_binding_open_flow_async:
+ * @remote: the far side's address and port
+ * @port_offset: 0, or 1 for the odd port of a pair
+ * @bandwidth_kbit_s: what the flow needs in each direction, kilobit/s of IP packets; 0 for the
+ * server's default
+ * @dscp: 0 to 63, or -1 for the server's choice
+ *
+ * Names a remote; a binding may have several (forks).
+ */
+TEP_CLIENT_API void tep_client_binding_open_flow_async (TepClientBinding *binding,
+                                                        const StunExtAddress *remote,
+                                                        guint port_offset,
+                                                        guint bandwidth_kbit_s,
+                                                        int dscp,
+                                                        GCancellable *cancellable,
+                                                        GAsyncReadyCallback callback,
+                                                        gpointer user_data);
+TEP_CLIENT_API TepClientFlow *tep_client_binding_open_flow_finish (TepClientBinding *binding,
+                                                                   GAsyncResult *result,
+                                                                   GError **error);
+
+TEP_CLIENT_API const StunExtAddress *tep_client_flow_get_remote (TepClientFlow *flow);
+TEP_CLIENT_API void tep_client_flow_close (TepClientFlow *flow);
+
+/**
+ * TepClientSent:
+ * @TEP_CLIENT_SENT: handed to the connection
+ * @TEP_CLIENT_SENT_BLOCKED: dropped: the connection is not taking octets; queued media would only
+ * come late
+ * @TEP_CLIENT_SENT_DOWN: dropped: no connection, or the flow is gone
+ * @TEP_CLIENT_SENT_TOO_LARGE: dropped: larger than the server's largest packet
+ */
+typedef enum {
+  TEP_CLIENT_SENT,
+  TEP_CLIENT_SENT_BLOCKED,
+  TEP_CLIENT_SENT_DOWN,
+  TEP_CLIENT_SENT_TOO_LARGE,
+} TepClientSent;
+
+/**
+ * tep_client_flow_send:
+ * @payload: (array length=length): one UDP payload
+ *
+ * Sends one packet to the flow's remote. Never blocks, never queues media behind a stalled
+ * connection.
+ */
+TEP_CLIENT_API TepClientSent tep_client_flow_send (TepClientFlow *flow,
+                                                   const guint8 *payload,
+                                                   gsize length);
+
+/**
+ * tep_client_binding_send_to:
+ *
+ * Sends one packet to a remote that has no flow, as a whole IP packet; the server carries it only
+ * where its policy allows implicit flows (PROTOCOL section 8.4).
+ */
+TEP_CLIENT_API TepClientSent tep_client_binding_send_to (TepClientBinding *binding,
+                                                         guint port_offset,
+                                                         const StunExtAddress *remote,
+                                                         const guint8 *payload,
+                                                         gsize length);
+
+/**
+ * TepClientFlowQuality:
+ * @received: packets delivered
+ * @lost: numbers that never came, seen from gaps
+ * @late: packets later than 60 ms beyond the quickest ones
+ * @jitter_ms: interarrival jitter, RFC 3550 section 6.4.1, milliseconds
+ */
+typedef struct {
+  guint64 sent, received, lost, late, duplicates;
+  double jitter_ms;
+} TepClientFlowQuality;
+
+TEP_CLIENT_API void tep_client_flow_get_quality (TepClientFlow *flow,
+                                                 TepClientFlowQuality *quality);
+
+G_END_DECLS
