@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "turn-connect/error.h"
+
+/* Notes where a dial failed; nothing for errors of other domains. The first note stays. */
+void turn_connect_error_set_step (GError *error, TurnConnectStep step);
+void turn_connect_error_set_http_status (GError *error, guint status);
+
+/* Describes what happened to a socket: @doing is "reading from 192.0.2.1:443" or alike. */
+GError *turn_connect_error_from_errno (int number, const char *doing);
+
+/* A copy of what a peer sent, fit for a message: printable ASCII only, at most @max octets. */
+char *turn_connect_error_quote (const char *text, gsize length, gsize max);

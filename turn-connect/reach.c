@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From a name to a TCP connection: two lookups at once (an IPv6 answer that never comes must not
+ * hold up IPv4) and the sockets of the race between the addresses. Every attempt that fails leaves
+ * a line, so that the final error says what happened at each address and not only at the last one.
+ */
+#include "turn-connect/reach.h"
+
+#include "turn-connect/error-private.h"
+#include "turn-connect/host.h"
+#include "turn-connect/race.h"
+#include "turn-connect/stream-private.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+typedef struct _Reach Reach;
+
+typedef struct {
+  Reach *reach; /* borrowed: attempts die with it */
+  GSocketAddress *address;
+  int descriptor;
+  GSource *source;
+} Attempt;
+
+struct _Reach {
+  char *host;
+  guint16 port;
+  gint64 deadline;
+  TurnConnectReachFunc progress;
+  gpointer progress_data;
+
+  GTask *task; /* NULL once it returned */
+  GMainContext *context;
+  GCancellable *lookups;
+  GSource *cancel_source;
+  GSource *timer;
+  TurnConnectRace *race;
+  GPtrArray *attempts; /* Attempt */
+  GString *failures;
+  int worst_code; /* the most telling of the failed attempts; -1 before any */
+  GError *lookup_errors[2];
+  gint64 resolved_at;
+};
+
+static void
+attempt_free (gpointer data)
+{
+  Attempt *attempt = data;
+
+  g_source_destroy (attempt->source);
+  g_source_unref (attempt->source);
+  if (attempt->descriptor >= 0)
+    close (attempt->descriptor);
+  g_object_unref (attempt->address);
+  g_free (attempt);
+}
+
+static void
+destroy_source (GSource **source)
+{
+  if (*source != NULL)
+    g_source_destroy (*source);
+  g_clear_pointer (source, g_source_unref);
+}
+
+static void
+reach_free (gpointer data)
+{
+  Reach *reach = data;
+
+  g_free (reach->host);
+  g_clear_object (&reach->lookups);
+  g_clear_pointer (&reach->race, turn_connect_race_free);
+  g_clear_pointer (&reach->attempts, g_ptr_array_unref);
+  g_clear_pointer (&reach->context, g_main_context_unref);
+  g_string_free (reach->failures, TRUE);
+  g_clear_error (&reach->lookup_errors[0]);
+  g_clear_error (&reach->lookup_errors[1]);
+  g_free (reach);
+}
+
+/* Detaches everything; the caller returns the task it gets. */
+static GTask *
+stop (Reach *reach)
+{
+  destroy_source (&reach->cancel_source);
+  destroy_source (&reach->timer);
+  g_ptr_array_set_size (reach->attempts, 0);
+  g_cancellable_cancel (reach->lookups);
+  return g_steal_pointer (&reach->task);
+}
+
+static void
+fail (Reach *reach, GError *error)
+{
+  g_autoptr (GTask) task = stop (reach);
+
+  g_task_return_error (task, error);
+}
+
+/* Refusal says most about the far end, silence says more than a missing route. */
+static int
+rank (int code)
+{
+  switch (code) {
+  case TURN_CONNECT_ERROR_RESOURCES:
+    return 4;
+  case TURN_CONNECT_ERROR_REFUSED:
+    return 3;
+  case TURN_CONNECT_ERROR_TIMED_OUT:
+    return 2;
+  case -1:
+    return 0;
+  default:
+    return 1;
+  }
+}
+
+static void
+note_failure (Reach *reach, GSocketAddress *address, int code, const char *what)
+{
+  g_autofree char *where = turn_connect_address_to_string (address);
+
+  g_string_append_printf (reach->failures, "%s%s %s", reach->failures->len > 0 ? "; " : "", where,
+                          what);
+  if (rank (code) > rank (reach->worst_code))
+    reach->worst_code = code;
+}
+
+static GError *
+error_of_lookups (Reach *reach)
+{
+  const GError *error = NULL;
+  gboolean is_missing = TRUE;
+
+  for (int i = 0; i < 2; i++) {
+    if (reach->lookup_errors[i] == NULL)
+      continue;
+    error = reach->lookup_errors[i];
+    if (!g_error_matches (error, G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND))
+      is_missing = FALSE;
+  }
+  if (is_missing)
+    return g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_NAME_NOT_FOUND,
+                        "the name %s has no address: check its spelling, and whether this network "
+                        "knows it",
+                        reach->host);
+  return g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_NAME_FAILED,
+                      "the name %s could not be looked up: %s", reach->host, error->message);
+}
+
+static void
+give_up (Reach *reach)
+{
+  GError *error;
+
+  if (!turn_connect_race_has_addresses (reach->race))
+    error = error_of_lookups (reach);
+  else
+    error =
+        g_error_new (TURN_CONNECT_ERROR, reach->worst_code, "no address of %s could be reached: %s",
+                     reach->host, reach->failures->str);
+  turn_connect_error_set_step (error, turn_connect_race_has_addresses (reach->race)
+                                          ? TURN_CONNECT_STEP_CONNECT
+                                          : TURN_CONNECT_STEP_RESOLVE);
+  fail (reach, error);
+}
+
+static void
+time_out (Reach *reach)
+{
+  GError *error;
+
+  if (!turn_connect_race_has_addresses (reach->race)) {
+    error = g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_NAME_FAILED,
+                         "looking up the name %s got no answer in time", reach->host);
+    turn_connect_error_set_step (error, TURN_CONNECT_STEP_RESOLVE);
+    fail (reach, error);
+    return;
+  }
+  for (guint i = 0; i < reach->attempts->len; i++) {
+    Attempt *attempt = g_ptr_array_index (reach->attempts, i);
+
+    note_failure (reach, attempt->address, TURN_CONNECT_ERROR_TIMED_OUT, "did not answer");
+  }
+  error = g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_TIMED_OUT,
+                       "%s could not be reached in time: %s", reach->host, reach->failures->str);
+  turn_connect_error_set_step (error, TURN_CONNECT_STEP_CONNECT);
+  fail (reach, error);
+}
+
+static void go_on (Reach *reach);
+
+static void
+win (Reach *reach, Attempt *attempt)
+{
+  TurnConnectStream *stream = turn_connect_stream_new_for_descriptor (attempt->descriptor);
+  g_autoptr (GTask) task = NULL;
+
+  attempt->descriptor = -1;
+  task = stop (reach);
+  g_task_return_pointer (task, stream, g_object_unref);
+}
+
+static gboolean
+attempt_ended (gint descriptor, GIOCondition condition, gpointer user_data)
+{
+  Attempt *attempt = user_data;
+  Reach *reach = attempt->reach;
+  int number = 0;
+  socklen_t length = sizeof number;
+  g_autoptr (GError) error = NULL;
+
+  if (getsockopt (descriptor, SOL_SOCKET, SO_ERROR, &number, &length) != 0)
+    number = errno;
+  if (number == 0) {
+    win (reach, attempt);
+    return G_SOURCE_REMOVE;
+  }
+  error = turn_connect_error_from_errno (number, "");
+  note_failure (reach, attempt->address, error->code, g_strerror (number));
+  turn_connect_race_failed (reach->race);
+  g_ptr_array_remove_fast (reach->attempts, attempt);
+  go_on (reach);
+  return G_SOURCE_REMOVE;
+}
+
+static int
+begin_connecting (GSocketAddress *address)
+{
+  struct sockaddr_storage native = { 0 };
+  int descriptor;
+
+  if (!g_socket_address_to_native (address, &native, sizeof native, NULL)) {
+    errno = EAFNOSUPPORT;
+    return -1;
+  }
+  descriptor = socket (native.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+  if (descriptor < 0)
+    return -1;
+  if (connect (descriptor, (struct sockaddr *)&native,
+               (socklen_t)g_socket_address_get_native_size (address)) != 0 &&
+      errno != EINPROGRESS) {
+    int number = errno;
+
+    close (descriptor);
+    errno = number;
+    return -1;
+  }
+  return descriptor;
+}
+
+static void
+try_address (Reach *reach, GInetAddress *ip)
+{
+  g_autoptr (GSocketAddress) address = g_inet_socket_address_new (ip, reach->port);
+  g_autoptr (GError) error = NULL;
+  Attempt *attempt;
+  int descriptor;
+
+  if (reach->progress != NULL)
+    reach->progress (address, reach->progress_data);
+  if (reach->task == NULL)
+    return; /* cancelled from within the callback */
+  descriptor = begin_connecting (address);
+  if (descriptor < 0) {
+    int number = errno;
+
+    error = turn_connect_error_from_errno (number, "");
+    note_failure (reach, address, error->code, g_strerror (number));
+    turn_connect_race_failed (reach->race);
+    return;
+  }
+  attempt = g_new0 (Attempt, 1);
+  attempt->reach = reach;
+  attempt->address = g_steal_pointer (&address);
+  attempt->descriptor = descriptor;
+  attempt->source = g_unix_fd_source_new (descriptor, G_IO_OUT);
+  g_source_set_callback (attempt->source, G_SOURCE_FUNC (attempt_ended), attempt, NULL);
+  g_source_attach (attempt->source, reach->context);
+  g_ptr_array_add (reach->attempts, attempt);
+}
+
+static gboolean
+timer_fired (gpointer user_data)
+{
+  Reach *reach = user_data;
+
+  destroy_source (&reach->timer);
+  if (g_get_monotonic_time () >= reach->deadline)
+    time_out (reach);
+  else
+    go_on (reach);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+arm_timer (Reach *reach, gint64 wake)
+{
+  if (wake < 0 || wake > reach->deadline)
+    wake = reach->deadline;
+  destroy_source (&reach->timer);
+  reach->timer = g_timeout_source_new (0);
+  g_source_set_ready_time (reach->timer, wake);
+  g_source_set_callback (reach->timer, timer_fired, reach, NULL);
+  g_source_attach (reach->timer, reach->context);
+}
+
+static void
+go_on (Reach *reach)
+{
+  g_autoptr (GInetAddress) ip = NULL;
+  gint64 wake = -1;
+
+  while ((ip = turn_connect_race_next (reach->race, g_get_monotonic_time (), &wake)) != NULL) {
+    try_address (reach, ip);
+    g_clear_object (&ip);
+    if (reach->task == NULL)
+      return;
+  }
+  if (turn_connect_race_is_lost (reach->race))
+    give_up (reach);
+  else
+    arm_timer (reach, wake);
+}
+
+static void
+answered (Reach *reach, GSocketFamily family, GList *addresses)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  turn_connect_race_answer (reach->race, family, addresses, now);
+  if (reach->resolved_at == 0 && turn_connect_race_has_addresses (reach->race))
+    reach->resolved_at = now;
+}
+
+static void
+looked_up (GObject *resolver, GAsyncResult *result, GTask *task_ref, GSocketFamily family)
+{
+  g_autoptr (GTask) task = task_ref;
+  Reach *reach = g_task_get_task_data (task);
+  GError **error = &reach->lookup_errors[family == G_SOCKET_FAMILY_IPV6 ? 0 : 1];
+  GList *addresses;
+
+  addresses = g_resolver_lookup_by_name_with_flags_finish (G_RESOLVER (resolver), result, error);
+  if (reach->task != NULL) {
+    answered (reach, family, addresses);
+    go_on (reach);
+  }
+  g_resolver_free_addresses (addresses);
+}
+
+static void
+looked_up_ipv6 (GObject *resolver, GAsyncResult *result, gpointer task)
+{
+  looked_up (resolver, result, task, G_SOCKET_FAMILY_IPV6);
+}
+
+static void
+looked_up_ipv4 (GObject *resolver, GAsyncResult *result, gpointer task)
+{
+  looked_up (resolver, result, task, G_SOCKET_FAMILY_IPV4);
+}
+
+static void
+look_up (Reach *reach)
+{
+  g_autoptr (GResolver) resolver = g_resolver_get_default ();
+
+  g_resolver_lookup_by_name_with_flags_async (
+      resolver, reach->host, G_RESOLVER_NAME_LOOKUP_FLAGS_IPV6_ONLY, reach->lookups, looked_up_ipv6,
+      g_object_ref (reach->task));
+  g_resolver_lookup_by_name_with_flags_async (
+      resolver, reach->host, G_RESOLVER_NAME_LOOKUP_FLAGS_IPV4_ONLY, reach->lookups, looked_up_ipv4,
+      g_object_ref (reach->task));
+}
+
+/* Runs from the context, so that the callback never comes before the call returned. */
+static gboolean
+begin_with_address (gpointer user_data)
+{
+  Reach *reach = user_data;
+  g_autoptr (GInetAddress) address = g_inet_address_new_from_string (reach->host);
+  GList one = { .data = address };
+  GSocketFamily family = g_inet_address_get_family (address);
+
+  destroy_source (&reach->timer);
+  answered (reach, family, &one);
+  answered (reach, family == G_SOCKET_FAMILY_IPV4 ? G_SOCKET_FAMILY_IPV6 : G_SOCKET_FAMILY_IPV4,
+            NULL);
+  go_on (reach);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+cancelled (GCancellable *cancellable, gpointer user_data)
+{
+  Reach *reach = user_data;
+
+  fail (reach, g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, "connecting was cancelled"));
+  return G_SOURCE_REMOVE;
+}
+
+static void
+watch_cancellable (Reach *reach, GCancellable *cancellable)
+{
+  if (cancellable == NULL)
+    return;
+  reach->cancel_source = g_cancellable_source_new (cancellable);
+  g_source_set_callback (reach->cancel_source, G_SOURCE_FUNC (cancelled), reach, NULL);
+  g_source_attach (reach->cancel_source, reach->context);
+}
+
+void
+turn_connect_reach_async (const char *host,
+                          guint16 port,
+                          gint64 deadline,
+                          TurnConnectReachFunc progress,
+                          gpointer progress_data,
+                          GCancellable *cancellable,
+                          GAsyncReadyCallback callback,
+                          gpointer user_data)
+{
+  Reach *reach = g_new0 (Reach, 1);
+
+  reach->task = g_task_new (NULL, NULL, callback, user_data);
+  g_task_set_source_tag (reach->task, turn_connect_reach_async);
+  g_task_set_task_data (reach->task, reach, reach_free);
+  reach->context = g_main_context_ref_thread_default ();
+  reach->host = g_strdup (host);
+  reach->port = port;
+  reach->deadline = deadline;
+  reach->progress = progress;
+  reach->progress_data = progress_data;
+  reach->lookups = g_cancellable_new ();
+  reach->race = turn_connect_race_new ();
+  reach->attempts = g_ptr_array_new_with_free_func (attempt_free);
+  reach->failures = g_string_new (NULL);
+  reach->worst_code = -1;
+  watch_cancellable (reach, cancellable);
+  if (turn_connect_host_is_address (host)) {
+    reach->timer = g_idle_source_new ();
+    g_source_set_callback (reach->timer, begin_with_address, reach, NULL);
+    g_source_attach (reach->timer, reach->context);
+    return;
+  }
+  arm_timer (reach, -1);
+  look_up (reach);
+}
+
+TurnConnectStream *
+turn_connect_reach_finish (GAsyncResult *result, gint64 *resolved_at, GError **error)
+{
+  Reach *reach = g_task_get_task_data (G_TASK (result));
+
+  *resolved_at = reach->resolved_at;
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
