@@ -3,32 +3,12 @@
 
 #include <gio/gio.h>
 
+#include "tep-s/config.h"
 #include "tep-s/counters.h"
+#include "tep-s/error.h"
 #include "tep-s/media.h"
 
 G_BEGIN_DECLS
-
-#define TEP_SERVER_ERROR (tep_server_error_quark ())
-
-/**
- * TepServerError:
- * @TEP_SERVER_ERROR_CONFIG: the configuration cannot be used; the message names file, group and key
- * @TEP_SERVER_ERROR_LISTEN: a listening socket could not be opened; the message names the address
- * @TEP_SERVER_ERROR_MEDIA: the media backend could not start
- * @TEP_SERVER_ERROR_TLS: certificate or key cannot be used; what was in use before stays
- * @TEP_SERVER_ERROR_RESOURCE: descriptors, memory or threads are lacking
- * @TEP_SERVER_ERROR_STATE: the call does not fit the state of the server
- */
-typedef enum {
-  TEP_SERVER_ERROR_CONFIG,
-  TEP_SERVER_ERROR_LISTEN,
-  TEP_SERVER_ERROR_MEDIA,
-  TEP_SERVER_ERROR_TLS,
-  TEP_SERVER_ERROR_RESOURCE,
-  TEP_SERVER_ERROR_STATE,
-} TepServerError;
-
-TEP_SERVER_API GQuark tep_server_error_quark (void);
 
 /**
  * TepServerMediaCallbacks:
