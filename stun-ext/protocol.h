@@ -18,7 +18,7 @@ G_BEGIN_DECLS
 #define STUN_EXT_USERHASH_LENGTH 32             /* octets, RFC 8489 section 14.4 */
 
 /* What is too long to be accepted; RFC 8489 unless another is named. Octets. */
-#define STUN_EXT_USERNAME_MAX_LENGTH 508 /* "less than 509 bytes", section 14.3 */
+#define STUN_EXT_USERNAME_MAX_LENGTH 513 /* RFC 5389 section 15.3, from which clients remain */
 #define STUN_EXT_REALM_MAX_LENGTH 763    /* section 14.9 */
 #define STUN_EXT_NONCE_MAX_LENGTH 763    /* section 14.10 */
 #define STUN_EXT_SOFTWARE_MAX_LENGTH 763 /* section 14.14 */
