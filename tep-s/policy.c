@@ -204,8 +204,15 @@ parse_rule (List list, const char *text, Rule *rule, GError **error)
   if (!split_rule (text, &prefix, &ports))
     return fail (error, list, text,
                  "has brackets in the wrong place; write ports as [2001:db8::/32]:5060");
-  if (!stun_ext_prefix_parse (prefix, &rule->prefix, &cause))
-    return fail (error, list, text, cause->message);
+  if (!stun_ext_prefix_parse (prefix, &rule->prefix, &cause)) {
+    g_set_error (error,
+                 TEP_SERVER_ERROR,
+                 TEP_SERVER_ERROR_CONFIG,
+                 "%s: rule %s",
+                 list_names[list],
+                 cause->message);
+    return FALSE;
+  }
   if (ports != NULL && list == LIST_CORE)
     return fail (error, list, text, "names a port; here a prefix alone is wanted");
   if (ports != NULL && !parse_ports (ports, rule))
