@@ -10,9 +10,8 @@ G_BEGIN_DECLS
 
 #define STUN_EXT_SDP_MAX_LENGTH 65535 /* octets of a description; it came in one SIP message */
 #define STUN_EXT_SDP_MAX_MEDIA 32     /* m-lines */
-#define STUN_EXT_SDP_MAX_TEP 16 /* a=tep-s lines that count, at session level and in each section  \
-                                 */
-#define STUN_EXT_SDP_MAX_NAME 255 /* octets of a host or server name */
+#define STUN_EXT_SDP_MAX_TEP 16       /* a=tep-s lines that count, per session or section */
+#define STUN_EXT_SDP_MAX_NAME 255     /* octets of a host or server name */
 
 /* In place of the index of a section: what stands before the first m-line. */
 #define STUN_EXT_SDP_SESSION G_MAXUINT

@@ -64,18 +64,18 @@ G_DECLARE_FINAL_TYPE (TepClientBinding, tep_client_binding, TEP_CLIENT, BINDING,
 TEP_CLIENT_API
 G_DECLARE_FINAL_TYPE (TepClientFlow, tep_client_flow, TEP_CLIENT, FLOW, GObject)
 
-    /**
-     * TepClientPacket:
-     * @flow: (nullable): the flow it came on; %NULL for an early packet from a remote that has no
-     * flow yet
-     * @source: the far side's address and port
-     * @port_offset: 0, or 1 when it came to the odd port of a pair
-     * @payload: UDP payload, borrowed until the callback returns
-     * @length: octets in @payload, 0 or more
-     * @late_ms: how much later than the quickest packets of its flow it came, milliseconds; 0 if
-     * unknown
-     */
-    typedef struct {
+/**
+ * TepClientPacket:
+ * @flow: (nullable): the flow it came on; %NULL for an early packet from a remote that has no
+ * flow yet
+ * @source: the far side's address and port
+ * @port_offset: 0, or 1 when it came to the odd port of a pair
+ * @payload: UDP payload, borrowed until the callback returns
+ * @length: octets in @payload, 0 or more
+ * @late_ms: how much later than the quickest packets of its flow it came, milliseconds; 0 if
+ * unknown
+ */
+typedef struct {
   TepClientFlow *flow;
   const StunExtAddress *source;
   guint port_offset;

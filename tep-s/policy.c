@@ -205,11 +205,7 @@ parse_rule (List list, const char *text, Rule *rule, GError **error)
     return fail (error, list, text,
                  "has brackets in the wrong place; write ports as [2001:db8::/32]:5060");
   if (!stun_ext_prefix_parse (prefix, &rule->prefix, &cause)) {
-    g_set_error (error,
-                 TEP_SERVER_ERROR,
-                 TEP_SERVER_ERROR_CONFIG,
-                 "%s: rule %s",
-                 list_names[list],
+    g_set_error (error, TEP_SERVER_ERROR, TEP_SERVER_ERROR_CONFIG, "%s: rule %s", list_names[list],
                  cause->message);
     return FALSE;
   }
