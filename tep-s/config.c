@@ -199,13 +199,13 @@ read_media (TepServerConfig *config, const TepServerConfigFile *file, GError **e
   if (!is_interface_name (media->tun_device))
     return tep_server_config_file_fail (file, "media", "tun-device", error,
                                         "is no name of an interface; at most 15 characters");
-  if (media->kind == TEP_SERVER_MEDIA_PCAP && media->pcap_interface == NULL)
+  if (!is_interface_name (media->capture_device) || strlen (media->capture_device) > 14)
+    return tep_server_config_file_fail (file, "media", "capture-device", error,
+                                        "is no name of an interface; at most 14 characters");
+  if (strlen (media->nft_table) > 31 || strpbrk (media->nft_table, " \t/;{}\"") != NULL)
     return tep_server_config_file_fail (
-        file, "media", "interface", error,
-        "is missing; write the interface to capture on, such as eth0");
-  if (media->pcap_interface != NULL && !is_interface_name (media->pcap_interface))
-    return tep_server_config_file_fail (file, "media", "interface", error,
-                                        "is no name of an interface; at most 15 characters");
+        file, "media", "nft-table", error,
+        "is no name of a table; at most 31 characters, without the family");
   return TRUE;
 }
 

@@ -95,14 +95,12 @@ typedef struct {
  * @n_relay_addresses: number of them; 0 only if @kind is not RELAY
  * @first_relay_port: first port of relayed bindings, even
  * @last_relay_port: last port, odd
- * @tun_device: name of the TUN device
- * @routing_table: number of the routing table that leads to it
- * @pcap_interface: (nullable): interface that is captured and injected on
- * @packet_mark: mark of injected packets; routing rules and the nftables set leave marked packets
- * alone
- * @nft_table: family and name of the nftables table, such as "inet tep-s"
- * @nft_set4: name of the set of IPv4 address . port in it
- * @nft_set6: name of the set of IPv6 address . port in it
+ * @tun_device: backend tun: name of the TUN device that is made
+ * @capture_device: backend pcap: name of the device that is made for captures; the veth pair's far
+ * end is called the same with an "x" behind
+ * @routing_table: number of a routing table of our own that leads to the device
+ * @packet_mark: bits of the packet mark that nobody else uses; set on what goes to the device
+ * @nft_table: name of an nftables table of our own, of family inet
  * @stun_addresses: (array length=n_stun_addresses): addresses and ports at which STUN is answered
  * inside the tunnel
  * @n_stun_addresses: number of them
@@ -122,12 +120,10 @@ typedef struct {
   guint16 first_relay_port;
   guint16 last_relay_port;
   const char *tun_device;
+  const char *capture_device;
   guint32 routing_table;
-  const char *pcap_interface;
   guint32 packet_mark;
   const char *nft_table;
-  const char *nft_set4;
-  const char *nft_set6;
   const StunExtAddress *stun_addresses;
   guint n_stun_addresses;
   guint8 dscp[64];

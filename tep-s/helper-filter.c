@@ -46,9 +46,9 @@ static const Family families[2] = {
 };
 
 static const char *
-set_name (const TepServerHelperChild *child, const Family *family)
+set_name (const Family *family)
 {
-  return family->nfproto == NFPROTO_IPV4 ? child->plan.set4 : child->plan.set6;
+  return family->nfproto == NFPROTO_IPV4 ? "leased4" : "leased6";
 }
 
 int
@@ -115,7 +115,7 @@ add_set (TepServerNetlink *netlink, const TepServerHelperChild *child, const Fam
   guint32 address_type = family->nfproto == NFPROTO_IPV4 ? NFT_TYPE_IPADDR : NFT_TYPE_IP6ADDR;
 
   mnl_attr_put_strz (message, NFTA_SET_TABLE, child->plan.filter_table);
-  mnl_attr_put_strz (message, NFTA_SET_NAME, set_name (child, family));
+  mnl_attr_put_strz (message, NFTA_SET_NAME, set_name (family));
   put_u32 (message, NFTA_SET_KEY_TYPE, address_type << NFT_TYPE_BITS | NFT_TYPE_INET_SERVICE);
   put_u32 (message, NFTA_SET_KEY_LEN, family->address_length + 4);
   put_u32 (message, NFTA_SET_ID, family->set_id);
@@ -193,7 +193,7 @@ load_octets (struct nlmsghdr *message, guint32 base, guint32 offset, guint32 len
 
 /* UDP of the family whose destination address and port are in the set. */
 static void
-match_set (struct nlmsghdr *message, const TepServerHelperChild *child, const Family *family)
+match_set (struct nlmsghdr *message, const Family *family)
 {
   const guint8 udp = IPPROTO_UDP;
   Expression expression;
@@ -205,7 +205,7 @@ match_set (struct nlmsghdr *message, const TepServerHelperChild *child, const Fa
   load_octets (message, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2,
                NFT_REG32_00 + family->address_length / 4);
   expression = open_expression (message, "lookup");
-  mnl_attr_put_strz (message, NFTA_LOOKUP_SET, set_name (child, family));
+  mnl_attr_put_strz (message, NFTA_LOOKUP_SET, set_name (family));
   put_u32 (message, NFTA_LOOKUP_SET_ID, family->set_id);
   put_u32 (message, NFTA_LOOKUP_SREG, NFT_REG32_00);
   close_expression (message, expression);
@@ -267,7 +267,7 @@ add_rule (TepServerNetlink *netlink,
   if (is_guard)
     expect_meta (message, NFT_META_OIFNAME, NFT_CMP_NEQ, child->plan.device,
                  sizeof child->plan.device);
-  match_set (message, child, family);
+  match_set (message, family);
   if (is_guard)
     drop (message);
   else
@@ -315,7 +315,7 @@ tep_server_helper_change_element (TepServerHelperChild *child,
   message = add_change (&netlink, is_added ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM,
                         is_added ? NLM_F_CREATE : 0);
   mnl_attr_put_strz (message, NFTA_SET_ELEM_LIST_TABLE, child->plan.filter_table);
-  mnl_attr_put_strz (message, NFTA_SET_ELEM_LIST_SET, set_name (child, family));
+  mnl_attr_put_strz (message, NFTA_SET_ELEM_LIST_SET, set_name (family));
   elements = mnl_attr_nest_start (message, NFTA_SET_ELEM_LIST_ELEMENTS);
   element = mnl_attr_nest_start (message, NFTA_LIST_ELEM);
   put_value (message, NFTA_SET_ELEM_KEY, key, family->address_length + 4);

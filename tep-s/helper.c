@@ -18,6 +18,7 @@
 
 #define START_MS 10000
 #define STOP_MS 5000
+#define MOST_LEASES (1 << 22)
 
 struct _TepServerHelper {
   TepServerHelperPlan plan;
@@ -204,6 +205,29 @@ static gboolean
 equal_addresses (gconstpointer a, gconstpointer b)
 {
   return memcmp (a, b, sizeof (StunExtAddress)) == 0;
+}
+
+void
+tep_server_helper_plan_init (TepServerHelperPlan *plan,
+                             const TepServerConfig *config,
+                             guint n_workers)
+{
+  const TepServerMediaConfig *media = &config->media;
+  guint64 leases = (guint64)config->limits.tunnels * config->limits.bindings_per_tunnel * 2;
+
+  *plan = (TepServerHelperPlan){
+    .is_capture = media->kind == TEP_SERVER_MEDIA_PCAP,
+    .table = media->routing_table,
+    .mark = media->packet_mark,
+    .mtu = media->largest_packet,
+    .n_workers = n_workers,
+    .most_leases = (guint)MIN (leases, MOST_LEASES),
+  };
+  g_strlcpy (plan->device, plan->is_capture ? media->capture_device : media->tun_device,
+             sizeof plan->device);
+  if (plan->is_capture)
+    g_snprintf (plan->far_end, sizeof plan->far_end, "%.14sx", media->capture_device);
+  g_strlcpy (plan->filter_table, media->nft_table, sizeof plan->filter_table);
 }
 
 TepServerHelper *

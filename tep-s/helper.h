@@ -6,6 +6,7 @@
 #include <glib.h>
 
 #include "stun-ext/address.h"
+#include "tep-s/config.h"
 
 G_BEGIN_DECLS
 
@@ -20,7 +21,7 @@ G_BEGIN_DECLS
  * far_end: of a veth pair, the end where they end
  * table: the routing table that leads to the device
  * mark: the bits of the packet mark that mean "to the device"
- * filter_table, set4, set6: the nftables table of family inet, and its sets of address and port
+ * filter_table: the nftables table of family inet
  * mtu: octets of the largest packet the device takes
  * n_workers: 1 to TEP_SERVER_HELPER_MAX
  * most_leases: addresses with ports diverted at the same time
@@ -32,12 +33,15 @@ typedef struct {
   guint32 table;
   guint32 mark;
   char filter_table[32];
-  char set4[32];
-  char set6[32];
   guint16 mtu;
   guint n_workers;
   guint most_leases;
 } TepServerHelperPlan;
+
+/* The plan for a configuration with the backend tun or pcap. */
+void tep_server_helper_plan_init (TepServerHelperPlan *plan,
+                                  const TepServerConfig *config,
+                                  guint n_workers);
 
 typedef struct _TepServerHelper TepServerHelper;
 

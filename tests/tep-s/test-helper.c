@@ -32,8 +32,6 @@ make_plan (gboolean is_capture)
   strcpy (plan.device, is_capture ? "tepcap0" : "teptun0");
   strcpy (plan.far_end, "tepcap1");
   strcpy (plan.filter_table, "tep-s");
-  strcpy (plan.set4, "leased4");
-  strcpy (plan.set6, "leased6");
   return plan;
 }
 
