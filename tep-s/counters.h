@@ -127,6 +127,14 @@ G_BEGIN_DECLS
      "inner packets dropped")                                                                      \
   X (DOWN_DROP_LARGE, "drops_total", "direction=\"down\",reason=\"large\"", FALSE,                 \
      "inner packets dropped")                                                                      \
+  X (DOWN_DROP_BUNDLE, "drops_total", "direction=\"down\",reason=\"unsplit-bundle\"", FALSE,        \
+     "inner packets dropped")                                                                      \
+  X (CAPTURE_LOST, "capture_lost_total", NULL, FALSE,                                              \
+     "packets that found no room in the capture buffer, in no other number")                       \
+  X (DIVERTS_REFUSED, "diverts_refused_total", NULL, FALSE,                                        \
+     "leases whose packets the media helper could not divert")                                     \
+  X (HELPERS_LOST, "helpers_lost_total", NULL, FALSE,                                              \
+     "workers that lost the media helper: no new leases until a restart")                          \
   X (FRAMES_NULL, "frames_ignored_total", "reason=\"null\"", FALSE, "frames without effect")       \
   X (FRAMES_UNKNOWN, "frames_ignored_total", "reason=\"unknown\"", FALSE, "frames without effect") \
   X (FRAMES_STUN, "frames_ignored_total", "reason=\"stun\"", FALSE, "frames without effect")       \

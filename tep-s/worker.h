@@ -4,6 +4,7 @@
 #pragma once
 
 #include "tep-s/counters.h"
+#include "tep-s/helper.h"
 #include "tep-s/media.h"
 
 G_BEGIN_DECLS
@@ -21,10 +22,12 @@ gboolean tep_server_worker_watch (TepServerWorker *worker, int fd, gpointer tag)
  * this round. */
 void tep_server_worker_unwatch (TepServerWorker *worker, int fd);
 
-/* 0 .. n - 1, and n. A backend that can exist only once (a TUN queue, a capture) opens it in worker
- * 0. */
+/* 0 .. n - 1, and n. */
 guint tep_server_worker_index (const TepServerWorker *worker);
 guint tep_server_worker_total (const TepServerWorker *worker);
+
+/* The helper process of the server, for the backends tun and pcap; NULL with any other. */
+TepServerHelper *tep_server_worker_helper (const TepServerWorker *worker);
 
 /* Monotonic microseconds, taken once in a round. */
 gint64 tep_server_worker_now (const TepServerWorker *worker);
