@@ -1,36 +1,72 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The sequence of steps from a target to a stream, under one deadline. Every step turns the stream
- * it got into the next one; which steps there are follows from the target alone, so that no failure
- * can lead to a way that was not asked for.
+ * it got into the next one; which steps there are is planned from the target before anything is
+ * sent, so that no failure can lead to a way that was not asked for.
  */
 #include "turn-connect/dial.h"
 
 #include "turn-connect/error-private.h"
 #include "turn-connect/host.h"
+#include "turn-connect/http-connect.h"
 #include "turn-connect/reach.h"
 #include "turn-connect/stream-private.h"
 #include "turn-connect/target-private.h"
 
+#define STEP_TIMEOUT_US (10 * G_USEC_PER_SEC) /* an answer to CONNECT, a TLS handshake */
+#define PLAN_MAX 3
+
 typedef struct {
-  TurnConnectTarget *target;
+  GTask *task; /* NULL once it returned */
+  GMainContext *context;
+  GCancellable *cancellable; /* the caller's */
   TurnConnectProgressFunc progress;
   gpointer progress_data;
-  GCancellable *cancellable; /* the caller's */
+
+  /* What the target said when the dial began. */
+  char *host;
+  guint16 port;
+  TurnConnectProxy *proxy;
+  TurnConnectHttp *http; /* NULL if no CONNECT is sent */
+  char *server_name;     /* "the server example.org:443", for messages */
+  char *peer_name;       /* whom the socket goes to, likewise */
+  TurnConnectStep plan[PLAN_MAX];
+  guint n_plan;
+
+  guint at; /* next in the plan */
   TurnConnectStep step;
-  gint64 begun_at;
-  gint64 deadline;
   gint64 step_begun_at;
+  TurnConnectStream *stream;
+  GSource *watch;
+  GSource *timer;
+  GSource *cancel_source;
+  gint64 deadline;
+  gint64 begun_at;
+  gint64 mark; /* when the last measured stretch ended */
   TurnConnectTimings timings;
 } Dial;
+
+static void
+destroy_source (GSource **source)
+{
+  if (*source != NULL)
+    g_source_destroy (*source);
+  g_clear_pointer (source, g_source_unref);
+}
 
 static void
 dial_free (gpointer data)
 {
   Dial *dial = data;
 
-  g_clear_object (&dial->target);
+  g_clear_pointer (&dial->context, g_main_context_unref);
   g_clear_object (&dial->cancellable);
+  g_clear_object (&dial->stream);
+  g_clear_pointer (&dial->proxy, turn_connect_proxy_unref);
+  g_clear_pointer (&dial->http, turn_connect_http_free);
+  g_free (dial->host);
+  g_free (dial->server_name);
+  g_free (dial->peer_name);
   g_free (dial);
 }
 
@@ -38,34 +74,242 @@ static void
 enter (Dial *dial, TurnConnectStep step, const char *detail)
 {
   TurnConnectProgress progress = { .step = step, .detail = detail };
-  gint64 now = g_get_monotonic_time ();
 
   dial->step = step;
-  dial->step_begun_at = now;
-  progress.elapsed_us = now - dial->begun_at;
+  dial->step_begun_at = g_get_monotonic_time ();
+  progress.elapsed_us = dial->step_begun_at - dial->begun_at;
   g_debug ("dial: %s %s", turn_connect_step_to_string (step), detail != NULL ? detail : "");
   if (dial->progress != NULL)
     dial->progress (&progress, dial->progress_data);
 }
 
+/* Adds the time since the last mark to a stretch. */
 static void
-finish (GTask *task, TurnConnectStream *stream)
+measure (Dial *dial, gint64 *stretch_us)
 {
-  Dial *dial = g_task_get_task_data (task);
+  gint64 now = g_get_monotonic_time ();
 
+  *stretch_us += now - dial->mark;
+  dial->mark = now;
+}
+
+static void
+leave_step (Dial *dial)
+{
+  destroy_source (&dial->watch);
+  destroy_source (&dial->timer);
+  destroy_source (&dial->cancel_source);
+}
+
+static void
+fail (Dial *dial, GError *error)
+{
+  g_autoptr (GTask) task = g_steal_pointer (&dial->task);
+
+  leave_step (dial);
+  turn_connect_error_set_step (error, dial->step);
+  g_debug ("dial: failed: %s", error->message);
+  g_task_return_error (task, error);
+}
+
+static void
+finish (Dial *dial)
+{
+  g_autoptr (GTask) task = g_steal_pointer (&dial->task);
+
+  leave_step (dial);
   dial->timings.total_us = g_get_monotonic_time () - dial->begun_at;
-  turn_connect_stream_set_timings (stream, &dial->timings);
+  turn_connect_stream_set_timings (dial->stream, &dial->timings);
+  if (dial->proxy != NULL)
+    turn_connect_stream_set_proxy (dial->stream, dial->proxy->url);
   enter (dial, TURN_CONNECT_STEP_READY, NULL);
-  g_task_return_pointer (task, g_object_ref (stream), g_object_unref);
+  g_task_return_pointer (task, g_steal_pointer (&dial->stream), g_object_unref);
+}
+
+/* Whose address is connected to: the proxy's, whenever there is one. */
+static const char *
+first_host (const Dial *dial)
+{
+  return dial->proxy != NULL ? dial->proxy->host : dial->host;
+}
+
+static void begin_reaching (Dial *dial, const char *host);
+static void next_step (Dial *dial);
+
+/* The peer's silence. */
+static gboolean
+timer_fired (gpointer user_data)
+{
+  Dial *dial = user_data;
+  const char *doing = dial->step == TURN_CONNECT_STEP_PROXY ? "CONNECT" : "the TLS handshake";
+  const char *who = dial->step == TURN_CONNECT_STEP_TLS ? dial->server_name : dial->peer_name;
+
+  fail (dial, g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_TIMED_OUT,
+                           "%s did not finish %s in time (%.0f s allowed)", who, doing,
+                           (double)STEP_TIMEOUT_US / G_USEC_PER_SEC));
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+cancelled (GCancellable *cancellable, gpointer user_data)
+{
+  fail (user_data,
+        g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, "connecting was cancelled"));
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean advance (TurnConnectStream *stream, GIOCondition condition, gpointer user_data);
+
+/* Waits for the stream, for silence, and for the caller's change of mind. */
+static void
+begin_watching (Dial *dial)
+{
+  gint64 until = MIN (dial->deadline, g_get_monotonic_time () + STEP_TIMEOUT_US);
+
+  leave_step (dial);
+  dial->watch = turn_connect_stream_create_source (dial->stream, G_IO_IN | G_IO_OUT, NULL);
+  g_source_set_callback (dial->watch, G_SOURCE_FUNC (advance), dial, NULL);
+  g_source_attach (dial->watch, dial->context);
+  dial->timer = g_timeout_source_new (0);
+  g_source_set_ready_time (dial->timer, until);
+  g_source_set_callback (dial->timer, timer_fired, dial, NULL);
+  g_source_attach (dial->timer, dial->context);
+  if (dial->cancellable != NULL) {
+    dial->cancel_source = g_cancellable_source_new (dial->cancellable);
+    g_source_set_callback (dial->cancel_source, G_SOURCE_FUNC (cancelled), dial, NULL);
+    g_source_attach (dial->cancel_source, dial->context);
+  }
+}
+
+/* The proxy wants a new connection: to the same address, as it is known to work. */
+static void
+reopen (Dial *dial)
+{
+  GSocketAddress *remote = turn_connect_stream_get_remote_address (dial->stream);
+  g_autofree char *text = NULL;
+
+  if (G_IS_INET_SOCKET_ADDRESS (remote))
+    text = g_inet_address_to_string (
+        g_inet_socket_address_get_address (G_INET_SOCKET_ADDRESS (remote)));
+  leave_step (dial);
+  g_io_stream_close (G_IO_STREAM (dial->stream), NULL, NULL);
+  g_clear_object (&dial->stream);
+  begin_reaching (dial, text != NULL ? text : first_host (dial));
+}
+
+static void
+act_on_verdict (Dial *dial, TurnConnectHttpVerdict verdict, GError *error)
+{
+  switch (verdict) {
+  case TURN_CONNECT_HTTP_MORE:
+    break;
+  case TURN_CONNECT_HTTP_UP:
+    measure (dial, &dial->timings.proxy_us);
+    next_step (dial);
+    break;
+  case TURN_CONNECT_HTTP_REOPEN:
+    reopen (dial);
+    break;
+  case TURN_CONNECT_HTTP_FAILED:
+    fail (dial, error);
+    break;
+  }
+}
+
+static TurnConnectIo
+send_request (Dial *dial, GError **error)
+{
+  TurnConnectIo io = TURN_CONNECT_IO_OK;
+  gsize length;
+  const guint8 *output = turn_connect_http_get_output (dial->http, &length);
+
+  while (length > 0 && io == TURN_CONNECT_IO_OK) {
+    GOutputVector vector = { output, length };
+    gsize accepted;
+
+    io = turn_connect_stream_try_write (dial->stream, &vector, 1, &accepted, error);
+    turn_connect_http_sent (dial->http, accepted);
+    output = turn_connect_http_get_output (dial->http, &length);
+  }
+  return io;
+}
+
+/* One read's worth of the dialogue. */
+static TurnConnectHttpVerdict
+take_reply (Dial *dial, TurnConnectIo *io, GError **error)
+{
+  TurnConnectHttpVerdict verdict;
+  guint8 buffer[4096];
+  gsize got, consumed;
+
+  *io = turn_connect_stream_try_read (dial->stream, buffer, sizeof buffer, &got, error);
+  switch (*io) {
+  case TURN_CONNECT_IO_BLOCKED:
+    return TURN_CONNECT_HTTP_MORE;
+  case TURN_CONNECT_IO_FAILED:
+    if (!g_error_matches (*error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_CLOSED))
+      return TURN_CONNECT_HTTP_FAILED;
+    g_clear_error (error); /* a reset means what an end means */
+    return turn_connect_http_end (dial->http, error);
+  case TURN_CONNECT_IO_END:
+    return turn_connect_http_end (dial->http, error);
+  case TURN_CONNECT_IO_OK:
+    break;
+  }
+  verdict = turn_connect_http_feed (dial->http, buffer, got, &consumed, error);
+  if (verdict == TURN_CONNECT_HTTP_UP)
+    turn_connect_stream_unread (dial->stream, buffer + consumed, got - consumed);
+  return verdict;
+}
+
+static void
+advance_proxy (Dial *dial)
+{
+  TurnConnectHttpVerdict verdict = TURN_CONNECT_HTTP_MORE;
+  TurnConnectIo sent, got = TURN_CONNECT_IO_OK;
+  GError *error = NULL;
+
+  do {
+    /* A connection that takes nothing more may still hold the answer to what it took. */
+    sent = send_request (dial, NULL);
+    verdict = take_reply (dial, &got, &error);
+  } while (verdict == TURN_CONNECT_HTTP_MORE && got == TURN_CONNECT_IO_OK);
+  if (verdict == TURN_CONNECT_HTTP_MORE)
+    turn_connect_stream_source_set_condition (
+        dial->watch, sent == TURN_CONNECT_IO_BLOCKED ? G_IO_IN | G_IO_OUT : G_IO_IN);
+  act_on_verdict (dial, verdict, error);
+}
+
+static gboolean
+advance (TurnConnectStream *stream, GIOCondition condition, gpointer user_data)
+{
+  Dial *dial = user_data;
+  GSource *watch = dial->watch;
+
+  advance_proxy (dial);
+  return g_source_is_destroyed (watch) ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
+}
+
+static void
+next_step (Dial *dial)
+{
+  g_autofree char *target = NULL;
+
+  if (dial->at == dial->n_plan) {
+    finish (dial);
+    return;
+  }
+  target = turn_connect_host_join (dial->host, dial->port);
+  enter (dial, dial->plan[dial->at++], target);
+  begin_watching (dial);
 }
 
 static void
 trying (GSocketAddress *address, gpointer user_data)
 {
-  Dial *dial = user_data;
   g_autofree char *where = turn_connect_address_to_string (address);
 
-  enter (dial, TURN_CONNECT_STEP_CONNECT, where);
+  enter (user_data, TURN_CONNECT_STEP_CONNECT, where);
 }
 
 static void
@@ -73,19 +317,63 @@ reached (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
   Dial *dial = g_task_get_task_data (task);
-  g_autoptr (GError) error = NULL;
-  g_autoptr (TurnConnectStream) stream = NULL;
-  gint64 now = g_get_monotonic_time ();
+  GError *error = NULL;
   gint64 resolved_at = 0;
 
-  stream = turn_connect_reach_finish (result, &resolved_at, &error);
-  if (stream == NULL) {
-    g_task_return_error (task, g_steal_pointer (&error));
+  dial->stream = turn_connect_reach_finish (result, &resolved_at, &error);
+  if (dial->stream == NULL) {
+    if (dial->proxy != NULL && error->domain == TURN_CONNECT_ERROR)
+      g_prefix_error_literal (&error, "the proxy: ");
+    fail (dial, error);
     return;
   }
-  dial->timings.resolve_us = resolved_at - dial->begun_at;
-  dial->timings.connect_us = now - resolved_at;
-  finish (task, stream);
+  if (dial->timings.total_us ==
+      0) { /* a second connection to the proxy counts as the proxy's time */
+    dial->timings.resolve_us = resolved_at - dial->begun_at;
+    dial->mark = resolved_at;
+    measure (dial, &dial->timings.connect_us);
+    dial->timings.total_us = 1;
+  }
+  dial->at = 0;
+  next_step (dial);
+}
+
+/* The one place from which a connection goes out: to the proxy if there is one. */
+static void
+begin_reaching (Dial *dial, const char *host)
+{
+  enter (dial, TURN_CONNECT_STEP_RESOLVE, host);
+  turn_connect_reach_async (host, dial->proxy != NULL ? dial->proxy->port : dial->port,
+                            dial->deadline, trying, dial, dial->cancellable, reached,
+                            g_object_ref (dial->task));
+}
+
+static void
+plan (Dial *dial, TurnConnectTarget *target)
+{
+  g_autofree char *place = turn_connect_host_join (target->host, target->port);
+  TurnConnectHttpRequest request = {
+    .host = target->host,
+    .port = target->port,
+    .lines = (const char *const *)target->lines->pdata,
+  };
+
+  dial->host = g_strdup (target->host);
+  dial->port = target->port;
+  dial->server_name = g_strconcat ("the server ", place, NULL);
+  if (target->proxy != NULL) {
+    dial->proxy = turn_connect_proxy_ref (target->proxy);
+    dial->peer_name = g_strconcat ("the proxy ", dial->proxy->url, NULL);
+  } else
+    dial->peer_name = g_strdup (dial->server_name);
+  if (target->proxy != NULL || target->marks_server) {
+    request.who = dial->peer_name;
+    request.auth = turn_connect_proxy_auth_new (dial->proxy != NULL ? dial->proxy->user : NULL,
+                                                dial->proxy != NULL ? dial->proxy->password : NULL,
+                                                target->schemes, target->sends_first);
+    dial->http = turn_connect_http_new (&request);
+    dial->plan[dial->n_plan++] = TURN_CONNECT_STEP_PROXY;
+  }
 }
 
 void
@@ -96,23 +384,21 @@ turn_connect_dial_async (TurnConnectTarget *target,
                          GAsyncReadyCallback callback,
                          gpointer user_data)
 {
-  GTask *task;
   Dial *dial;
 
   g_return_if_fail (TURN_CONNECT_IS_TARGET (target));
-  task = g_task_new (target, cancellable, callback, user_data);
   dial = g_new0 (Dial, 1);
-  g_task_set_source_tag (task, turn_connect_dial_async);
-  g_task_set_task_data (task, dial, dial_free);
-  dial->target = g_object_ref (target);
+  dial->task = g_task_new (target, cancellable, callback, user_data);
+  g_task_set_source_tag (dial->task, turn_connect_dial_async);
+  g_task_set_task_data (dial->task, dial, dial_free);
+  dial->context = g_main_context_ref_thread_default ();
   dial->progress = progress;
   dial->progress_data = progress_data;
   g_set_object (&dial->cancellable, cancellable);
   dial->begun_at = g_get_monotonic_time ();
   dial->deadline = dial->begun_at + (gint64)target->timeout_ms * 1000;
-  enter (dial, TURN_CONNECT_STEP_RESOLVE, target->host);
-  turn_connect_reach_async (target->host, target->port, dial->deadline, trying, dial, cancellable,
-                            reached, task);
+  plan (dial, target);
+  begin_reaching (dial, first_host (dial));
 }
 
 TurnConnectStream *

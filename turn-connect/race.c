@@ -7,7 +7,7 @@
 #include "turn-connect/race.h"
 
 #define ATTEMPT_DELAY_US (250 * 1000)   /* RFC 8305 section 8, Connection Attempt Delay */
-#define RESOLUTION_DELAY_US (50 * 1000) /* section 8, Resolution Delay: IPv6 may come later */
+#define RESOLUTION_DELAY_US (50 * 1000) /* section 8: how long IPv4 waits for IPv6 */
 
 typedef enum {
   LOOKUP_RUNS,

@@ -257,7 +257,6 @@ turn_connect_stream_set_notsent_lowat (TurnConnectStream *stream, guint octets)
   return set_tcp_option (stream, TCP_NOTSENT_LOWAT, octets);
 }
 
-/* Addresses are asked for while the socket still lives: reports of a lost stream name them. */
 static void
 shut_once (TurnConnectStream *stream)
 {
@@ -265,8 +264,6 @@ shut_once (TurnConnectStream *stream)
 
   if (priv->is_shut)
     return;
-  turn_connect_stream_get_local_address (stream);
-  turn_connect_stream_get_remote_address (stream);
   TURN_CONNECT_STREAM_GET_CLASS (stream)->shut (stream);
   priv->is_shut = TRUE;
   if (priv->base != NULL)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "turn-connect/proxy.h"
 #include "turn-connect/target.h"
 
 struct _TurnConnectTarget {
@@ -8,4 +9,9 @@ struct _TurnConnectTarget {
   char *host;
   guint16 port;
   guint timeout_ms;
+  TurnConnectProxy *proxy; /* NULL: direct */
+  TurnConnectProxySchemes schemes;
+  gboolean sends_first;
+  gboolean marks_server;
+  GPtrArray *lines; /* checked; NULL-terminated */
 };

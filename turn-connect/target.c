@@ -7,8 +7,10 @@
 
 #include "turn-connect/error.h"
 #include "turn-connect/host.h"
+#include "turn-connect/http-head.h"
 
 #define TIMEOUT_MS 30000
+#define LINES_MAX 32 /* of configured headers */
 
 G_DEFINE_FINAL_TYPE (TurnConnectTarget, turn_connect_target, G_TYPE_OBJECT)
 
@@ -18,6 +20,8 @@ turn_connect_target_finalize (GObject *object)
   TurnConnectTarget *self = TURN_CONNECT_TARGET (object);
 
   g_clear_pointer (&self->host, g_free);
+  g_clear_pointer (&self->proxy, turn_connect_proxy_unref);
+  g_clear_pointer (&self->lines, g_ptr_array_unref);
   G_OBJECT_CLASS (turn_connect_target_parent_class)->finalize (object);
 }
 
@@ -31,6 +35,9 @@ static void
 turn_connect_target_init (TurnConnectTarget *self)
 {
   self->timeout_ms = TIMEOUT_MS;
+  self->schemes = TURN_CONNECT_PROXY_ANY;
+  self->lines = g_ptr_array_new_with_free_func (g_free);
+  g_ptr_array_add (self->lines, NULL);
 }
 
 TurnConnectTarget *
@@ -68,4 +75,76 @@ void
 turn_connect_target_set_timeout (TurnConnectTarget *target, guint timeout_ms)
 {
   target->timeout_ms = MAX (timeout_ms, 1);
+}
+
+gboolean
+turn_connect_target_set_proxy (TurnConnectTarget *target, const char *url, GError **error)
+{
+  TurnConnectProxy *proxy = NULL;
+
+  if (url != NULL && (proxy = turn_connect_proxy_new (url, error)) == NULL)
+    return FALSE;
+  g_clear_pointer (&target->proxy, turn_connect_proxy_unref);
+  target->proxy = proxy;
+  return TRUE;
+}
+
+gboolean
+turn_connect_target_set_proxy_credentials (TurnConnectTarget *target,
+                                           const char *user,
+                                           const char *password,
+                                           GError **error)
+{
+  TurnConnectProxy *proxy;
+
+  g_return_val_if_fail (target->proxy != NULL, FALSE);
+  proxy = turn_connect_proxy_with_credentials (target->proxy, user, password, error);
+  if (proxy == NULL)
+    return FALSE;
+  turn_connect_proxy_unref (target->proxy);
+  target->proxy = proxy;
+  return TRUE;
+}
+
+void
+turn_connect_target_set_proxy_schemes (TurnConnectTarget *target,
+                                       TurnConnectProxySchemes allowed,
+                                       gboolean sends_first)
+{
+  target->schemes = allowed;
+  target->sends_first = sends_first;
+}
+
+gboolean
+turn_connect_target_add_header (TurnConnectTarget *target, const char *line, GError **error)
+{
+  if (!turn_connect_http_head_check_line (line, error))
+    return FALSE;
+  if (target->lines->len > LINES_MAX) {
+    g_set_error (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID, "more than %d header lines",
+                 LINES_MAX);
+    return FALSE;
+  }
+  g_ptr_array_insert (target->lines, (gint)target->lines->len - 1, g_strdup (line));
+  return TRUE;
+}
+
+gboolean
+turn_connect_target_add_alpn_header (TurnConnectTarget *target,
+                                     const char *const *protocols,
+                                     GError **error)
+{
+  g_autofree char *value = turn_connect_http_head_make_alpn (protocols, error);
+  g_autofree char *line = NULL;
+
+  if (value == NULL)
+    return FALSE;
+  line = g_strconcat ("ALPN: ", value, NULL);
+  return turn_connect_target_add_header (target, line, error);
+}
+
+void
+turn_connect_target_set_marks_server (TurnConnectTarget *target, gboolean marks_server)
+{
+  target->marks_server = marks_server;
 }

@@ -7,6 +7,23 @@
 
 G_BEGIN_DECLS
 
+/* TR 33.830 clause 4.8.2 gives this line as an example of a marker in CONNECT; for
+ * turn_connect_target_add_header(). */
+#define TURN_CONNECT_IMS_MARKER "User-Agent: 3GPP-IMS-FS_FIRE"
+
+/**
+ * TurnConnectProxySchemes:
+ * @TURN_CONNECT_PROXY_BASIC: RFC 7617: the password itself is sent, readable to anybody between
+ * here and a proxy of the http:// kind
+ * @TURN_CONNECT_PROXY_ANY: every kind known
+ *
+ * Ways of saying who is asking to a proxy.
+ */
+typedef enum {
+  TURN_CONNECT_PROXY_BASIC = 1 << 0,
+  TURN_CONNECT_PROXY_ANY = TURN_CONNECT_PROXY_BASIC,
+} TurnConnectProxySchemes;
+
 #define TURN_CONNECT_TYPE_TARGET (turn_connect_target_get_type ())
 
 /**
@@ -43,5 +60,89 @@ TURN_CONNECT_API guint16 turn_connect_target_get_port (TurnConnectTarget *target
  * within it.
  */
 TURN_CONNECT_API void turn_connect_target_set_timeout (TurnConnectTarget *target, guint timeout_ms);
+
+/**
+ * turn_connect_target_set_proxy:
+ * @target: a target
+ * @url: (nullable): `http://[user:password@]host[:port]`, ports default to 80 and 443; %NULL for
+ * none
+ * @error: %TURN_CONNECT_ERROR_INVALID, %TURN_CONNECT_ERROR_UNSUPPORTED; never quotes @url
+ *
+ * Sets the proxy to go through. From then on nothing but this proxy is connected to, and the
+ * server's name is looked up by the proxy alone. On failure the proxy is what it was before.
+ *
+ * Returns: %FALSE on error
+ */
+TURN_CONNECT_API gboolean turn_connect_target_set_proxy (TurnConnectTarget *target,
+                                                         const char *url,
+                                                         GError **error);
+
+/**
+ * turn_connect_target_set_proxy_credentials:
+ * @target: a target whose proxy is set
+ * @user: (nullable): without control characters and colons; %NULL for none
+ * @password: (nullable): without control characters
+ * @error: %TURN_CONNECT_ERROR_INVALID
+ *
+ * Sets who is asking, in place of what the URL said.
+ *
+ * Returns: %FALSE on error
+ */
+TURN_CONNECT_API gboolean turn_connect_target_set_proxy_credentials (TurnConnectTarget *target,
+                                                                     const char *user,
+                                                                     const char *password,
+                                                                     GError **error);
+
+/**
+ * turn_connect_target_set_proxy_schemes:
+ * @target: a target
+ * @allowed: the schemes that may be used; %TURN_CONNECT_PROXY_ANY if never set
+ * @sends_first: send Basic credentials, where allowed, before the proxy asks: saves a round trip
+ *
+ * Says how the credentials may travel.
+ */
+TURN_CONNECT_API void turn_connect_target_set_proxy_schemes (TurnConnectTarget *target,
+                                                             TurnConnectProxySchemes allowed,
+                                                             gboolean sends_first);
+
+/**
+ * turn_connect_target_add_header:
+ * @target: a target
+ * @line: "Name: value", as %TURN_CONNECT_IMS_MARKER
+ * @error: %TURN_CONNECT_ERROR_INVALID for line breaks and other control characters, for names that
+ *   belong to the request itself, and for more than 32 lines
+ *
+ * Adds a line to every CONNECT.
+ *
+ * Returns: %FALSE on error
+ */
+TURN_CONNECT_API gboolean turn_connect_target_add_header (TurnConnectTarget *target,
+                                                          const char *line,
+                                                          GError **error);
+
+/**
+ * turn_connect_target_add_alpn_header:
+ * @target: a target
+ * @protocols: (array zero-terminated=1): what will be spoken inside, as "tep/1"
+ * @error: %TURN_CONNECT_ERROR_INVALID
+ *
+ * Tells the proxy by the ALPN header of RFC 7639 what the tunnel is for.
+ *
+ * Returns: %FALSE on error
+ */
+TURN_CONNECT_API gboolean turn_connect_target_add_alpn_header (TurnConnectTarget *target,
+                                                               const char *const *protocols,
+                                                               GError **error);
+
+/**
+ * turn_connect_target_set_marks_server:
+ * @target: a target
+ * @marks_server: %TRUE to send CONNECT even where no proxy is set
+ *
+ * Makes the markers visible to firewalls that only look on: without a proxy, CONNECT goes to the
+ * server itself, which has to understand it (TR 33.830 clause 4.8.2; TEP-S does).
+ */
+TURN_CONNECT_API void turn_connect_target_set_marks_server (TurnConnectTarget *target,
+                                                            gboolean marks_server);
 
 G_END_DECLS

@@ -138,5 +138,8 @@ turn_connect_stream_new_for_descriptor (int descriptor)
   fcntl (descriptor, F_SETFL, fcntl (descriptor, F_GETFL) | O_NONBLOCK);
   fcntl (descriptor, F_SETFD, FD_CLOEXEC);
   setsockopt (descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  /* Asked for now: a socket that was reset no longer knows its peer. */
+  turn_connect_stream_get_local_address (TURN_CONNECT_STREAM (self));
+  turn_connect_stream_get_remote_address (TURN_CONNECT_STREAM (self));
   return TURN_CONNECT_STREAM (self);
 }
