@@ -346,8 +346,8 @@ test_any_times_are_survived (void)
   StunExtFlowReceiver r = { 0 };
 
   for (guint i = 0; i < 200000; i++) {
-    const StunExtFlowStamp stamp = { .now_us =
-                                         1 + (gint64)g_rand_int (rand) * g_rand_int (rand) / 4,
+    guint64 now_us = (guint64)g_rand_int (rand) * g_rand_int (rand) / 8;
+    const StunExtFlowStamp stamp = { .now_us = 1 + (gint64)now_us,
                                      .sent_ms = g_rand_int (rand),
                                      .is_timed = g_rand_boolean (rand) };
 
