@@ -183,4 +183,55 @@ typedef enum {
  * ------------------------------------------------------------------------------------------------------------------
  */
 
+/**
+ * StunExtTepMethod:
+ *
+ * What the tunnel's own messages are about; it uses Binding and Refresh besides. Provisional.
+ */
+typedef enum {
+  STUN_EXT_TEP_METHOD_LEASE = 0x080,      /* PROTOCOL.md section 8.1; request */
+  STUN_EXT_TEP_METHOD_OPEN_FLOW = 0x081,  /* section 8.3; request */
+  STUN_EXT_TEP_METHOD_CLOSE_FLOW = 0x082, /* section 8.3; request */
+  STUN_EXT_TEP_METHOD_JOIN = 0x083,       /* section 7.2; request */
+  STUN_EXT_TEP_METHOD_RESUME = 0x084,     /* section 7.3; request */
+  STUN_EXT_TEP_METHOD_CLOSE = 0x085,      /* section 7.4; request, indication */
+} StunExtTepMethod;
+
+/**
+ * StunExtTepAttributeType:
+ *
+ * Attributes of the tunnel (PROTOCOL.md section 5). Provisional.
+ */
+typedef enum {
+  STUN_EXT_TEP_ATTRIBUTE_VERSION = 0xc7e0,
+  STUN_EXT_TEP_ATTRIBUTE_CLIENT_RANDOM = 0xc7e1,
+  STUN_EXT_TEP_ATTRIBUTE_SERVER_RANDOM = 0xc7e2,
+  STUN_EXT_TEP_ATTRIBUTE_SERVER_NAME = 0xc7e3,
+  STUN_EXT_TEP_ATTRIBUTE_TIMESTAMP = 0xc7e4,
+  STUN_EXT_TEP_ATTRIBUTE_TUNNEL_ID = 0xc7e5,
+  STUN_EXT_TEP_ATTRIBUTE_ORDINAL = 0xc7e6,
+  STUN_EXT_TEP_ATTRIBUTE_CONNECTION_NUMBER = 0xc7e7,
+  STUN_EXT_TEP_ATTRIBUTE_BINDING_ID = 0xc7e8,
+  STUN_EXT_TEP_ATTRIBUTE_LEASED_ADDRESS = 0xc7e9,
+  STUN_EXT_TEP_ATTRIBUTE_FLOW_ID = 0xc7ea,
+  STUN_EXT_TEP_ATTRIBUTE_FLOW_KIND = 0xc7eb,
+  STUN_EXT_TEP_ATTRIBUTE_WANTED_PORT = 0xc7ec,
+  STUN_EXT_TEP_ATTRIBUTE_LARGEST_PACKET = 0xc7ed,
+  STUN_EXT_TEP_ATTRIBUTE_BANDWIDTH = 0xc7ee,
+  STUN_EXT_TEP_ATTRIBUTE_DSCP = 0xc7ef,
+  STUN_EXT_TEP_ATTRIBUTE_KEEPALIVE = 0xc7f0,
+  STUN_EXT_TEP_ATTRIBUTE_CHANNEL_BINDING = 0xc7f1,
+} StunExtTepAttributeType;
+
+#define STUN_EXT_TEP_VERSION 1                  /* of PROTOCOL.md */
+#define STUN_EXT_TEP_FLAG_KEEP 0x80             /* in TEP-VERSION */
+#define STUN_EXT_TEP_RANDOM_LENGTH 32           /* octets of CLIENT-RANDOM and SERVER-RANDOM */
+#define STUN_EXT_TEP_CHANNEL_BINDING_LENGTH 32  /* octets, RFC 9266 */
+#define STUN_EXT_TEP_SERVER_NAME_MAX_LENGTH 255 /* octets */
+#define STUN_EXT_TEP_TUNNEL_ID_MIN_LENGTH 16    /* octets */
+#define STUN_EXT_TEP_TUNNEL_ID_MAX_LENGTH 32    /* octets */
+#define STUN_EXT_TEP_CONNECTIONS_MAX 16         /* connections of a tunnel */
+#define STUN_EXT_TEP_PACKET_MIN 576             /* least value of LARGEST-PACKET, octets */
+#define STUN_EXT_TEP_MESSAGE_MAX 2048           /* octets of a message, header included */
+
 G_END_DECLS
