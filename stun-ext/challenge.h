@@ -11,8 +11,7 @@
 
 G_BEGIN_DECLS
 
-#define STUN_EXT_ALGORITHMS_MAX_LENGTH 64 /* arbitrary; octets of the longest list that is echoed  \
-                                           */
+#define STUN_EXT_ALGORITHMS_MAX_LENGTH 64 /* arbitrary; octets of the longest list echoed */
 
 /**
  * StunExtAlgorithms:

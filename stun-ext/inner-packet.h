@@ -13,8 +13,7 @@ G_BEGIN_DECLS
 #define STUN_EXT_INNER_HEADERS_IPV6 48
 #define STUN_EXT_INNER_HOP_LIMIT 64 /* of packets that are built here */
 #define STUN_EXT_INNER_LARGEST 1500 /* LARGEST-PACKET unless configured, PROTOCOL.md section 14 */
-#define STUN_EXT_INNER_ICMP_SIZE_MAX 1280 /* octets of the longest ICMP packet that is built here  \
-                                           */
+#define STUN_EXT_INNER_ICMP_SIZE_MAX 1280 /* octets of the longest ICMP packet built here */
 
 /**
  * StunExtInnerVerdict:

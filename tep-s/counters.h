@@ -127,7 +127,7 @@ G_BEGIN_DECLS
      "inner packets dropped")                                                                      \
   X (DOWN_DROP_LARGE, "drops_total", "direction=\"down\",reason=\"large\"", FALSE,                 \
      "inner packets dropped")                                                                      \
-  X (DOWN_DROP_BUNDLE, "drops_total", "direction=\"down\",reason=\"unsplit-bundle\"", FALSE,        \
+  X (DOWN_DROP_BUNDLE, "drops_total", "direction=\"down\",reason=\"unsplit-bundle\"", FALSE,       \
      "inner packets dropped")                                                                      \
   X (CAPTURE_LOST, "capture_lost_total", NULL, FALSE,                                              \
      "packets that found no room in the capture buffer, in no other number")                       \
