@@ -116,14 +116,14 @@ typedef enum {
   STUN_EXT_ATTRIBUTE_ICMP = 0x8004,                      /* RFC 8656 section 18.13 */
   STUN_EXT_ATTRIBUTE_SOFTWARE = 0x8022,                  /* RFC 8489 section 14.14 */
   STUN_EXT_ATTRIBUTE_ALTERNATE_SERVER = 0x8023,          /* RFC 8489 section 14.15 */
-  STUN_EXT_ATTRIBUTE_CACHE_TIMEOUT = 0x8027,             /* RFC 5780 section 9.1 (no text) */
+  STUN_EXT_ATTRIBUTE_CACHE_TIMEOUT = 0x8027,             /* RFC 5780 section 9 */
   STUN_EXT_ATTRIBUTE_FINGERPRINT = 0x8028,               /* RFC 8489 section 14.7 */
   STUN_EXT_ATTRIBUTE_ICE_CONTROLLED = 0x8029,            /* RFC 8445 section 7.1.3 */
   STUN_EXT_ATTRIBUTE_ICE_CONTROLLING = 0x802a,           /* RFC 8445 section 7.1.3 */
   STUN_EXT_ATTRIBUTE_RESPONSE_ORIGIN = 0x802b,           /* RFC 5780 section 7.3 */
   STUN_EXT_ATTRIBUTE_OTHER_ADDRESS = 0x802c,             /* RFC 5780 section 7.4 */
   STUN_EXT_ATTRIBUTE_THIRD_PARTY_AUTHORIZATION = 0x802e, /* RFC 7635 section 6.1 */
-  STUN_EXT_ATTRIBUTE_MOBILITY_TICKET = 0x8030,           /* RFC 8016 section 3.4 */
+  STUN_EXT_ATTRIBUTE_MOBILITY_TICKET = 0x8030,           /* RFC 8016 section 3 */
 } StunExtAttributeType;
 
 /* Attributes from here on may be ignored by who does not know them (RFC 8489 section 14). */
@@ -139,7 +139,7 @@ typedef enum {
   STUN_EXT_CODE_BAD_REQUEST = 400,                  /* RFC 8489 section 14.8 */
   STUN_EXT_CODE_UNAUTHENTICATED = 401,              /* RFC 8489 section 14.8 */
   STUN_EXT_CODE_FORBIDDEN = 403,                    /* RFC 8656 section 19 */
-  STUN_EXT_CODE_MOBILITY_FORBIDDEN = 405,           /* RFC 8016 section 3.5 */
+  STUN_EXT_CODE_MOBILITY_FORBIDDEN = 405,           /* RFC 8016 section 3 */
   STUN_EXT_CODE_UNKNOWN_ATTRIBUTE = 420,            /* RFC 8489 section 14.8 */
   STUN_EXT_CODE_ALLOCATION_MISMATCH = 437,          /* RFC 8656 section 19 */
   STUN_EXT_CODE_STALE_NONCE = 438,                  /* RFC 8489 section 14.8 */
