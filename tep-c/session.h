@@ -156,6 +156,29 @@ TEP_CLIENT_API void tep_client_session_get_statistics (TepClientSession *session
                                                        TepClientStatistics *statistics);
 
 /**
+ * TepClientTap:
+ * @packet: (array length=length): a whole inner IP packet, borrowed until the call returns
+ * @length: its octets
+ */
+typedef void (*TepClientTap) (const guint8 *packet, gsize length, gpointer user_data);
+
+/**
+ * tep_client_session_set_tap:
+ * @tap: (nullable): called for every inner packet that passes, in either direction; %NULL for no longer
+ *
+ * For captures: with it Wireshark shows what runs inside the tunnel.
+ */
+TEP_CLIENT_API void
+tep_client_session_set_tap (TepClientSession *session, TepClientTap tap, gpointer user_data);
+
+/**
+ * tep_client_session_get_largest_packet:
+ *
+ * Returns: octets of the largest inner IP packet the server takes; 0 before the session was open
+ */
+TEP_CLIENT_API guint tep_client_session_get_largest_packet (TepClientSession *session);
+
+/**
  * TepClientLease:
  * @wanted_port: the port one would like, or 0
  * @is_pair: an even port and the odd one above it (RTP and RTCP)

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The agent: one session, and for each configured way of taking media in a capture. It says what happens and decides nothing. */
+#include "tep-c/agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "stun-ext/pcap-file.h"
+#include "tep-c/capture-ports.h"
+#include "tep-c/capture-tun.h"
+
+#define PCAP_LIMIT (1024 * 1024 * 1024ull) /* octets; a capture nobody ends must not fill a disk */
+#define PCAP_SNAP 65535
+
+struct _TepClientAgent {
+  const TepClientAgentConfig *config;
+  TepClientSession *session;
+  TepClientAgentFunc func;
+  gpointer user_data;
+  GPtrArray *ports; /* (element-type TepClientPort) */
+  TepClientTun *tun;
+  int pcap_descriptor;
+  StunExtPcapFile pcap;
+};
+
+static void
+say (TepClientAgent *agent, const TepClientAgentEvent *event)
+{
+  agent->func (agent, event, agent->user_data);
+}
+
+static void
+state_changed (TepClientSession *session, int before, int now, const GError *cause, gpointer data)
+{
+  TepClientAgent *agent = data;
+  TepClientAgentEvent event = { .name = "state",
+                                .state = tep_client_state_name (now),
+                                .cause = cause != NULL ? cause->message : NULL };
+
+  if (now == TEP_CLIENT_STATE_OPEN && agent->tun != NULL)
+    tep_client_tun_set_mtu (agent->tun, tep_client_session_get_largest_packet (session));
+  say (agent, &event);
+}
+
+static void
+progressed (TepClientSession *session,
+            const char *step,
+            const char *detail,
+            guint64 elapsed_us,
+            gpointer data)
+{
+  TepClientAgentEvent event = { .name = "progress", .state = step, .cause = detail };
+
+  say (data, &event);
+}
+
+static void
+moved (TepClientSession *session, TepClientBinding *binding, gpointer data)
+{
+  TepClientAgentEvent event = { .name = "moved",
+                                .leased = tep_client_binding_get_address (binding) };
+
+  say (data, &event);
+}
+
+static void
+port_ready (TepClientPort *port,
+            const StunExtAddress *leased,
+            const GError *error,
+            gpointer user_data)
+{
+  StunExtAddress local;
+  TepClientAgentEvent event = { .name = error == NULL ? "flow" : "flow-failed",
+                                .cause = error != NULL ? error->message : NULL,
+                                .local = &local,
+                                .leased = leased,
+                                .remote = tep_client_port_get_remote (port) };
+
+  stun_ext_address_parse ("127.0.0.1", &local);
+  local.port = tep_client_port_get_local (port);
+  say (user_data, &event);
+}
+
+static void
+tun_event (TepClientTun *tun,
+           const StunExtAddress *local,
+           const StunExtAddress *leased,
+           const GError *error,
+           gpointer user_data)
+{
+  TepClientAgentEvent event = { .name = error == NULL ? "lease" : "lease-failed",
+                                .cause = error != NULL ? error->message : NULL,
+                                .local = local,
+                                .leased = leased };
+
+  say (user_data, &event);
+}
+
+/* A capture that cannot be written ends; the media it shows goes on. */
+static void
+write_pcap (TepClientAgent *agent, const StunExtWriter *writer)
+{
+  if (write (agent->pcap_descriptor, writer->data, writer->length) == (gssize)writer->length)
+    return;
+  g_warning ("the capture ends: %s: %s", agent->config->pcap_file, g_strerror (errno));
+  tep_client_session_set_tap (agent->session, NULL, NULL);
+  close (agent->pcap_descriptor);
+  agent->pcap_descriptor = -1;
+}
+
+static void
+captured (const guint8 *packet, gsize length, gpointer data)
+{
+  TepClientAgent *agent = data;
+  guint8 record[STUN_EXT_PCAP_RECORD_HEADER + PCAP_SNAP];
+  StunExtWriter writer;
+
+  stun_ext_writer_init (&writer, record, sizeof record);
+  if (stun_ext_pcap_file_packet (&agent->pcap, &writer, g_get_real_time (), packet, length))
+    write_pcap (agent, &writer);
+}
+
+static gboolean
+open_pcap (TepClientAgent *agent, GError **error)
+{
+  const char *path = agent->config->pcap_file;
+  guint8 header[STUN_EXT_PCAP_FILE_HEADER];
+  StunExtWriter writer;
+
+  if (path == NULL)
+    return TRUE;
+  agent->pcap_descriptor = open (path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (agent->pcap_descriptor < 0) {
+    g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "capture file %s: %s", path,
+                 g_strerror (errno));
+    return FALSE;
+  }
+  stun_ext_pcap_file_init (&agent->pcap, PCAP_LIMIT, PCAP_SNAP);
+  stun_ext_writer_init (&writer, header, sizeof header);
+  stun_ext_pcap_file_begin (&agent->pcap, &writer);
+  tep_client_session_set_tap (agent->session, captured, agent);
+  write_pcap (agent, &writer);
+  return TRUE;
+}
+
+static gboolean
+open_captures (TepClientAgent *agent, GError **error)
+{
+  const TepClientAgentConfig *config = agent->config;
+  TepClientTunOptions tun = { .name = config->tun_name,
+                              .address4 = config->tun_address4,
+                              .address6 = config->tun_address6,
+                              .prefixes = (const char *const *)config->tun_prefixes };
+
+  for (guint i = 0; i < config->flows->len; i++) {
+    const TepClientAgentFlow *flow = &g_array_index (config->flows, TepClientAgentFlow, i);
+    TepClientPort *port = tep_client_port_new (agent->session, flow->local_port, &flow->remote,
+                                               port_ready, agent, error);
+
+    if (port == NULL)
+      return FALSE;
+    g_ptr_array_add (agent->ports, port);
+  }
+  if (config->tun_prefixes == NULL)
+    return TRUE;
+  agent->tun = tep_client_tun_new (agent->session, &tun, tun_event, agent, error);
+  return agent->tun != NULL;
+}
+
+TepClientAgent *
+tep_client_agent_new (const TepClientAgentConfig *config,
+                      TepClientAgentFunc func,
+                      gpointer user_data,
+                      GError **error)
+{
+  TepClientAgent *agent = g_new0 (TepClientAgent, 1);
+
+  agent->config = config;
+  agent->func = func;
+  agent->user_data = user_data;
+  agent->pcap_descriptor = -1;
+  agent->ports = g_ptr_array_new_with_free_func ((GDestroyNotify)tep_client_port_free);
+  agent->session = tep_client_session_new (config->options);
+  if (!open_pcap (agent, error) || !open_captures (agent, error)) {
+    tep_client_agent_free (agent);
+    return NULL;
+  }
+  g_signal_connect (agent->session, "state-changed", G_CALLBACK (state_changed), agent);
+  g_signal_connect (agent->session, "progress", G_CALLBACK (progressed), agent);
+  g_signal_connect (agent->session, "binding-moved", G_CALLBACK (moved), agent);
+  tep_client_session_open (agent->session);
+  return agent;
+}
+
+void
+tep_client_agent_free (TepClientAgent *agent)
+{
+  if (agent == NULL)
+    return;
+  g_signal_handlers_disconnect_by_data (agent->session, agent);
+  tep_client_session_set_tap (agent->session, NULL, NULL);
+  tep_client_tun_free (agent->tun);
+  g_ptr_array_unref (agent->ports);
+  if (tep_client_session_get_state (agent->session) != TEP_CLIENT_STATE_IDLE)
+    tep_client_session_close (agent->session);
+  g_object_unref (agent->session);
+  if (agent->pcap_descriptor >= 0)
+    close (agent->pcap_descriptor);
+  g_free (agent);
+}
+
+TepClientSession *
+tep_client_agent_get_session (TepClientAgent *agent)
+{
+  return agent->session;
+}
+
+void
+tep_client_agent_foreach_flow (TepClientAgent *agent,
+                               TepClientAgentFlowFunc func,
+                               gpointer user_data)
+{
+  for (guint i = 0; i < agent->ports->len; i++) {
+    TepClientPort *port = g_ptr_array_index (agent->ports, i);
+    TepClientFlow *flow = tep_client_port_get_flow (port);
+    TepClientFlowQuality quality = { 0 };
+
+    if (flow != NULL)
+      tep_client_flow_get_quality (flow, &quality);
+    func (tep_client_port_get_local (port), tep_client_port_get_remote (port), &quality, user_data);
+  }
+}

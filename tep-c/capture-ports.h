@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Local media by ports: a UDP port on loopback stands for one remote at the core. Internal to the
+ * library. */
+#pragma once
+
+#include "tep-c/session.h"
+
+G_BEGIN_DECLS
+
+typedef struct _TepClientPort TepClientPort;
+
+/* leased: what the far side sees; error: why the lease or the flow failed, or NULL. Called when
+ * either is known. */
+typedef void (*TepClientPortReady) (TepClientPort *port,
+                                    const StunExtAddress *leased,
+                                    const GError *error,
+                                    gpointer user_data);
+
+/* Binds 127.0.0.1:local_port and asks the session for a lease and a flow. The session outlives the
+ * port. */
+TepClientPort *tep_client_port_new (TepClientSession *session,
+                                    guint16 local_port,
+                                    const StunExtAddress *remote,
+                                    TepClientPortReady ready,
+                                    gpointer user_data,
+                                    GError **error);
+void tep_client_port_free (TepClientPort *port);
+guint16 tep_client_port_get_local (TepClientPort *port);
+const StunExtAddress *tep_client_port_get_remote (TepClientPort *port);
+TepClientFlow *tep_client_port_get_flow (TepClientPort *port);
+
+G_END_DECLS

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The folder's door to libnice. libnice cannot be given a path of ours, but it can be given a
+ * remote candidate on loopback: behind that stands a socket here, and what libnice sends to it goes
+ * through the tunnel. So one agent checks the direct pairs and the tunnel, answers the far side on
+ * both, and nominates by priority. Media does not take that detour. */
+#include "tep-c/ice.h"
+
+#include <string.h>
+
+#include <nice/agent.h>
+#include <nice/interfaces.h>
+
+#define COMPONENTS_MAX 2
+#define DATAGRAM_MAX 2048
+/* RFC 8445 section 5.1.2: below every candidate that a far side may name. */
+#define TUNNEL_PRIORITY 1
+
+typedef struct {
+  TepClientIce *ice;
+  guint number; /* from 1 */
+  GSocket *tunnel;
+  GSource *tunnel_source;
+  GSocketAddress *tunnel_address; /* what libnice takes for the far side */
+  GSocketAddress *agent_address;  /* the agent's own loopback candidate */
+  gboolean has_tunnel;
+} Component;
+
+struct _TepClientIce {
+  GMainContext *context;
+  NiceAgent *agent;
+  guint stream;
+  guint n_components;
+  Component components[COMPONENTS_MAX];
+  TepClientIceEvents events;
+  gpointer user;
+};
+
+static gboolean
+is_stun (const guint8 *data, gsize length)
+{
+  return length >= 20 && data[0] < 4;
+}
+
+static gboolean
+nice_address_is_loopback (const NiceAddress *address)
+{
+  char text[NICE_ADDRESS_STRING_LEN];
+
+  nice_address_to_string (address, text);
+  return g_str_has_prefix (text, "127.") || g_str_equal (text, "::1");
+}
+
+static void
+on_gathered (NiceAgent *agent, guint stream, gpointer data)
+{
+  TepClientIce *ice = data;
+
+  for (guint i = 0; i < ice->n_components; i++) {
+    GSList *candidates = nice_agent_get_local_candidates (agent, ice->stream, i + 1);
+
+    for (GSList *l = candidates; l != NULL; l = l->next) {
+      const NiceCandidate *candidate = l->data;
+
+      if (candidate->type == NICE_CANDIDATE_TYPE_HOST &&
+          nice_address_is_loopback (&candidate->addr)) {
+        g_clear_object (&ice->components[i].agent_address);
+        ice->components[i].agent_address = g_inet_socket_address_new_from_string (
+            "127.0.0.1", nice_address_get_port (&candidate->addr));
+      }
+    }
+    g_slist_free_full (candidates, (GDestroyNotify)nice_candidate_free);
+  }
+  ice->events.gathered (ice->user);
+}
+
+static void
+on_selected (NiceAgent *agent,
+             guint stream,
+             guint component,
+             NiceCandidate *local,
+             NiceCandidate *remote,
+             gpointer data)
+{
+  TepClientIce *ice = data;
+
+  ice->events.nominated (ice->user, component, nice_address_is_loopback (&remote->addr));
+}
+
+static void
+on_state (NiceAgent *agent, guint stream, guint component, guint state, gpointer data)
+{
+  TepClientIce *ice = data;
+
+  if (state == NICE_COMPONENT_STATE_FAILED)
+    ice->events.failed (ice->user, component);
+}
+
+static void
+on_packet (NiceAgent *agent, guint stream, guint component, guint length, char *data, gpointer user)
+{
+  TepClientIce *ice = user;
+
+  ice->events.packet (ice->user, component, (const guint8 *)data, length);
+}
+
+static gboolean
+on_tunnel_check (GSocket *socket, GIOCondition condition, gpointer data)
+{
+  Component *component = data;
+  TepClientIce *ice = component->ice;
+  guint8 datagram[DATAGRAM_MAX];
+
+  for (guint i = 0; i < 16; i++) {
+    gssize length = g_socket_receive_with_blocking (socket, (char *)datagram, sizeof datagram,
+                                                    FALSE, NULL, NULL);
+
+    if (length <= 0)
+      break;
+    if (component->has_tunnel && is_stun (datagram, length))
+      ice->events.tunnel_check (ice->user, component->number, datagram, length);
+  }
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+open_tunnel_end (Component *component, GError **error)
+{
+  g_autoptr (GInetAddress) loopback = g_inet_address_new_loopback (G_SOCKET_FAMILY_IPV4);
+  g_autoptr (GSocketAddress) any = g_inet_socket_address_new (loopback, 0);
+
+  component->tunnel =
+      g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_UDP, error);
+  if (component->tunnel == NULL || !g_socket_bind (component->tunnel, any, FALSE, error))
+    return FALSE;
+  component->tunnel_address = g_socket_get_local_address (component->tunnel, error);
+  if (component->tunnel_address == NULL)
+    return FALSE;
+  component->tunnel_source = g_socket_create_source (component->tunnel, G_IO_IN, NULL);
+  g_source_set_callback (component->tunnel_source, G_SOURCE_FUNC (on_tunnel_check), component,
+                         NULL);
+  g_source_attach (component->tunnel_source, component->ice->context);
+  return TRUE;
+}
+
+/* Naming addresses ends libnice's own search, so all of them are named, and loopback with them. */
+static void
+add_local_addresses (TepClientIce *ice)
+{
+  GList *texts = nice_interfaces_get_local_ips (FALSE);
+  NiceAddress address;
+
+  for (GList *l = texts; l != NULL; l = l->next) {
+    nice_address_init (&address);
+    if (nice_address_set_from_string (&address, l->data) && !nice_address_is_loopback (&address))
+      nice_agent_add_local_address (ice->agent, &address);
+  }
+  g_list_free_full (texts, g_free);
+  nice_address_init (&address);
+  nice_address_set_from_string (&address, "127.0.0.1");
+  nice_agent_add_local_address (ice->agent, &address);
+}
+
+TepClientIce *
+tep_client_ice_new (GMainContext *context,
+                    const StunExtAddress *stun_server,
+                    gboolean is_controlling,
+                    guint n_components,
+                    const TepClientIceEvents *events,
+                    gpointer user,
+                    GError **error)
+{
+  g_autoptr (TepClientIce) ice = g_new0 (TepClientIce, 1);
+
+  ice->context = g_main_context_ref (context);
+  ice->events = *events;
+  ice->user = user;
+  ice->n_components = CLAMP (n_components, 1, COMPONENTS_MAX);
+  ice->agent = nice_agent_new_full (context, NICE_COMPATIBILITY_RFC5245,
+                                    NICE_AGENT_OPTION_CONSENT_FRESHNESS);
+  g_object_set (ice->agent, "upnp", FALSE, "ice-tcp", FALSE, "controlling-mode", is_controlling,
+                NULL);
+  if (stun_server != NULL && stun_server->family != 0) {
+    char text[STUN_EXT_ADDRESS_TEXT_LENGTH];
+
+    g_object_set (ice->agent, "stun-server", stun_ext_address_print_host (stun_server, text),
+                  "stun-server-port", (guint)stun_server->port, NULL);
+  }
+  add_local_addresses (ice);
+  for (guint i = 0; i < ice->n_components; i++) {
+    ice->components[i].ice = ice;
+    ice->components[i].number = i + 1;
+    if (!open_tunnel_end (&ice->components[i], error))
+      return NULL;
+  }
+  ice->stream = nice_agent_add_stream (ice->agent, ice->n_components);
+  g_signal_connect (ice->agent, "candidate-gathering-done", G_CALLBACK (on_gathered), ice);
+  g_signal_connect (ice->agent, "new-selected-pair-full", G_CALLBACK (on_selected), ice);
+  g_signal_connect (ice->agent, "component-state-changed", G_CALLBACK (on_state), ice);
+  for (guint i = 0; i < ice->n_components; i++)
+    nice_agent_attach_recv (ice->agent, ice->stream, i + 1, context, on_packet, ice);
+  return g_steal_pointer (&ice);
+}
+
+void
+tep_client_ice_free (TepClientIce *ice)
+{
+  if (ice == NULL)
+    return;
+  if (ice->agent != NULL) {
+    g_signal_handlers_disconnect_by_data (ice->agent, ice);
+    for (guint i = 0; i < ice->n_components && ice->stream != 0; i++)
+      nice_agent_attach_recv (ice->agent, ice->stream, i + 1, ice->context, NULL, NULL);
+    if (ice->stream != 0)
+      nice_agent_remove_stream (ice->agent, ice->stream);
+    g_clear_object (&ice->agent);
+  }
+  for (guint i = 0; i < ice->n_components; i++) {
+    Component *component = &ice->components[i];
+
+    if (component->tunnel_source != NULL) {
+      g_source_destroy (component->tunnel_source);
+      g_clear_pointer (&component->tunnel_source, g_source_unref);
+    }
+    g_clear_object (&component->tunnel);
+    g_clear_object (&component->tunnel_address);
+    g_clear_object (&component->agent_address);
+  }
+  g_main_context_unref (ice->context);
+  g_free (ice);
+}
+
+gboolean
+tep_client_ice_gather (TepClientIce *ice, GError **error)
+{
+  if (nice_agent_gather_candidates (ice->agent, ice->stream))
+    return TRUE;
+  g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_FAILED,
+                       "ICE found no local address to gather candidates on");
+  return FALSE;
+}
+
+static void
+describe_lease (GString *lines, guint component, const StunExtAddress *lease)
+{
+  char text[STUN_EXT_ADDRESS_TEXT_LENGTH];
+
+  /* RFC 8445 section 5.1.2.1: type preference 100 for server-reflexive, local preference 1. */
+  g_string_append_printf (lines, "a=candidate:tep %u UDP %u %s %u typ srflx raddr %s rport 9\r\n",
+                          component, (100u << 24) + (1u << 8) + 256 - component,
+                          stun_ext_address_print_host (lease, text), lease->port,
+                          lease->family == 4 ? "0.0.0.0" : "::");
+}
+
+char *
+tep_client_ice_describe (TepClientIce *ice, const StunExtAddress *leases)
+{
+  GString *lines = g_string_new (NULL);
+  g_autofree char *ufrag = NULL;
+  g_autofree char *password = NULL;
+
+  nice_agent_get_local_credentials (ice->agent, ice->stream, &ufrag, &password);
+  g_string_append_printf (lines, "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\n", ufrag, password);
+  for (guint i = 0; i < ice->n_components; i++) {
+    GSList *candidates = nice_agent_get_local_candidates (ice->agent, ice->stream, i + 1);
+
+    for (GSList *l = candidates; l != NULL; l = l->next) {
+      g_autofree char *line = NULL;
+
+      if (nice_address_is_loopback (&((NiceCandidate *)l->data)->addr))
+        continue;
+      line = nice_agent_generate_local_candidate_sdp (ice->agent, l->data);
+      g_string_append_printf (lines, "%s\r\n", line);
+    }
+    g_slist_free_full (candidates, (GDestroyNotify)nice_candidate_free);
+    if (leases != NULL && leases[i].family != 0)
+      describe_lease (lines, i + 1, &leases[i]);
+  }
+  return g_string_free (lines, FALSE);
+}
+
+gboolean
+tep_client_ice_default_address (TepClientIce *ice, guint component, StunExtAddress *address)
+{
+  GSList *candidates = nice_agent_get_local_candidates (ice->agent, ice->stream, component);
+  gboolean is_found = FALSE;
+
+  for (GSList *l = candidates; l != NULL && !is_found; l = l->next) {
+    const NiceCandidate *candidate = l->data;
+    char text[NICE_ADDRESS_STRING_LEN];
+
+    nice_address_to_string (&candidate->addr, text);
+    if (nice_address_is_loopback (&candidate->addr) || !stun_ext_address_parse (text, address))
+      continue;
+    address->port = nice_address_get_port (&candidate->addr);
+    is_found = TRUE;
+  }
+  g_slist_free_full (candidates, (GDestroyNotify)nice_candidate_free);
+  return is_found;
+}
+
+static const char *
+value_of (const char *line, const char *name)
+{
+  return g_str_has_prefix (line, name) ? line + strlen (name) : NULL;
+}
+
+int
+tep_client_ice_set_remote (TepClientIce *ice, const char *sdp)
+{
+  g_auto (GStrv) lines = g_strsplit_set (sdp, "\r\n", 512);
+  GSList *candidates[COMPONENTS_MAX] = { NULL };
+  const char *ufrag = NULL;
+  const char *password = NULL;
+  int n = 0;
+
+  for (guint i = 0; lines[i] != NULL; i++) {
+    const char *value;
+
+    if ((value = value_of (lines[i], "a=ice-ufrag:")) != NULL) {
+      ufrag = value;
+    } else if ((value = value_of (lines[i], "a=ice-pwd:")) != NULL) {
+      password = value;
+    } else if (g_str_has_prefix (lines[i], "a=candidate:")) {
+      NiceCandidate *candidate =
+          nice_agent_parse_remote_candidate_sdp (ice->agent, ice->stream, lines[i]);
+
+      /* A far side has no business on our loopback. */
+      if (candidate == NULL)
+        continue;
+      if (candidate->component_id >= 1 && candidate->component_id <= ice->n_components &&
+          candidate->transport == NICE_CANDIDATE_TRANSPORT_UDP &&
+          !nice_address_is_loopback (&candidate->addr)) {
+        GSList **list = &candidates[candidate->component_id - 1];
+
+        *list = g_slist_append (*list, candidate);
+        n++;
+      } else {
+        nice_candidate_free (candidate);
+      }
+    }
+  }
+  if (ufrag == NULL || password == NULL ||
+      !nice_agent_set_remote_credentials (ice->agent, ice->stream, ufrag, password))
+    n = -1;
+  for (guint i = 0; i < ice->n_components; i++) {
+    if (n > 0 && candidates[i] != NULL)
+      nice_agent_set_remote_candidates (ice->agent, ice->stream, i + 1, candidates[i]);
+    g_slist_free_full (candidates[i], (GDestroyNotify)nice_candidate_free);
+  }
+  return n;
+}
+
+void
+tep_client_ice_add_tunnel (TepClientIce *ice, guint component)
+{
+  Component *c = &ice->components[component - 1];
+  NiceCandidate *candidate = nice_candidate_new (NICE_CANDIDATE_TYPE_RELAYED);
+  g_autoptr (GSList) list = NULL;
+
+  c->has_tunnel = TRUE;
+  nice_address_set_from_string (&candidate->addr, "127.0.0.1");
+  nice_address_set_port (
+      &candidate->addr, g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (c->tunnel_address)));
+  candidate->base_addr = candidate->addr;
+  candidate->transport = NICE_CANDIDATE_TRANSPORT_UDP;
+  candidate->priority = TUNNEL_PRIORITY;
+  candidate->stream_id = ice->stream;
+  candidate->component_id = component;
+  g_strlcpy (candidate->foundation, "tep", NICE_CANDIDATE_MAX_FOUNDATION);
+  list = g_slist_prepend (NULL, candidate);
+  nice_agent_set_remote_candidates (ice->agent, ice->stream, component, list);
+  nice_candidate_free (candidate);
+}
+
+void
+tep_client_ice_tunnel_received (TepClientIce *ice,
+                                guint component,
+                                const guint8 *data,
+                                gsize length)
+{
+  Component *c = &ice->components[component - 1];
+
+  if (c->agent_address != NULL && is_stun (data, length))
+    g_socket_send_to (c->tunnel, c->agent_address, (const char *)data, length, NULL, NULL);
+}
+
+void
+tep_client_ice_restart (TepClientIce *ice)
+{
+  nice_agent_restart_stream (ice->agent, ice->stream);
+}
+
+gboolean
+tep_client_ice_send (TepClientIce *ice, guint component, const guint8 *data, gsize length)
+{
+  return nice_agent_send (ice->agent, ice->stream, component, length, (const char *)data) ==
+         (int)length;
+}
