@@ -12,8 +12,11 @@ typedef struct _TepServerConfig TepServerConfig;
 typedef struct _TepServerWorker TepServerWorker;
 typedef struct _TepServerMedia TepServerMedia;
 
+typedef struct _TepServerBinding TepServerBinding;
+
 /**
  * TepServerPacket:
+ * @binding: (nullable): device to core: the lease it comes from; not read in packets from the core
  * @source: where the packet comes from
  * @destination: where it goes
  * @payload: (array length=length): the UDP payload
@@ -24,6 +27,7 @@ typedef struct _TepServerMedia TepServerMedia;
  * the function that received it returns.
  */
 typedef struct {
+  TepServerBinding *binding;
   const StunExtAddress *source;
   const StunExtAddress *destination;
   const guint8 *payload;
@@ -35,17 +39,19 @@ typedef struct {
  * TepServerBinding:
  * @address: the leased address and port; of a pair the even port
  * @is_relayed: whether the address is one of the server's own
+ * @is_even: whether the device asked for an even port
  * @is_pair: whether the port above belongs to the binding too
  * @media_data: for the backend, one for each port
  *
  * A lease, as the media side sees it. The same pointer is given to lease() and release().
  */
-typedef struct {
+struct _TepServerBinding {
   StunExtAddress address;
   gboolean is_relayed;
+  gboolean is_even;
   gboolean is_pair;
   gpointer media_data[2];
-} TepServerBinding;
+};
 
 /**
  * TepServerMediaOps:

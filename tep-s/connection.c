@@ -1,0 +1,739 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One TCP connection from its first octet: what it carries, layer by layer, under one deadline and
+ * one budget until it has proven who it is; then frames. Until then it can cost us no more than a
+ * small struct and 16 KiB of reading.
+ */
+#include <string.h>
+
+#include "tep-s/core-private.h"
+
+#define CLOSING_US (2 * US_PER_S) /* for the peer to take the last octets and close */
+#define RESERVE_OCTETS 16384      /* what answers may use of the output beyond media */
+#define TLS_RECORD_MAX 16384      /* RFC 8446 section 5.1 */
+
+typedef struct {
+  ConnectionState from;
+  ConnectionEvent event;
+  ConnectionState to;
+} Transition;
+
+static const Transition transitions[] = {
+  { CONNECTION_DOOR, CONNECTION_SAW_TLS, CONNECTION_HANDSHAKE },
+  { CONNECTION_DOOR, CONNECTION_SAW_HTTP, CONNECTION_REQUEST },
+  { CONNECTION_DOOR, CONNECTION_SAW_STUN, CONNECTION_STUN },
+  { CONNECTION_DOOR, CONNECTION_SAW_TUNNEL, CONNECTION_OPENING },
+  { CONNECTION_DOOR, CONNECTION_FINISH, CONNECTION_CLOSING },
+  { CONNECTION_DOOR, CONNECTION_ABORT, CONNECTION_OVER },
+  { CONNECTION_REQUEST, CONNECTION_NEXT_LAYER, CONNECTION_DOOR },
+  { CONNECTION_REQUEST, CONNECTION_FINISH, CONNECTION_CLOSING },
+  { CONNECTION_REQUEST, CONNECTION_ABORT, CONNECTION_OVER },
+  { CONNECTION_HANDSHAKE, CONNECTION_NEXT_LAYER, CONNECTION_DOOR },
+  { CONNECTION_HANDSHAKE, CONNECTION_FINISH, CONNECTION_CLOSING },
+  { CONNECTION_HANDSHAKE, CONNECTION_ABORT, CONNECTION_OVER },
+  { CONNECTION_STUN, CONNECTION_FINISH, CONNECTION_CLOSING },
+  { CONNECTION_STUN, CONNECTION_ABORT, CONNECTION_OVER },
+  { CONNECTION_OPENING, CONNECTION_AUTHENTICATED, CONNECTION_TUNNEL },
+  { CONNECTION_OPENING, CONNECTION_ELSEWHERE, CONNECTION_LEAVING },
+  { CONNECTION_OPENING, CONNECTION_FINISH, CONNECTION_CLOSING },
+  { CONNECTION_OPENING, CONNECTION_ABORT, CONNECTION_OVER },
+  { CONNECTION_TUNNEL, CONNECTION_FINISH, CONNECTION_CLOSING },
+  { CONNECTION_TUNNEL, CONNECTION_ABORT, CONNECTION_OVER },
+  { CONNECTION_LEAVING, CONNECTION_ADOPTED, CONNECTION_OPENING },
+  { CONNECTION_LEAVING, CONNECTION_ABORT, CONNECTION_OVER },
+  { CONNECTION_CLOSING, CONNECTION_ABORT, CONNECTION_OVER },
+};
+
+gboolean
+tep_server_connection_step (TepServerConnection *connection, ConnectionEvent event)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (transitions); i++) {
+    const Transition *row = &transitions[i];
+
+    if (row->from == connection->state && row->event == event) {
+      g_debug ("connection: state %d, event %d, state %d", row->from, event, row->to);
+      connection->state = row->to;
+      return TRUE;
+    }
+  }
+  return FALSE;
+}
+
+static gboolean
+is_reading (const TepServerConnection *connection)
+{
+  return connection->state < CONNECTION_LEAVING;
+}
+
+static void
+arm (TepServerConnection *connection)
+{
+  const FrontDoor *front = connection->front;
+  const TepServerTimers *timers = &connection->core->settings.config->timers;
+  gint64 due_us = G_MAXINT64;
+
+  if (connection->state == CONNECTION_CLOSING) {
+    due_us = connection->progress_us + CLOSING_US;
+  } else if (front != NULL) {
+    due_us = front->authentication_due_us;
+    if (!front->has_message)
+      due_us = MIN (due_us, front->message_due_us);
+    if (connection->state == CONNECTION_HANDSHAKE)
+      due_us = MIN (due_us, front->handshake_due_us);
+  } else if (connection->is_output_waiting) {
+    due_us = connection->progress_us + timers->stalled_s * US_PER_S;
+  }
+  if (due_us == G_MAXINT64)
+    tep_server_wheel_disarm (&connection->core->wheel, &connection->timer);
+  else
+    tep_server_wheel_arm (&connection->core->wheel, &connection->timer, due_us);
+}
+
+static void
+set_unauthenticated (TepServerConnection *connection, gboolean is_unauthenticated)
+{
+  TepServerCore *core = connection->core;
+
+  if (connection->is_unauthenticated == is_unauthenticated)
+    return;
+  connection->is_unauthenticated = is_unauthenticated;
+  COUNT_N (core, UNAUTHENTICATED, is_unauthenticated ? 1 : -1);
+  if (is_unauthenticated)
+    return; /* accept() has taken from the accounts already */
+  atomic_fetch_sub_explicit (&core->shared->unauthenticated, 1, memory_order_relaxed);
+  tep_server_quota_give (core->shared->source_unauthenticated, connection->source_key);
+}
+
+static void
+link_connection (TepServerCore *core, TepServerConnection *connection)
+{
+  connection->core = core;
+  connection->next = core->connections;
+  connection->at = &core->connections;
+  if (connection->next != NULL)
+    connection->next->at = &connection->next;
+  core->connections = connection;
+  core->n_connections++;
+  COUNT (core, CONNECTIONS);
+}
+
+static void
+unlink_connection (TepServerConnection *connection)
+{
+  *connection->at = connection->next;
+  if (connection->next != NULL)
+    connection->next->at = connection->at;
+  connection->core->n_connections--;
+  COUNT_N (connection->core, CONNECTIONS, -1);
+}
+
+TepServerConnection *
+tep_server_connection_new (TepServerCore *core, const StunExtAddress *source)
+{
+  const TepServerTimers *timers = &core->settings.config->timers;
+  TepServerConnection *connection = g_try_new0 (TepServerConnection, 1);
+  FrontDoor *front = g_try_new0 (FrontDoor, 1);
+
+  if (connection == NULL || front == NULL) {
+    g_free (connection);
+    g_free (front);
+    return NULL;
+  }
+  front->budget = UNAUTHENTICATED_BUDGET;
+  front->message_due_us = core->now_us + timers->first_message_s * US_PER_S;
+  front->authentication_due_us = core->now_us + timers->authentication_s * US_PER_S;
+  connection->front = front;
+  connection->source = *source;
+  connection->source_key = tep_server_quota_source_key (source);
+  connection->state = CONNECTION_DOOR;
+  connection->progress_us = core->now_us;
+  link_connection (core, connection);
+  set_unauthenticated (connection, TRUE);
+  arm (connection);
+  return connection;
+}
+
+static void
+free_front (TepServerConnection *connection)
+{
+  if (connection->front == NULL)
+    return;
+  g_clear_pointer (&connection->front->unread, g_bytes_unref);
+  g_clear_pointer (&connection->front->unread_tls, g_bytes_unref);
+  g_clear_pointer (&connection->front, g_free);
+}
+
+static void
+leave_tunnel (TepServerConnection *connection)
+{
+  if (connection->tunnel != NULL)
+    tep_server_tunnel_detach (connection->tunnel, connection);
+}
+
+/* The accounts are given back here, when the descriptor is gone, and not before (requirement 34).
+ */
+void
+tep_server_connection_free (TepServerConnection *connection)
+{
+  TepServerCore *core = connection->core;
+
+  leave_tunnel (connection);
+  set_unauthenticated (connection, FALSE);
+  atomic_fetch_sub_explicit (&core->shared->connections, 1, memory_order_relaxed);
+  tep_server_quota_give (core->shared->source_connections, connection->source_key);
+  tep_server_wheel_disarm (&core->wheel, &connection->timer);
+  unlink_connection (connection);
+  free_front (connection);
+  g_clear_pointer (&connection->tls, tep_server_tls_free);
+  stun_ext_stream_clear (&connection->stream);
+  stun_ext_send_log_clear (&connection->log);
+  tep_server_output_clear (&connection->out, &core->pool);
+  tep_server_output_clear (&connection->plain, &core->pool);
+  g_free (connection);
+}
+
+void
+tep_server_connection_mark_dirty (TepServerConnection *connection)
+{
+  if (connection->is_dirty)
+    return;
+  connection->is_dirty = TRUE;
+  connection->next_dirty = connection->core->dirty;
+  connection->core->dirty = connection;
+}
+
+static void
+count_end (TepServerConnection *connection, TepServerCounter reason)
+{
+  if (!connection->is_counted)
+    tep_server_core_count (connection->core, reason, 1);
+  connection->is_counted = TRUE;
+}
+
+void
+tep_server_connection_close (TepServerConnection *connection, TepServerCounter reason)
+{
+  if (!tep_server_connection_step (connection, CONNECTION_ABORT))
+    return;
+  count_end (connection, reason);
+  leave_tunnel (connection);
+  tep_server_connection_mark_dirty (connection);
+}
+
+void
+tep_server_connection_finish (TepServerConnection *connection, TepServerCounter reason)
+{
+  if (!tep_server_connection_step (connection, CONNECTION_FINISH))
+    return;
+  count_end (connection, reason);
+  leave_tunnel (connection);
+  connection->progress_us = connection->core->now_us;
+  if (connection->tls != NULL) {
+    tep_server_connection_encrypt (connection);
+    tep_server_tls_close (connection->tls);
+  }
+  arm (connection);
+  tep_server_connection_mark_dirty (connection);
+}
+
+gsize
+tep_server_connection_unsent (const TepServerConnection *connection)
+{
+  return connection->out.length + connection->plain.length;
+}
+
+gboolean
+tep_server_connection_write (TepServerConnection *connection,
+                             const void *head,
+                             gsize head_length,
+                             const void *body,
+                             gsize body_length,
+                             gboolean is_media)
+{
+  TepServerCore *core = connection->core;
+  TepServerOutput *output = connection->tls != NULL ? &connection->plain : &connection->out;
+  gsize limit = core->settings.config->limits.output_octets + (is_media ? 0 : RESERVE_OCTETS);
+
+  if (connection->state >= CONNECTION_LEAVING)
+    return FALSE;
+  if (tep_server_connection_unsent (connection) + head_length + body_length > limit) {
+    /* Media can be left out; who does not even take answers is not there any more. */
+    if (!is_media)
+      tep_server_connection_close (connection, TEP_SERVER_COUNTER_CONNECTION_STALLED);
+    return FALSE;
+  }
+  if (!tep_server_output_append (output, &core->pool, head, head_length))
+    return FALSE;
+  if (!tep_server_output_append (output, &core->pool, body, body_length)) {
+    tep_server_connection_close (connection, TEP_SERVER_COUNTER_CONNECTION_STALLED);
+    return FALSE;
+  }
+  tep_server_connection_mark_dirty (connection);
+  return TRUE;
+}
+
+void
+tep_server_connection_set_waiting (TepServerConnection *connection, gboolean is_waiting)
+{
+  if (connection->is_output_waiting == is_waiting)
+    return;
+  connection->is_output_waiting = is_waiting;
+  if (is_waiting)
+    connection->progress_us = connection->core->now_us;
+  arm (connection);
+}
+
+void
+tep_server_connection_encrypt (TepServerConnection *connection)
+{
+  struct iovec piece;
+
+  while (tep_server_output_pieces (&connection->plain, &piece, 1) == 1) {
+    if (!tep_server_tls_write (connection->tls, piece.iov_base, piece.iov_len)) {
+      tep_server_output_clear (&connection->plain, &connection->core->pool);
+      tep_server_connection_close (connection, TEP_SERVER_COUNTER_CONNECTION_TLS);
+      return;
+    }
+    tep_server_output_consume (&connection->plain, &connection->core->pool, piece.iov_len);
+  }
+}
+
+void
+tep_server_connection_authenticated (TepServerConnection *connection)
+{
+  guint16 largest_packet = connection->core->settings.config->media.largest_packet;
+
+  tep_server_connection_step (connection, CONNECTION_AUTHENTICATED);
+  set_unauthenticated (connection, FALSE);
+  free_front (connection);
+  stun_ext_stream_set_limit (&connection->stream, stun_ext_stream_limit (largest_packet));
+  arm (connection);
+}
+
+void
+tep_server_connection_timeout (TepServerConnection *connection)
+{
+  const FrontDoor *front = connection->front;
+  const TepServerTimers *timers = &connection->core->settings.config->timers;
+
+  if (connection->state == CONNECTION_CLOSING) {
+    if (connection->core->now_us >= connection->progress_us + CLOSING_US)
+      tep_server_connection_close (connection, TEP_SERVER_COUNTER_CONNECTION_DONE);
+  } else if (front != NULL) {
+    tep_server_connection_close (connection, TEP_SERVER_COUNTER_CONNECTION_DEADLINE);
+  } else if (connection->is_output_waiting &&
+             connection->core->now_us >= connection->progress_us + timers->stalled_s * US_PER_S) {
+    tep_server_connection_close (connection, TEP_SERVER_COUNTER_CONNECTION_STALLED);
+  }
+  if (connection->state != CONNECTION_OVER)
+    arm (connection);
+}
+
+/* ---- the layers ---- */
+
+static gboolean
+write_tls (gpointer user_data, const guint8 *data, gsize length)
+{
+  TepServerConnection *connection = user_data;
+
+  if (!tep_server_output_append (&connection->out, &connection->core->pool, data, length))
+    return FALSE;
+  tep_server_connection_mark_dirty (connection);
+  return TRUE;
+}
+
+static void
+begin_tls (TepServerConnection *connection)
+{
+  TepServerCore *core = connection->core;
+  const TepServerTimers *timers = &core->settings.config->timers;
+
+  if (core->settings.tls == NULL) {
+    tep_server_connection_close (connection, TEP_SERVER_COUNTER_CONNECTION_FOREIGN);
+    return;
+  }
+  connection->tls = tep_server_tls_new (core->settings.tls, write_tls, connection);
+  if (connection->tls == NULL) {
+    tep_server_connection_close (connection, TEP_SERVER_COUNTER_CONNECTION_TLS);
+    return;
+  }
+  connection->front->handshake_due_us = core->now_us + timers->tls_handshake_s * US_PER_S;
+  tep_server_connection_step (connection, CONNECTION_SAW_TLS);
+  arm (connection);
+}
+
+static void
+begin_http (TepServerConnection *connection, gboolean may_connect)
+{
+  connection->front->may_connect = may_connect;
+  stun_ext_http_request_init (&connection->front->request);
+  tep_server_connection_step (connection, CONNECTION_SAW_HTTP);
+}
+
+static void
+open_door (TepServerConnection *connection, StunExtFrontDoorVerdict verdict)
+{
+  switch (verdict) {
+  case STUN_EXT_FRONT_DOOR_NEED_MORE:
+    break;
+  case STUN_EXT_FRONT_DOOR_TLS:
+    begin_tls (connection);
+    break;
+  case STUN_EXT_FRONT_DOOR_CONNECT:
+    begin_http (connection, TRUE);
+    break;
+  case STUN_EXT_FRONT_DOOR_HTTP:
+    begin_http (connection, FALSE);
+    break;
+  case STUN_EXT_FRONT_DOOR_TUNNEL:
+    stun_ext_stream_init (&connection->stream, STUN_EXT_FRAMING_RFC4571,
+                          STUN_EXT_STREAM_LIMIT_UNAUTHENTICATED);
+    tep_server_connection_step (connection, CONNECTION_SAW_TUNNEL);
+    break;
+  case STUN_EXT_FRONT_DOOR_STUN:
+    stun_ext_stream_init (&connection->stream, STUN_EXT_FRAMING_STUN,
+                          STUN_EXT_STREAM_LIMIT_UNAUTHENTICATED);
+    tep_server_connection_step (connection, CONNECTION_SAW_STUN);
+    break;
+  case STUN_EXT_FRONT_DOOR_CLOSE:
+  default:
+    tep_server_connection_close (connection, TEP_SERVER_COUNTER_CONNECTION_FOREIGN);
+    break;
+  }
+}
+
+static void read_plain (TepServerConnection *connection, const guint8 *data, gsize length);
+static void read_tls (TepServerConnection *connection);
+
+/* Returns how many octets are done with; on a verdict the sniffed ones become the begin of what
+ * follows. */
+static gsize
+sniff (TepServerConnection *connection, const guint8 *data, gsize length)
+{
+  FrontDoor *front = connection->front;
+  guint8 begin[sizeof front->sniffed];
+  gsize n = MIN (length, sizeof front->sniffed - front->n_sniffed);
+  gsize had = front->n_sniffed;
+  StunExtFrontDoorVerdict verdict;
+
+  memcpy (front->sniffed + had, data, n);
+  front->n_sniffed += n;
+  verdict =
+      stun_ext_front_door_classify (connection->layers, front->sniffed, front->n_sniffed, NULL);
+  if (verdict == STUN_EXT_FRONT_DOOR_NEED_MORE)
+    return n;
+  memcpy (begin, front->sniffed, had);
+  front->n_sniffed = 0;
+  open_door (connection, verdict);
+  /* What came in this call is read again where it lies; only what came before has to be handed on.
+   */
+  if (had > 0)
+    read_plain (connection, begin, had);
+  return 0;
+}
+
+static gboolean
+is_own_name (const char *host, guint16 port, gpointer user_data)
+{
+  const TepServerConfig *config = user_data;
+
+  for (guint i = 0; i < config->n_listeners; i++) {
+    if (config->listeners[i].address.port == port || config->listeners[i].address.port == 0)
+      return g_strv_contains (config->names, host);
+  }
+  return FALSE;
+}
+
+static void
+answer_http (TepServerConnection *connection)
+{
+  TepServerCore *core = connection->core;
+  FrontDoor *front = connection->front;
+  StunExtHttpAnswer answer = stun_ext_http_request_judge (
+      &front->request, front->may_connect, is_own_name, (gpointer)core->settings.config);
+  gsize length;
+  const char *text = stun_ext_http_answer_text (answer, front->request.is_head, &length);
+
+  tep_server_connection_write (connection, text, length, NULL, 0, FALSE);
+  if (answer == STUN_EXT_HTTP_ANSWER_CONNECTED) {
+    COUNT (core, CONNECT_ACCEPTED);
+    connection->layers |= (connection->layers & STUN_EXT_FRONT_DOOR_LAYER_TLS) != 0
+                              ? STUN_EXT_FRONT_DOOR_LAYER_INNER_CONNECT
+                              : STUN_EXT_FRONT_DOOR_LAYER_CONNECT;
+    tep_server_connection_step (connection, CONNECTION_NEXT_LAYER);
+    return;
+  }
+  if (front->request.is_connect)
+    COUNT (core, CONNECT_REFUSED);
+  else
+    COUNT (core, WEB_ANSWERS);
+  tep_server_connection_finish (connection, TEP_SERVER_COUNTER_CONNECTION_DONE);
+}
+
+static gsize
+read_http (TepServerConnection *connection, const guint8 *data, gsize length)
+{
+  gsize used;
+
+  if (stun_ext_http_request_feed (&connection->front->request, data, length, &used) !=
+      STUN_EXT_HTTP_REQUEST_MORE)
+    answer_http (connection);
+  return used;
+}
+
+static void
+bare_stun (TepServerConnection *connection, const guint8 *body, gsize length)
+{
+  guint8 answer[128];
+  gsize n = tep_server_stun_answer (connection->core, &connection->source, body, length, answer,
+                                    sizeof answer);
+
+  if (n == 0) {
+    tep_server_connection_close (connection, TEP_SERVER_COUNTER_CONNECTION_PROTOCOL);
+    return;
+  }
+  connection->front->has_message = TRUE;
+  COUNT (connection->core, STUN_ANSWERS_TCP);
+  tep_server_connection_write (connection, answer, n, NULL, 0, FALSE);
+}
+
+static void
+opening_frame (TepServerConnection *connection, const guint8 *body, gsize length)
+{
+  StunExtFrameKind kind = stun_ext_frame_kind (body, length);
+
+  if (kind == STUN_EXT_FRAME_NULL)
+    COUNT (connection->core, FRAMES_NULL);
+  else if (kind == STUN_EXT_FRAME_STUN)
+    tep_server_opening_message (connection, body, length);
+  else
+    tep_server_connection_close (connection, TEP_SERVER_COUNTER_CONNECTION_PROTOCOL);
+}
+
+static void
+read_frames (TepServerConnection *connection, const guint8 *data, gsize length)
+{
+  const guint8 *body;
+  gsize n;
+  StunExtStreamVerdict verdict;
+
+  stun_ext_stream_push (&connection->stream, data, length);
+  while (is_reading (connection)) {
+    verdict = stun_ext_stream_next (&connection->stream, &body, &n);
+    if (verdict == STUN_EXT_STREAM_NEED_MORE)
+      return;
+    if (verdict != STUN_EXT_STREAM_FRAME) {
+      tep_server_connection_close (connection, TEP_SERVER_COUNTER_CONNECTION_PROTOCOL);
+      return;
+    }
+    if (connection->state == CONNECTION_TUNNEL)
+      tep_server_packets_frame (connection->tunnel, connection, body, n);
+    else if (connection->state == CONNECTION_OPENING)
+      opening_frame (connection, body, n);
+    else
+      bare_stun (connection, body, n);
+    /* A frame that came in two pieces lies in the stream's own memory, which the next one needs. */
+    if (body < data || body >= data + length)
+      tep_server_core_flush_packets (connection->core);
+  }
+  if (connection->state == CONNECTION_LEAVING) {
+    connection->front->unread = stun_ext_stream_take_unread (&connection->stream);
+    if (connection->tls != NULL)
+      connection->front->unread_tls = tep_server_tls_take_unread (connection->tls);
+  }
+}
+
+static void
+read_plain (TepServerConnection *connection, const guint8 *data, gsize length)
+{
+  while (length > 0 && is_reading (connection)) {
+    gsize used;
+
+    if (connection->state == CONNECTION_DOOR) {
+      used = sniff (connection, data, length);
+    } else if (connection->state == CONNECTION_REQUEST) {
+      used = read_http (connection, data, length);
+    } else if (connection->state == CONNECTION_HANDSHAKE) {
+      tep_server_tls_push (connection->tls, data, length);
+      read_tls (connection);
+      return;
+    } else {
+      read_frames (connection, data, length);
+      return;
+    }
+    data += used;
+    length -= used;
+  }
+}
+
+static gboolean
+shake_hands (TepServerConnection *connection)
+{
+  switch (tep_server_tls_handshake (connection->tls)) {
+  case TEP_SERVER_TLS_DONE:
+    COUNT (connection->core, TLS_HANDSHAKES);
+    connection->layers |= STUN_EXT_FRONT_DOOR_LAYER_TLS;
+    if (tep_server_tls_is_web_only (connection->tls))
+      connection->layers |= STUN_EXT_FRONT_DOOR_LAYER_WEB_ONLY;
+    tep_server_connection_step (connection, CONNECTION_NEXT_LAYER);
+    arm (connection);
+    return TRUE;
+  case TEP_SERVER_TLS_MORE:
+    return FALSE;
+  case TEP_SERVER_TLS_CLOSED:
+  case TEP_SERVER_TLS_FAILED:
+  default:
+    /* The alert is still to go out. */
+    tep_server_connection_finish (connection, TEP_SERVER_COUNTER_CONNECTION_TLS);
+    return FALSE;
+  }
+}
+
+static void
+read_tls (TepServerConnection *connection)
+{
+  TepServerCore *core = connection->core;
+
+  if (connection->state == CONNECTION_HANDSHAKE && !shake_hands (connection))
+    return;
+  while (is_reading (connection)) {
+    guint8 *buffer;
+    gsize n;
+    TepServerTlsVerdict verdict;
+
+    if (core->plain_buffer == NULL)
+      core->plain_buffer = g_malloc (PLAIN_BUFFER_SIZE);
+    if (PLAIN_BUFFER_SIZE - core->plain_used < TLS_RECORD_MAX)
+      tep_server_core_flush_packets (core);
+    buffer = core->plain_buffer + core->plain_used;
+    verdict =
+        tep_server_tls_read (connection->tls, buffer, PLAIN_BUFFER_SIZE - core->plain_used, &n);
+    if (verdict == TEP_SERVER_TLS_MORE)
+      return;
+    if (verdict == TEP_SERVER_TLS_CLOSED) {
+      tep_server_core_hangup (core, connection);
+      return;
+    }
+    if (verdict != TEP_SERVER_TLS_DONE) {
+      tep_server_connection_close (connection, TEP_SERVER_COUNTER_CONNECTION_TLS);
+      return;
+    }
+    core->plain_used += n;
+    read_plain (connection, buffer, n);
+  }
+}
+
+static void
+read_layer (TepServerConnection *connection, const guint8 *data, gsize length)
+{
+  if (connection->tls == NULL) {
+    read_plain (connection, data, length);
+    return;
+  }
+  tep_server_tls_push (connection->tls, data, length);
+  read_tls (connection);
+}
+
+/* Octets of the outermost layer. Until the peer has authenticated they are taken out of its budget;
+ * as soon as it has, the rest of the same buffer is free. */
+void
+tep_server_core_input (TepServerCore *core,
+                       TepServerConnection *connection,
+                       const guint8 *data,
+                       gsize length)
+{
+  while (length > 0 && is_reading (connection)) {
+    gsize n = length;
+
+    if (connection->front != NULL) {
+      n = MIN (n, connection->front->budget);
+      connection->front->budget -= n;
+    }
+    if (n == 0) {
+      tep_server_connection_close (connection, TEP_SERVER_COUNTER_CONNECTION_BUDGET);
+      return;
+    }
+    read_layer (connection, data, n);
+    data += n;
+    length -= n;
+  }
+}
+
+/* ---- from worker to worker ---- */
+
+void
+tep_server_connection_release (TepServerConnection *connection, TepServerHandover *handover)
+{
+  TepServerCore *core = connection->core;
+
+  *handover = (TepServerHandover){ .connection = connection };
+  handover->unread = g_steal_pointer (&connection->front->unread);
+  handover->unread_tls = g_steal_pointer (&connection->front->unread_tls);
+  tep_server_wheel_disarm (&core->wheel, &connection->timer);
+  /* Output lies in this worker's pool; none is waiting, for nothing was answered on this connection
+   * that the kernel did not take; if it was not taken the peer is too slow to be worth the trouble.
+   */
+  tep_server_output_clear (&connection->out, &core->pool);
+  tep_server_output_clear (&connection->plain, &core->pool);
+  COUNT_N (core, UNAUTHENTICATED, -1);
+  COUNT (core, HANDED_OVER);
+  unlink_connection (connection);
+  connection->core = NULL;
+}
+
+void
+tep_server_connection_adopt (TepServerConnection *connection, TepServerHandover *handover)
+{
+  gsize length;
+  const guint8 *data;
+
+  COUNT (connection->core, UNAUTHENTICATED);
+  tep_server_connection_step (connection, CONNECTION_ADOPTED);
+  arm (connection);
+  if (handover->unread != NULL) {
+    data = g_bytes_get_data (handover->unread, &length);
+    if (length > 0)
+      read_plain (connection, data, length);
+  }
+  if (connection->tls != NULL && is_reading (connection)) {
+    data = handover->unread_tls != NULL ? g_bytes_get_data (handover->unread_tls, &length) : NULL;
+    if (data != NULL)
+      tep_server_tls_push (connection->tls, data, length);
+    read_tls (connection);
+  }
+  tep_server_core_flush_packets (connection->core);
+}
+
+void
+tep_server_core_release_connection (TepServerCore *core,
+                                    TepServerConnection *connection,
+                                    TepServerHandover *handover)
+{
+  tep_server_connection_release (connection, handover);
+}
+
+void
+tep_server_core_adopt (TepServerCore *core, TepServerHandover *handover)
+{
+  link_connection (core, handover->connection);
+  tep_server_connection_adopt (handover->connection, handover);
+  g_clear_pointer (&handover->unread, g_bytes_unref);
+  g_clear_pointer (&handover->unread_tls, g_bytes_unref);
+}
+
+void
+tep_server_handover_discard (TepServerHandover *handover, TepServerShared *shared)
+{
+  TepServerConnection *connection = handover->connection;
+
+  atomic_fetch_sub_explicit (&shared->connections, 1, memory_order_relaxed);
+  atomic_fetch_sub_explicit (&shared->unauthenticated, 1, memory_order_relaxed);
+  tep_server_quota_give (shared->source_connections, connection->source_key);
+  tep_server_quota_give (shared->source_unauthenticated, connection->source_key);
+  free_front (connection);
+  g_clear_pointer (&connection->tls, tep_server_tls_free);
+  stun_ext_stream_clear (&connection->stream);
+  g_clear_pointer (&handover->unread, g_bytes_unref);
+  g_clear_pointer (&handover->unread_tls, g_bytes_unref);
+  g_free (connection);
+}

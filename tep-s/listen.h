@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Opening the server's sockets: one listening socket for each worker and address, the kernel
+ * spreads connections. */
+#pragma once
+
+#include "tep-s/config.h"
+
+G_BEGIN_DECLS
+
+/**
+ * tep_server_listen:
+ * @listener: where
+ * @n: how many sockets of each kind
+ * @tcp: (element-type int) (array length=n): where each worker's TCP socket is appended
+ * @udp: (element-type int) (array length=n): and its UDP socket, if the listener has one
+ * @address: (out): where it listens, port resolved
+ * @error: return location
+ *
+ * Returns: FALSE with TEP_SERVER_ERROR_LISTEN; what was opened stays in the arrays
+ */
+gboolean tep_server_listen (const TepServerListener *listener,
+                            guint n,
+                            GArray **tcp,
+                            GArray **udp,
+                            StunExtAddress *address,
+                            GError **error);
+
+G_END_DECLS

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Workers share nothing, so whatever concerns two threads goes through here. The mutex is a pthread
+ * one: the thread sanitizer does not see into GLib's.
+ */
+#include "tep-s/mailbox.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+typedef struct _Message Message;
+struct _Message {
+  Message *next;
+  TepServerMessageFunc func;
+  gpointer data;
+};
+
+struct _TepServerMailbox {
+  pthread_mutex_t lock;
+  Message *first;
+  Message **last;
+  int fd;
+};
+
+TepServerMailbox *
+tep_server_mailbox_new (void)
+{
+  int fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  TepServerMailbox *mailbox;
+
+  if (fd < 0)
+    return NULL;
+  mailbox = g_new0 (TepServerMailbox, 1);
+  pthread_mutex_init (&mailbox->lock, NULL);
+  mailbox->last = &mailbox->first;
+  mailbox->fd = fd;
+  return mailbox;
+}
+
+static Message *
+take_all (TepServerMailbox *mailbox)
+{
+  Message *first;
+
+  pthread_mutex_lock (&mailbox->lock);
+  first = mailbox->first;
+  mailbox->first = NULL;
+  mailbox->last = &mailbox->first;
+  pthread_mutex_unlock (&mailbox->lock);
+  return first;
+}
+
+static void
+run (Message *first, gpointer receiver, gboolean is_delivered)
+{
+  while (first != NULL) {
+    Message *message = first;
+
+    first = message->next;
+    message->func (receiver, message->data, is_delivered);
+    g_free (message);
+  }
+}
+
+void
+tep_server_mailbox_free (TepServerMailbox *mailbox)
+{
+  run (take_all (mailbox), NULL, FALSE);
+  pthread_mutex_destroy (&mailbox->lock);
+  close (mailbox->fd);
+  g_free (mailbox);
+}
+
+int
+tep_server_mailbox_fd (const TepServerMailbox *mailbox)
+{
+  return mailbox->fd;
+}
+
+void
+tep_server_mailbox_post (TepServerMailbox *mailbox, TepServerMessageFunc func, gpointer data)
+{
+  Message *message = g_new (Message, 1);
+  gboolean was_empty;
+
+  *message = (Message){ .func = func, .data = data };
+  pthread_mutex_lock (&mailbox->lock);
+  was_empty = mailbox->first == NULL;
+  *mailbox->last = message;
+  mailbox->last = &message->next;
+  pthread_mutex_unlock (&mailbox->lock);
+  /* An eventfd takes eight octets unless its counter is full, and then it is readable anyway. */
+  if (was_empty) {
+    const guint64 one = 1;
+    ssize_t n = write (mailbox->fd, &one, sizeof one);
+
+    (void)n;
+  }
+}
+
+void
+tep_server_mailbox_empty (TepServerMailbox *mailbox, gpointer receiver)
+{
+  guint64 count;
+  ssize_t n = read (mailbox->fd, &count, sizeof count);
+
+  (void)n;
+  run (take_all (mailbox), receiver, TRUE);
+}

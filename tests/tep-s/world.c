@@ -1,0 +1,660 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "world.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+
+/* ---- the host of the cores ---- */
+
+static void
+host_random (gpointer host, void *octets, gsize length)
+{
+  World *world = host;
+  guint8 *at = octets;
+
+  for (gsize i = 0; i < length; i++) {
+    world->random = world->random * 1664525u + 1013904223u;
+    at[i] = (guint8)(world->random >> 24);
+  }
+}
+
+static gboolean
+host_lease (gpointer host, TepServerBinding *binding)
+{
+  World *world = host;
+
+  if (world->is_media_full)
+    return FALSE;
+  world->n_media_bindings++;
+  return TRUE;
+}
+
+static void
+host_release (gpointer host, TepServerBinding *binding)
+{
+  World *world = host;
+
+  g_assert_cmpuint (world->n_media_bindings, >, 0);
+  world->n_media_bindings--;
+}
+
+static gsize
+host_send (gpointer host, const TepServerPacket *packets, gsize n)
+{
+  World *world = host;
+
+  for (gsize i = 0; i < n; i++) {
+    WorldPacket *packet = g_new0 (WorldPacket, 1);
+
+    packet->source = *packets[i].source;
+    packet->destination = *packets[i].destination;
+    packet->payload = g_bytes_new (packets[i].payload, packets[i].length);
+    packet->dscp = packets[i].dscp;
+    g_assert_nonnull (packets[i].binding);
+    g_ptr_array_add (world->packets, packet);
+  }
+  return 0;
+}
+
+static Peer *
+peer_of (TepServerConnection *connection)
+{
+  return (Peer *)tep_server_connection_get_host_data (connection);
+}
+
+static void
+host_output (gpointer host, TepServerConnection *connection)
+{
+  Peer *peer = peer_of (connection);
+  struct iovec pieces[8];
+  gsize n;
+
+  while (peer->is_reading && (n = tep_server_core_output (connection, pieces, 8)) > 0) {
+    gsize length = 0;
+
+    for (gsize i = 0; i < n; i++) {
+      g_byte_array_append (peer->received, pieces[i].iov_base, (guint)pieces[i].iov_len);
+      length += pieces[i].iov_len;
+    }
+    tep_server_core_written (peer->core, connection, length);
+  }
+  if (!peer->is_reading)
+    tep_server_core_written (peer->core, connection, 0);
+  peer->is_shut = tep_server_core_is_finished (connection);
+}
+
+static void
+host_over (gpointer host, TepServerConnection *connection)
+{
+  Peer *peer = peer_of (connection);
+
+  peer->connection = NULL;
+  peer->is_shut = TRUE;
+}
+
+static void
+host_hand_over (gpointer host, TepServerConnection *connection, guint worker)
+{
+  World *world = host;
+  Peer *peer = peer_of (connection);
+  TepServerHandover handover;
+
+  tep_server_core_release_connection (peer->core, connection, &handover);
+  peer->core = world->cores[worker];
+  tep_server_core_adopt (peer->core, &handover);
+}
+
+static void
+host_pass (gpointer host, guint worker, const TepServerPacket *packet)
+{
+  World *world = host;
+
+  tep_server_core_deliver (world->cores[worker], packet, 1);
+}
+
+static void
+host_announce (gpointer host, const TepServerBinding *binding, gboolean is_new)
+{
+  World *world = host;
+
+  for (guint i = 0; i < world->n_cores; i++) {
+    TepServerCore *core = world->cores[i];
+
+    if (core != NULL && tep_server_port_find (core, &binding->address) == NULL)
+      tep_server_core_set_owner (core, &binding->address, binding->is_pair, 1 - i, is_new);
+  }
+}
+
+static void
+host_event (gpointer host, const TepServerEvent *event)
+{
+  World *world = host;
+
+  world->n_events++;
+}
+
+static const TepServerCoreHost core_host = {
+  .random = host_random,
+  .lease = host_lease,
+  .release = host_release,
+  .send = host_send,
+  .output = host_output,
+  .over = host_over,
+  .hand_over = host_hand_over,
+  .pass = host_pass,
+  .announce = host_announce,
+  .event = host_event,
+};
+
+/* ---- the world ---- */
+
+static void
+write_file (World *world, const char *name, const char *text)
+{
+  g_autofree char *path = g_build_filename (world->folder, name, NULL);
+
+  g_assert_true (g_file_set_contents (path, text, -1, NULL));
+  g_assert_cmpint (g_chmod (path, 0600), ==, 0);
+}
+
+static const TepServerConfig *
+read_config (World *world, const char *extra)
+{
+  g_autofree char *path = g_build_filename (world->folder, "tep-s.conf", NULL);
+  g_autofree char *text =
+      g_strdup_printf ("[server]\nlisten=203.0.113.1:443\nnames=" WORLD_NAME "\n"
+                       "[credentials]\nusers=users\nsecrets=secret\nrealm=" WORLD_REALM "\n"
+                       "[policy]\nallow=198.18.0.0/24:1024-65535\n"
+                       "core=198.18.0.0/24\n%s",
+                       extra != NULL ? extra : "");
+  GError *error = NULL;
+  const TepServerConfig *config = tep_server_config_load_from_data (text, -1, path, &error);
+
+  g_assert_no_error (error);
+  return config;
+}
+
+static TepServerSettings
+read_settings (World *world, const char *extra)
+{
+  const TepServerConfig *config = read_config (world, extra);
+
+  return (TepServerSettings){ .config = config, .policy = tep_server_policy_ref (config->policy) };
+}
+
+World *
+world_new (const char *extra, guint n_cores)
+{
+  World *world = g_new0 (World, 1);
+
+  world->folder = g_dir_make_tmp ("tep-s-world-XXXXXX", NULL);
+  g_assert_nonnull (world->folder);
+  write_file (world, "users", "alice:" WORLD_PASSWORD "\nbob:" WORLD_PASSWORD " too\n");
+  write_file (world, "secret", "0123456789abcdef0123456789abcdef\n");
+  world->settings = read_settings (world, extra);
+  world->now_us = 1000 * US_PER_S;
+  world->now_ms = G_GINT64_CONSTANT (1790000000000);
+  world->random = 1;
+  world->packets = g_ptr_array_new_with_free_func ((GDestroyNotify)world_packet_free);
+  world->peers = g_ptr_array_new_with_free_func ((GDestroyNotify)peer_free);
+  world->shared = tep_server_shared_new (world->settings.config, host_random, world, world->now_ms);
+  world->n_cores = n_cores;
+  for (guint i = 0; i < n_cores; i++)
+    world->cores[i] =
+        tep_server_core_new (&core_host, world, &world->settings, world->shared, i, n_cores);
+  world_advance (world, 0);
+  return world;
+}
+
+void
+world_free (World *world)
+{
+  const char *const names[] = { "users", "secret" };
+
+  for (guint i = 0; i < world->n_cores; i++) {
+    TepServerCounters sum = { 0 };
+
+    tep_server_core_shut_down (world->cores[i]);
+    tep_server_core_add_counters (world->cores[i], &sum);
+    g_assert_cmpuint (sum.values[TEP_SERVER_COUNTER_CONNECTIONS], ==, 0);
+    g_assert_cmpuint (sum.values[TEP_SERVER_COUNTER_TUNNELS], ==, 0);
+    g_assert_cmpuint (sum.values[TEP_SERVER_COUNTER_BINDINGS], ==, 0);
+    g_assert_cmpuint (sum.values[TEP_SERVER_COUNTER_FLOWS], ==, 0);
+  }
+  for (guint i = 0; i < world->n_cores; i++)
+    tep_server_core_free (g_steal_pointer (&world->cores[i]));
+  g_assert_cmpuint (world->n_media_bindings, ==, 0);
+  g_assert_cmpuint (tep_server_leases_count (world->shared->leases), ==, 0);
+  g_assert_cmpuint (atomic_load (&world->shared->connections), ==, 0);
+  g_assert_cmpuint (atomic_load (&world->shared->unauthenticated), ==, 0);
+  g_assert_cmpuint (atomic_load (&world->shared->tunnels), ==, 0);
+  g_assert_cmpuint (tep_server_quota_total (world->shared->user_tunnels), ==, 0);
+  g_assert_cmpuint (tep_server_quota_total (world->shared->source_connections), ==, 0);
+  tep_server_shared_free (world->shared);
+  tep_server_settings_clear (&world->settings);
+  g_ptr_array_unref (world->packets);
+  g_ptr_array_unref (world->peers);
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autofree char *path = g_build_filename (world->folder, names[i], NULL);
+
+    g_remove (path);
+  }
+  g_rmdir (world->folder);
+  g_free (world->folder);
+  g_free (world);
+}
+
+void
+world_reload (World *world, const char *extra)
+{
+  TepServerSettings settings = read_settings (world, extra);
+
+  for (guint i = 0; i < world->n_cores; i++)
+    tep_server_core_reconfigure (world->cores[i], &settings);
+  tep_server_settings_clear (&world->settings);
+  world->settings = settings;
+}
+
+void
+world_flush (World *world)
+{
+  for (guint i = 0; i < world->n_cores; i++)
+    tep_server_core_flush (world->cores[i]);
+}
+
+/* In steps of a tenth of a second, as a worker would wake up. */
+void
+world_advance (World *world, gint64 ms)
+{
+  do {
+    gint64 step = MIN (ms, 100);
+
+    ms -= step;
+    world->now_us += step * 1000;
+    world->now_ms += step;
+    for (guint i = 0; i < world->n_cores; i++)
+      tep_server_core_advance (world->cores[i], world->now_us, world->now_ms);
+    world_flush (world);
+  } while (ms > 0);
+}
+
+guint64
+world_count (World *world, TepServerCounter counter)
+{
+  TepServerCounters sum = { 0 };
+
+  for (guint i = 0; i < world->n_cores; i++)
+    tep_server_core_add_counters (world->cores[i], &sum);
+  return sum.values[counter];
+}
+
+static guint64
+sum_family (World *world, const char *family, const char *part)
+{
+  guint64 sum = 0;
+
+  for (guint i = 0; i < TEP_SERVER_N_COUNTERS; i++) {
+    const TepServerCounterInfo *info = tep_server_counter_info (i);
+
+    if (strcmp (info->family, family) == 0 && (part == NULL || strstr (info->label, part) != NULL))
+      sum += world_count (world, i);
+  }
+  return sum;
+}
+
+void
+world_check_laws (World *world)
+{
+  g_assert_cmpuint (world_count (world, TEP_SERVER_COUNTER_OPENED), ==,
+                    world_count (world, TEP_SERVER_COUNTER_TUNNELS) +
+                        sum_family (world, "tunnels_closed_total", NULL));
+  g_assert_cmpuint (world_count (world, TEP_SERVER_COUNTER_UP_PACKETS), ==,
+                    world_count (world, TEP_SERVER_COUNTER_UP_FORWARDED) +
+                        world_count (world, TEP_SERVER_COUNTER_UP_ANSWERED) +
+                        sum_family (world, "drops_total", "\"up\""));
+  g_assert_cmpuint (world_count (world, TEP_SERVER_COUNTER_DOWN_PACKETS), ==,
+                    world_count (world, TEP_SERVER_COUNTER_DOWN_FORWARDED) +
+                        sum_family (world, "drops_total", "\"down\""));
+  g_assert_cmpuint (world_count (world, TEP_SERVER_COUNTER_ACCEPTED), >=,
+                    world_count (world, TEP_SERVER_COUNTER_CONNECTIONS));
+}
+
+WorldPacket *
+world_take_packet (World *world)
+{
+  if (world->packets->len == 0)
+    return NULL;
+  return g_ptr_array_steal_index (world->packets, 0);
+}
+
+void
+world_packet_free (WorldPacket *packet)
+{
+  g_bytes_unref (packet->payload);
+  g_free (packet);
+}
+
+StunExtAddress
+world_address (const char *text)
+{
+  StunExtAddress address;
+
+  g_assert_true (stun_ext_address_parse (text, &address));
+  return address;
+}
+
+void
+world_deliver (World *world, const char *source, const StunExtAddress *leased, const char *payload)
+{
+  StunExtAddress from = world_address (source);
+  TepServerPacket packet = { .source = &from,
+                             .destination = leased,
+                             .payload = (const guint8 *)payload,
+                             .length = strlen (payload) };
+
+  tep_server_core_deliver (world->cores[0], &packet, 1);
+  world_flush (world);
+}
+
+/* ---- connections ---- */
+
+Peer *
+peer_new (World *world, guint core, const char *source)
+{
+  StunExtAddress address = world_address (source);
+  TepServerConnection *connection = tep_server_core_accept (world->cores[core], &address);
+  Peer *peer;
+
+  if (connection == NULL)
+    return NULL;
+  peer = g_new0 (Peer, 1);
+  peer->world = world;
+  peer->core = world->cores[core];
+  peer->connection = connection;
+  peer->received = g_byte_array_new ();
+  peer->sent = g_byte_array_new ();
+  peer->is_reading = TRUE;
+  tep_server_connection_set_host_data (connection, (gintptr)peer);
+  g_ptr_array_add (world->peers, peer);
+  return peer;
+}
+
+void
+peer_free (Peer *peer)
+{
+  g_byte_array_unref (peer->received);
+  g_byte_array_unref (peer->sent);
+  g_free (peer);
+}
+
+void
+peer_send (Peer *peer, const void *data, gsize length)
+{
+  g_byte_array_append (peer->sent, data, (guint)length);
+  if (peer->connection != NULL)
+    tep_server_core_input (peer->core, peer->connection, data, length);
+  world_flush (peer->world);
+}
+
+void
+peer_hang_up (Peer *peer)
+{
+  if (peer->connection != NULL)
+    tep_server_core_hangup (peer->core, peer->connection);
+  world_flush (peer->world);
+}
+
+GBytes *
+peer_frame (Peer *peer)
+{
+  gsize left = peer->received->len - peer->consumed;
+  const guint8 *at = peer->received->data + peer->consumed;
+  gsize length;
+
+  if (left < 2)
+    return NULL;
+  length = (gsize)at[0] << 8 | at[1];
+  if (left < 2 + length)
+    return NULL;
+  peer->consumed += 2 + length;
+  return g_bytes_new (at + 2, length);
+}
+
+/* ---- clients ---- */
+
+Client *
+client_new (World *world, const char *source)
+{
+  Client *client = g_new0 (Client, 1);
+
+  client->world = world;
+  client->peer = peer_new (world, 0, source);
+  g_assert_nonnull (client->peer);
+  client->credential_key_length = strlen (WORLD_PASSWORD);
+  memcpy (client->credential_key, WORLD_PASSWORD, client->credential_key_length);
+  return client;
+}
+
+void
+client_free (Client *client)
+{
+  g_free (client->nonce);
+  g_free (client);
+}
+
+StunExtSpan
+client_key (Client *client)
+{
+  return (StunExtSpan){ client->key, sizeof client->key };
+}
+
+void
+client_prepare (Client *client, StunExtTepRequest *request)
+{
+  host_random (client->world, client->client_random, sizeof client->client_random);
+  *request = (StunExtTepRequest){ .kind = STUN_EXT_TEP_OPEN };
+  request->open = (StunExtTepOpen){ .version = STUN_EXT_TEP_VERSION,
+                                    .server_name = { WORLD_NAME, strlen (WORLD_NAME) },
+                                    .client_random = client->client_random,
+                                    .timestamp_ms = (guint64)client->world->now_ms,
+                                    .username = { "alice", 5 } };
+  if (client->nonce != NULL)
+    request->open.nonce = (StunExtSpan){ client->nonce, strlen (client->nonce) };
+}
+
+void
+client_send (Client *client, Peer *peer, const StunExtTepRequest *request, StunExtSpan key)
+{
+  guint8 frame[2 + STUN_EXT_TEP_MESSAGE_MAX];
+  guint8 transaction_id[12] = { 0 };
+  gsize length;
+
+  client->transaction++;
+  memcpy (transaction_id, &client->transaction, sizeof client->transaction);
+  g_assert_true (stun_ext_tep_write_request (request, transaction_id, key, frame + 2,
+                                             sizeof frame - 2, &length));
+  frame[0] = (guint8)(length >> 8);
+  frame[1] = (guint8)length;
+  peer_send (peer, frame, length + 2);
+}
+
+static void
+remember_nonce (Client *client, StunExtSpan nonce)
+{
+  if (nonce.length == 0)
+    return;
+  g_free (client->nonce);
+  client->nonce = g_strndup (nonce.data, nonce.length);
+}
+
+/* Media may lie in between; the answer is the next STUN message. */
+static GBytes *
+next_message (Peer *peer, StunExtMessage *message)
+{
+  GBytes *frame;
+
+  while ((frame = peer_frame (peer)) != NULL) {
+    gsize length;
+    const guint8 *data = g_bytes_get_data (frame, &length);
+
+    if (stun_ext_frame_kind (data, length) == STUN_EXT_FRAME_STUN) {
+      g_assert_cmpint (stun_ext_message_parse (message, data, length), ==, STUN_EXT_PARSE_OK);
+      return frame;
+    }
+    g_bytes_unref (frame);
+  }
+  return NULL;
+}
+
+guint
+client_answer (Client *client, Peer *peer, StunExtTepKind kind, StunExtTepSuccess *success)
+{
+  StunExtMessage message;
+  StunExtTepFailure failure;
+  StunExtTepSuccess ignored;
+  g_autoptr (GBytes) frame = next_message (peer, &message);
+
+  if (success == NULL)
+    success = &ignored;
+  if (frame == NULL)
+    return 1; /* no answer */
+  if (message.message_class == STUN_EXT_CLASS_SUCCESS) {
+    g_assert_true (stun_ext_tep_read_success (&message, kind, success));
+    if (kind == STUN_EXT_TEP_OPEN) {
+      /* Copied before the frame goes. */
+      memcpy (client->id, success->opened.tunnel_id.data, success->opened.tunnel_id.length);
+      client->id_length = success->opened.tunnel_id.length;
+      remember_nonce (client, success->opened.nonce);
+    }
+    return 0;
+  }
+  if (message.message_class == STUN_EXT_CLASS_INDICATION) {
+    StunExtTepClosing closing;
+
+    g_assert_true (stun_ext_tep_verify (&message, client_key (client)));
+    g_assert_true (stun_ext_tep_read_closing (&message, &closing));
+    return closing.code;
+  }
+  g_assert_true (stun_ext_tep_read_failure (&message, &failure));
+  remember_nonce (client, failure.nonce);
+  return failure.code;
+}
+
+/* The answer to the opening, from which the tunnel key comes. */
+static void
+take_keys (Client *client, const StunExtTepRequest *request)
+{
+  StunExtSpan key = { client->credential_key, client->credential_key_length };
+  StunExtMessage message;
+  StunExtTepSuccess success;
+  StunExtTunnelSecrets secrets;
+  g_autoptr (GBytes) frame = next_message (client->peer, &message);
+
+  g_assert_nonnull (frame);
+  g_assert_cmpint (message.message_class, ==, STUN_EXT_CLASS_SUCCESS);
+  g_assert_true (stun_ext_tep_verify (&message, key));
+  g_assert_true (stun_ext_tep_read_success (&message, STUN_EXT_TEP_OPEN, &success));
+  secrets = stun_ext_tep_secrets (&request->open, &success.opened, key);
+  g_assert_true (stun_ext_tunnel_key (&secrets, client->key));
+  memcpy (client->id, success.opened.tunnel_id.data, success.opened.tunnel_id.length);
+  client->id_length = success.opened.tunnel_id.length;
+  client->mapped = success.opened.mapped;
+}
+
+void
+client_open (Client *client, gboolean is_keep)
+{
+  StunExtSpan key = { client->credential_key, client->credential_key_length };
+  StunExtTepRequest request;
+
+  client_prepare (client, &request);
+  if (client->nonce == NULL) {
+    client_send (client, client->peer, &request, key);
+    g_assert_cmpuint (client_answer (client, client->peer, STUN_EXT_TEP_OPEN, NULL), ==, 438);
+    client_prepare (client, &request);
+  }
+  request.open.keep = is_keep;
+  client_send (client, client->peer, &request, key);
+  take_keys (client, &request);
+}
+
+guint
+client_ask (Client *client, StunExtTepRequest *request, StunExtTepSuccess *success)
+{
+  request->ordinal = ++client->ordinal;
+  client_send (client, client->peer, request, client_key (client));
+  return client_answer (client, client->peer, request->kind, success);
+}
+
+guint
+client_lease (Client *client, guint16 wanted_port, StunExtTepLeased *leased)
+{
+  StunExtTepRequest request = { .kind = STUN_EXT_TEP_LEASE };
+  StunExtTepSuccess success;
+  guint code;
+
+  request.lease.wanted_port = wanted_port;
+  code = client_ask (client, &request, &success);
+  if (code == 0)
+    *leased = success.leased;
+  return code;
+}
+
+guint
+client_flow (Client *client, const StunExtTepLeased *leased, guint16 id, const char *remote)
+{
+  StunExtTepRequest request = { .kind = STUN_EXT_TEP_OPEN_FLOW };
+
+  request.open_flow.binding_id = leased->binding_id;
+  request.open_flow.flow_id = id;
+  request.open_flow.remote = world_address (remote);
+  return client_ask (client, &request, NULL);
+}
+
+void
+client_media (Client *client, guint16 flow, guint16 sequence, const char *payload)
+{
+  guint8 buffer[2048];
+  StunExtCompactFrame frame = { .flow = flow,
+                                .time = stun_ext_flow_time (client->world->now_us),
+                                .sequence = sequence,
+                                .length = strlen (payload),
+                                .payload = (const guint8 *)payload };
+  StunExtWriter writer;
+
+  stun_ext_writer_init (&writer, buffer, sizeof buffer);
+  stun_ext_compact_write (&writer, &frame);
+  g_assert_false (writer.failed);
+  peer_send (client->peer, buffer, writer.length);
+}
+
+void
+client_whole (Client *client, const StunExtAddress *from, const char *to, const char *payload)
+{
+  guint8 buffer[2048];
+  StunExtInnerPacket packet = { .source = *from,
+                                .destination = world_address (to),
+                                .hop_limit = 64,
+                                .length = strlen (payload),
+                                .payload = (const guint8 *)payload };
+  StunExtWriter writer;
+
+  stun_ext_writer_init (&writer, buffer + 2, sizeof buffer - 2);
+  stun_ext_inner_packet_write (&writer, &packet);
+  g_assert_false (writer.failed);
+  buffer[0] = (guint8)(writer.length >> 8);
+  buffer[1] = (guint8)writer.length;
+  peer_send (client->peer, buffer, writer.length + 2);
+}
+
+guint
+client_join (Client *client, Peer *peer, gboolean is_resume)
+{
+  StunExtTepRequest request = { .kind = is_resume ? STUN_EXT_TEP_RESUME : STUN_EXT_TEP_JOIN };
+
+  request.ordinal = ++client->ordinal;
+  request.join.version = STUN_EXT_TEP_VERSION;
+  request.join.tunnel_id = (StunExtSpan){ client->id, client->id_length };
+  client_send (client, peer, &request, client_key (client));
+  return client_answer (client, peer, request.kind, NULL);
+}

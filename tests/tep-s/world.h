@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A server's cores without sockets, a clock that stands still until told, and a client that speaks
+ * the tunnel. */
+#pragma once
+
+#include "stun-ext/frame.h"
+#include "stun-ext/inner-packet.h"
+#include "stun-ext/tep.h"
+#include "tep-s/core-private.h"
+
+#define WORLD_WORKERS 2
+#define WORLD_NAME "tep.example"
+#define WORLD_REALM "example.org"
+#define WORLD_PASSWORD "correct horse battery"
+#define WORLD_REMOTE "198.18.0.9:4000"
+
+typedef struct _World World;
+typedef struct _Peer Peer;
+
+/* A packet that went to the core network. */
+typedef struct {
+  StunExtAddress source;
+  StunExtAddress destination;
+  GBytes *payload;
+  guint8 dscp;
+} WorldPacket;
+
+struct _World {
+  char *folder;
+  TepServerSettings settings;
+  TepServerShared *shared;
+  TepServerCore *cores[WORLD_WORKERS];
+  guint n_cores;
+  gint64 now_us;
+  gint64 now_ms;
+  guint32 random; /* state of a generator that repeats itself in each run */
+  GPtrArray *packets;
+  GPtrArray *peers;
+  guint n_media_bindings;
+  guint n_events;
+  gboolean is_media_full;
+};
+
+/* One TCP connection as its client sees it. */
+struct _Peer {
+  World *world;
+  TepServerCore *core;
+  TepServerConnection *connection; /* NULL once the server has closed it */
+  GByteArray *received;
+  GByteArray *sent;
+  gboolean is_shut;    /* the server will send nothing more */
+  gboolean is_reading; /* else its window is closed */
+  gsize consumed;      /* octets of received that frames were taken from */
+};
+
+/* A client of one tunnel. */
+typedef struct {
+  World *world;
+  Peer *peer;
+  guint8 credential_key[32];
+  gsize credential_key_length;
+  guint8 client_random[32];
+  guint8 key[32]; /* tunnel key */
+  guint8 id[32];
+  gsize id_length;
+  guint32 ordinal;
+  guint32 transaction;
+  char *nonce;
+  StunExtAddress mapped;
+} Client;
+
+/* extra: lines of further groups, or of [media] and so on; NULL for none. */
+World *world_new (const char *extra, guint n_cores);
+void world_free (World *world);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (World, world_free)
+
+/* Reads a configuration anew, as a reload does. */
+void world_reload (World *world, const char *extra);
+
+void world_advance (World *world, gint64 ms);
+void world_flush (World *world);
+guint64 world_count (World *world, TepServerCounter counter);
+/* Opened = closed + alive, packets in = out + drops, and so on. */
+void world_check_laws (World *world);
+WorldPacket *world_take_packet (World *world);
+void world_packet_free (WorldPacket *packet);
+/* A packet of the core network. */
+void
+world_deliver (World *world, const char *source, const StunExtAddress *leased, const char *payload);
+StunExtAddress world_address (const char *text);
+
+Peer *peer_new (World *world, guint core, const char *source);
+void peer_send (Peer *peer, const void *data, gsize length);
+void peer_hang_up (Peer *peer);
+/* The next whole frame the server sent; NULL if there is none. */
+GBytes *peer_frame (Peer *peer);
+void peer_free (Peer *peer);
+
+Client *client_new (World *world, const char *source);
+void client_free (Client *client);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Client, client_free)
+/* A short-term opening; fills request. */
+void client_prepare (Client *client, StunExtTepRequest *request);
+void client_send (Client *client, Peer *peer, const StunExtTepRequest *request, StunExtSpan key);
+/* Opens a tunnel with a nonce from a first try. Asserts success. */
+void client_open (Client *client, gboolean is_keep);
+/* Takes the next answer; 0 for success, else the code. */
+guint client_answer (Client *client, Peer *peer, StunExtTepKind kind, StunExtTepSuccess *success);
+/* Sends a request under the tunnel key and takes its answer. */
+guint client_ask (Client *client, StunExtTepRequest *request, StunExtTepSuccess *success);
+guint client_lease (Client *client, guint16 wanted_port, StunExtTepLeased *leased);
+guint client_flow (Client *client, const StunExtTepLeased *leased, guint16 id, const char *remote);
+void client_media (Client *client, guint16 flow, guint16 sequence, const char *payload);
+void client_whole (Client *client, const StunExtAddress *from, const char *to, const char *payload);
+/* Joins or resumes on a new connection of that core. */
+guint client_join (Client *client, Peer *peer, gboolean is_resume);
+StunExtSpan client_key (Client *client);
