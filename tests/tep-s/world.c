@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "world.h"
 
+#include <errno.h>
 #include <glib/gstdio.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* ---- the host of the cores ---- */
 
@@ -157,18 +161,17 @@ write_file (World *world, const char *name, const char *text)
   g_assert_cmpint (g_chmod (path, 0600), ==, 0);
 }
 
-static const TepServerConfig *
-read_config (World *world, const char *extra)
+static TepServerConfig *
+read_config (World *world, const char *listen, guint n_workers, const char *extra)
 {
   g_autofree char *path = g_build_filename (world->folder, "tep-s.conf", NULL);
-  g_autofree char *text =
-      g_strdup_printf ("[server]\nlisten=203.0.113.1:443\nnames=" WORLD_NAME "\n"
-                       "[credentials]\nusers=users\nsecrets=secret\nrealm=" WORLD_REALM "\n"
-                       "[policy]\nallow=198.18.0.0/24:1024-65535\n"
-                       "core=198.18.0.0/24\n%s",
-                       extra != NULL ? extra : "");
+  g_autofree char *text = g_strdup_printf (
+      "[server]\nlisten=%s\nnames=" WORLD_NAME "\nworkers=%u\n"
+      "[credentials]\nusers=users\nsecrets=secret\nrealm=" WORLD_REALM "\n"
+      "[policy]\nallow=198.18.0.0/24:1024-65535;127.0.0.1:1024-65535\ncore=198.18.0.0/24\n%s",
+      listen, n_workers, extra != NULL ? extra : "");
   GError *error = NULL;
-  const TepServerConfig *config = tep_server_config_load_from_data (text, -1, path, &error);
+  TepServerConfig *config = tep_server_config_load_from_data (text, -1, path, &error);
 
   g_assert_no_error (error);
   return config;
@@ -177,13 +180,13 @@ read_config (World *world, const char *extra)
 static TepServerSettings
 read_settings (World *world, const char *extra)
 {
-  const TepServerConfig *config = read_config (world, extra);
+  const TepServerConfig *config = read_config (world, "203.0.113.1:443", world->n_cores, extra);
 
   return (TepServerSettings){ .config = config, .policy = tep_server_policy_ref (config->policy) };
 }
 
-World *
-world_new (const char *extra, guint n_cores)
+static World *
+world_alloc (void)
 {
   World *world = g_new0 (World, 1);
 
@@ -191,14 +194,22 @@ world_new (const char *extra, guint n_cores)
   g_assert_nonnull (world->folder);
   write_file (world, "users", "alice:" WORLD_PASSWORD "\nbob:" WORLD_PASSWORD " too\n");
   write_file (world, "secret", "0123456789abcdef0123456789abcdef\n");
+  world->packets = g_ptr_array_new_with_free_func ((GDestroyNotify)world_packet_free);
+  world->peers = g_ptr_array_new_with_free_func ((GDestroyNotify)peer_free);
+  return world;
+}
+
+World *
+world_new (const char *extra, guint n_cores)
+{
+  World *world = world_alloc ();
+
+  world->n_cores = n_cores;
   world->settings = read_settings (world, extra);
   world->now_us = 1000 * US_PER_S;
   world->now_ms = G_GINT64_CONSTANT (1790000000000);
   world->random = 1;
-  world->packets = g_ptr_array_new_with_free_func ((GDestroyNotify)world_packet_free);
-  world->peers = g_ptr_array_new_with_free_func ((GDestroyNotify)peer_free);
   world->shared = tep_server_shared_new (world->settings.config, host_random, world, world->now_ms);
-  world->n_cores = n_cores;
   for (guint i = 0; i < n_cores; i++)
     world->cores[i] =
         tep_server_core_new (&core_host, world, &world->settings, world->shared, i, n_cores);
@@ -206,10 +217,53 @@ world_new (const char *extra, guint n_cores)
   return world;
 }
 
+World *
+world_new_real (const char *extra,
+                guint n_workers,
+                const TepServerMediaCallbacks *callbacks,
+                gpointer data)
+{
+  World *world = world_alloc ();
+  g_autoptr (TepServerConfig) config = read_config (world, "127.0.0.1:0", n_workers, extra);
+  GError *error = NULL;
+
+  world->random = g_random_int ();
+  world->server = tep_server_new (config, callbacks, data, &error);
+  g_assert_no_error (error);
+  tep_server_start (world->server, &error);
+  g_assert_no_error (error);
+  return world;
+}
+
 void
-world_free (World *world)
+world_wait (World *world, TepServerCounter counter, guint64 value)
+{
+  gint64 deadline_us = g_get_monotonic_time () + 5 * US_PER_S;
+
+  while (world_count (world, counter) != value) {
+    g_assert_cmpint (g_get_monotonic_time (), <, deadline_us);
+    g_main_context_iteration (NULL, FALSE);
+    g_thread_yield ();
+  }
+}
+
+static void
+remove_folder (World *world)
 {
   const char *const names[] = { "users", "secret" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autofree char *path = g_build_filename (world->folder, names[i], NULL);
+
+    g_remove (path);
+  }
+  g_rmdir (world->folder);
+  g_free (world->folder);
+}
+
+static void
+end_cores (World *world)
+{
 
   for (guint i = 0; i < world->n_cores; i++) {
     TepServerCounters sum = { 0 };
@@ -232,15 +286,23 @@ world_free (World *world)
   g_assert_cmpuint (tep_server_quota_total (world->shared->source_connections), ==, 0);
   tep_server_shared_free (world->shared);
   tep_server_settings_clear (&world->settings);
+}
+
+void
+world_free (World *world)
+{
+  if (world->server != NULL)
+    tep_server_stop (world->server);
+  else
+    end_cores (world);
+  while (world->server != NULL && g_main_context_iteration (NULL, FALSE))
+    ;
+  if (world->server != NULL)
+    world_check_laws (world);
+  g_clear_object (&world->server);
   g_ptr_array_unref (world->packets);
   g_ptr_array_unref (world->peers);
-  for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
-    g_autofree char *path = g_build_filename (world->folder, names[i], NULL);
-
-    g_remove (path);
-  }
-  g_rmdir (world->folder);
-  g_free (world->folder);
+  remove_folder (world);
   g_free (world);
 }
 
@@ -283,6 +345,8 @@ world_count (World *world, TepServerCounter counter)
 {
   TepServerCounters sum = { 0 };
 
+  if (world->server != NULL)
+    tep_server_snapshot (world->server, &sum);
   for (guint i = 0; i < world->n_cores; i++)
     tep_server_core_add_counters (world->cores[i], &sum);
   return sum.values[counter];
@@ -358,6 +422,16 @@ world_deliver (World *world, const char *source, const StunExtAddress *leased, c
 
 /* ---- connections ---- */
 
+static void
+register_peer (World *world, Peer *peer)
+{
+  peer->world = world;
+  peer->received = g_byte_array_new ();
+  peer->sent = g_byte_array_new ();
+  peer->is_reading = TRUE;
+  g_ptr_array_add (world->peers, peer);
+}
+
 Peer *
 peer_new (World *world, guint core, const char *source)
 {
@@ -368,20 +442,36 @@ peer_new (World *world, guint core, const char *source)
   if (connection == NULL)
     return NULL;
   peer = g_new0 (Peer, 1);
-  peer->world = world;
   peer->core = world->cores[core];
   peer->connection = connection;
-  peer->received = g_byte_array_new ();
-  peer->sent = g_byte_array_new ();
-  peer->is_reading = TRUE;
+  peer->fd = -1;
   tep_server_connection_set_host_data (connection, (gintptr)peer);
-  g_ptr_array_add (world->peers, peer);
+  register_peer (world, peer);
+  return peer;
+}
+
+Peer *
+peer_connect (World *world)
+{
+  Peer *peer = g_new0 (Peer, 1);
+  struct sockaddr_storage storage;
+  StunExtAddress address;
+  socklen_t length;
+
+  g_assert_true (tep_server_get_listener_address (world->server, 0, &address));
+  length = (socklen_t)stun_ext_address_to_sockaddr (&address, &storage);
+  peer->fd = socket (storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  g_assert_cmpint (peer->fd, >=, 0);
+  g_assert_cmpint (connect (peer->fd, (struct sockaddr *)&storage, length), ==, 0);
+  register_peer (world, peer);
   return peer;
 }
 
 void
 peer_free (Peer *peer)
 {
+  if (peer->fd >= 0)
+    close (peer->fd);
   g_byte_array_unref (peer->received);
   g_byte_array_unref (peer->sent);
   g_free (peer);
@@ -391,6 +481,10 @@ void
 peer_send (Peer *peer, const void *data, gsize length)
 {
   g_byte_array_append (peer->sent, data, (guint)length);
+  if (peer->fd >= 0) {
+    g_assert_cmpint (send (peer->fd, data, length, MSG_NOSIGNAL), ==, length);
+    return;
+  }
   if (peer->connection != NULL)
     tep_server_core_input (peer->core, peer->connection, data, length);
   world_flush (peer->world);
@@ -399,13 +493,18 @@ peer_send (Peer *peer, const void *data, gsize length)
 void
 peer_hang_up (Peer *peer)
 {
+  if (peer->fd >= 0) {
+    close (peer->fd);
+    peer->fd = -1;
+    return;
+  }
   if (peer->connection != NULL)
     tep_server_core_hangup (peer->core, peer->connection);
   world_flush (peer->world);
 }
 
-GBytes *
-peer_frame (Peer *peer)
+static GBytes *
+whole_frame (Peer *peer)
 {
   gsize left = peer->received->len - peer->consumed;
   const guint8 *at = peer->received->data + peer->consumed;
@@ -420,6 +519,34 @@ peer_frame (Peer *peer)
   return g_bytes_new (at + 2, length);
 }
 
+gboolean
+peer_receive (Peer *peer)
+{
+  struct pollfd poll_fd = { .fd = peer->fd, .events = POLLIN };
+  guint8 buffer[4096];
+  ssize_t n;
+
+  if (peer->fd < 0 || poll (&poll_fd, 1, 2000) != 1)
+    return FALSE;
+  n = recv (peer->fd, buffer, sizeof buffer, 0);
+  if (n <= 0) {
+    peer->is_shut = TRUE;
+    return FALSE;
+  }
+  g_byte_array_append (peer->received, buffer, (guint)n);
+  return TRUE;
+}
+
+GBytes *
+peer_frame (Peer *peer)
+{
+  GBytes *frame = whole_frame (peer);
+
+  while (frame == NULL && peer_receive (peer))
+    frame = whole_frame (peer);
+  return frame;
+}
+
 /* ---- clients ---- */
 
 Client *
@@ -428,7 +555,7 @@ client_new (World *world, const char *source)
   Client *client = g_new0 (Client, 1);
 
   client->world = world;
-  client->peer = peer_new (world, 0, source);
+  client->peer = source != NULL ? peer_new (world, 0, source) : peer_connect (world);
   g_assert_nonnull (client->peer);
   client->credential_key_length = strlen (WORLD_PASSWORD);
   memcpy (client->credential_key, WORLD_PASSWORD, client->credential_key_length);
@@ -452,6 +579,8 @@ void
 client_prepare (Client *client, StunExtTepRequest *request)
 {
   host_random (client->world, client->client_random, sizeof client->client_random);
+  if (client->world->server != NULL)
+    client->world->now_ms = g_get_real_time () / 1000;
   *request = (StunExtTepRequest){ .kind = STUN_EXT_TEP_OPEN };
   request->open = (StunExtTepOpen){ .version = STUN_EXT_TEP_VERSION,
                                     .server_name = { WORLD_NAME, strlen (WORLD_NAME) },
@@ -616,7 +745,8 @@ client_media (Client *client, guint16 flow, guint16 sequence, const char *payloa
 {
   guint8 buffer[2048];
   StunExtCompactFrame frame = { .flow = flow,
-                                .time = stun_ext_flow_time (client->world->now_us),
+                                .time = stun_ext_flow_time (
+                                    client->world->server != NULL ? g_get_monotonic_time () : client->world->now_us),
                                 .sequence = sequence,
                                 .length = strlen (payload),
                                 .payload = (const guint8 *)payload };

@@ -7,6 +7,7 @@
 #include "stun-ext/inner-packet.h"
 #include "stun-ext/tep.h"
 #include "tep-s/core-private.h"
+#include "tep-s/server.h"
 
 #define WORLD_WORKERS 2
 #define WORLD_NAME "tep.example"
@@ -39,6 +40,7 @@ struct _World {
   guint n_media_bindings;
   guint n_events;
   gboolean is_media_full;
+  TepServer *server; /* a real one, with sockets; there are no cores then */
 };
 
 /* One TCP connection as its client sees it. */
@@ -46,6 +48,7 @@ struct _Peer {
   World *world;
   TepServerCore *core;
   TepServerConnection *connection; /* NULL once the server has closed it */
+  int fd;                          /* of a real connection, else -1 */
   GByteArray *received;
   GByteArray *sent;
   gboolean is_shut;    /* the server will send nothing more */
@@ -74,6 +77,13 @@ World *world_new (const char *extra, guint n_cores);
 void world_free (World *world);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (World, world_free)
 
+/* A real server on loopback; "embedded" unless extra says otherwise. */
+World *world_new_real (const char *extra, guint n_workers, const TepServerMediaCallbacks *callbacks, gpointer data);
+/* Connects to it. */
+Peer *peer_connect (World *world);
+/* Lets the main context run until the counter has that value; fails after five seconds. */
+void world_wait (World *world, TepServerCounter counter, guint64 value);
+
 /* Reads a configuration anew, as a reload does. */
 void world_reload (World *world, const char *extra);
 
@@ -94,8 +104,11 @@ void peer_send (Peer *peer, const void *data, gsize length);
 void peer_hang_up (Peer *peer);
 /* The next whole frame the server sent; NULL if there is none. */
 GBytes *peer_frame (Peer *peer);
+/* Waits for octets of a real connection. FALSE if none came, or it was closed. */
+gboolean peer_receive (Peer *peer);
 void peer_free (Peer *peer);
 
+/* source: NULL for a real connection. */
 Client *client_new (World *world, const char *source);
 void client_free (Client *client);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Client, client_free)
