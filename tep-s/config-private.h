@@ -6,6 +6,7 @@
 
 #include "tep-s/config-file-private.h"
 #include "tep-s/config.h"
+#include "tep-s/secret-file-private.h"
 
 G_BEGIN_DECLS
 
@@ -14,11 +15,15 @@ G_BEGIN_DECLS
  * @config: what others see; first, so that a pointer to it is one to this
  * @references: how many hold it
  * @owned: (element-type utf8): what the fields of @config point to
+ * @origin: (nullable): the configuration this one is a changed copy of, which owns the rest
+ * @token: what the field metrics_token points to
  */
 typedef struct {
   TepServerConfig config;
   atomic_int references;
   GPtrArray *owned;
+  TepServerConfig *origin;
+  TepServerSecret token;
 } TepServerConfigBuild;
 
 /* Keeps memory as long as the configuration lives. */

@@ -171,6 +171,7 @@ static const KeyInfo keys[] = {
   PATH ("log", "file", log.file),
   NUMBER ("log", "lines-per-second", log.lines_per_second, 1, 100, 20),
   TEXT ("metrics", "listen", metrics, NULL),
+  ELSEWHERE ("metrics", "token"),
 };
 
 static char *

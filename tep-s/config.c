@@ -9,9 +9,10 @@
 #include "tep-s/certificate-private.h"
 #include "tep-s/config-private.h"
 #include "tep-s/error.h"
-#include "tep-s/secret-file-private.h"
 
 #define MAX_FILE_OCTETS (1024 * 1024)
+#define MIN_TOKEN_OCTETS 16
+#define MAX_TOKEN_OCTETS 4096
 
 gpointer
 tep_server_config_own (TepServerConfigBuild *build, gpointer memory)
@@ -256,18 +257,51 @@ is_loopback (const StunExtAddress *address)
 }
 
 static gboolean
-check_metrics (const TepServerConfig *config, const TepServerConfigFile *file, GError **error)
+read_token (TepServerConfigBuild *build, const TepServerConfigFile *file, GError **error)
 {
+  g_autoptr (GError) cause = NULL;
+  g_autofree char *name = tep_server_config_file_text (file, "metrics", "token", &cause);
+  g_autofree char *path = NULL;
+
+  if (cause != NULL) {
+    g_propagate_error (error, g_steal_pointer (&cause));
+    return FALSE;
+  }
+  if (name == NULL)
+    return TRUE;
+  path = tep_server_config_file_resolve (file, name);
+  if (!tep_server_secret_read (&build->token, path, MAX_TOKEN_OCTETS, &cause))
+    return tep_server_config_file_fail (file, "metrics", "token", error, "%s", cause->message);
+  g_strchomp (build->token.text);
+  if (strlen (build->token.text) < MIN_TOKEN_OCTETS)
+    return tep_server_config_file_fail (file, "metrics", "token", error,
+                                        "%s: has fewer than 16 characters; make one with: openssl "
+                                        "rand -hex 32",
+                                        path);
+  build->config.metrics_token = build->token.text;
+  return TRUE;
+}
+
+static gboolean
+read_metrics (TepServerConfigBuild *build, const TepServerConfigFile *file, GError **error)
+{
+  const TepServerConfig *config = &build->config;
   StunExtAddress address;
 
+  if (!read_token (build, file, error))
+    return FALSE;
   if (config->metrics == NULL || g_str_has_prefix (config->metrics, "unix:/"))
     return TRUE;
-  return (stun_ext_address_parse (config->metrics, &address) && address.port != 0 &&
-          is_loopback (&address)) ||
-         tep_server_config_file_fail (file, "metrics", "listen", error,
-                                      "\"%.80s\" will not do; write unix:/PATH or an address of "
-                                      "loopback, such as 127.0.0.1:9117",
-                                      config->metrics);
+  if (!stun_ext_address_parse (config->metrics, &address) || address.port == 0 ||
+      !is_loopback (&address))
+    return tep_server_config_file_fail (file, "metrics", "listen", error,
+                                        "\"%.80s\" will not do; write unix:/PATH or an address of "
+                                        "loopback, such as 127.0.0.1:9117",
+                                        config->metrics);
+  return config->metrics_token != NULL ||
+         tep_server_config_file_fail (file, "metrics", "token", error,
+                                      "is missing, and every user of this host reaches loopback; "
+                                      "write token=FILE, or listen=unix:/PATH");
 }
 
 static gboolean
@@ -297,7 +331,7 @@ check_together (const TepServerConfig *config, const TepServerConfigFile *file, 
       strpbrk (config->realm, "\"\\\r\n") != NULL)
     return tep_server_config_file_fail (file, "credentials", "realm", error,
                                         "has to be a text of at most 127 octets without quotes");
-  return check_metrics (config, file, error);
+  return TRUE;
 }
 
 static gboolean
@@ -308,9 +342,10 @@ build_from (TepServerConfigBuild *build, const TepServerConfigFile *file, GError
   config->path = tep_server_config_own (build, g_strdup (file->path));
   return tep_server_config_read_values (build, file, error) &&
          tep_server_config_read_addresses (build, file, error) &&
-         check_together (config, file, error) && read_mechanisms (config, file, error) &&
-         read_media (config, file, error) && read_policy (build, file, error) &&
-         check_tls (config, file, error) && read_users (config, file, error);
+         check_together (config, file, error) && read_metrics (build, file, error) &&
+         read_mechanisms (config, file, error) && read_media (config, file, error) &&
+         read_policy (build, file, error) && check_tls (config, file, error) &&
+         read_users (config, file, error);
 }
 
 TepServerConfig *
@@ -350,6 +385,21 @@ tep_server_config_load (const char *path, GError **error)
 }
 
 TepServerConfig *
+tep_server_config_with_record_file (const TepServerConfig *config, const char *record_file)
+{
+  TepServerConfigBuild *build = g_new0 (TepServerConfigBuild, 1);
+
+  atomic_init (&build->references, 1);
+  build->owned = g_ptr_array_new_with_free_func (g_free);
+  build->origin = tep_server_config_ref (config);
+  build->config = *config;
+  tep_server_users_ref (build->config.users);
+  tep_server_policy_ref (build->config.policy);
+  build->config.media.record_file = tep_server_config_own (build, g_strdup (record_file));
+  return &build->config;
+}
+
+TepServerConfig *
 tep_server_config_ref (const TepServerConfig *config)
 {
   TepServerConfigBuild *build = (TepServerConfigBuild *)(gpointer)config;
@@ -368,5 +418,7 @@ tep_server_config_unref (TepServerConfig *config)
   g_clear_pointer (&config->users, tep_server_users_unref);
   g_clear_pointer (&config->policy, tep_server_policy_unref);
   g_clear_pointer (&build->owned, g_ptr_array_unref);
+  g_clear_pointer (&build->origin, tep_server_config_unref);
+  tep_server_secret_clear (&build->token);
   g_free (build);
 }

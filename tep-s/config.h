@@ -250,6 +250,7 @@ typedef struct {
  * @timers: times
  * @log: logging, for the daemon
  * @metrics: (nullable): where the daemon serves metrics: "unix:PATH" or "127.0.0.1:PORT"
+ * @metrics_token: (nullable): what a reader of the metrics has to show as bearer token; set whenever @metrics is an address
  *
  * Everything a server is told. Immutable once built and reference-counted: read the fields, from
  * any thread, while a reference is held.
@@ -273,6 +274,7 @@ struct _TepServerConfig {
   TepServerTimers timers;
   TepServerLogConfig log;
   const char *metrics;
+  const char *metrics_token;
 };
 
 /**
@@ -302,6 +304,16 @@ TEP_SERVER_API TepServerConfig *tep_server_config_load_from_data (const char *da
                                                                   gssize length,
                                                                   const char *path,
                                                                   GError **error);
+
+/**
+ * tep_server_config_with_record_file:
+ * @config: a configuration
+ * @record_file: (type filename): pcap file into which inner packets are written
+ *
+ * Returns: (transfer full): the same configuration with another record file
+ */
+TEP_SERVER_API TepServerConfig *tep_server_config_with_record_file (const TepServerConfig *config,
+                                                                    const char *record_file);
 
 /**
  * tep_server_config_ref:

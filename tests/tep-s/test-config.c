@@ -36,6 +36,7 @@ set_up (Fixture *fixture, gconstpointer data)
   g_assert_nonnull (fixture->folder);
   write_file (fixture, "users", "alice:a password of length\n", 0600);
   write_file (fixture, "open", "bob:a password of length\n", 0644);
+  write_file (fixture, "short", "short\n", 0600);
   write_file (fixture, "secret", "0123456789abcdef0123\n", 0600);
 }
 
@@ -103,7 +104,7 @@ test_every_key_is_taken (Fixture *fixture, gconstpointer data)
       "own=192.0.2.9\npublic=deny\nmedia-ports=10000-60000\n"
       "[limits]\ntunnels=7\n[timers]\ndrain=1\n"
       "[log]\nformat=json\nlevel=debug\nfile=/tmp/x.log\nlines-per-second=5\n"
-      "[metrics]\nlisten=127.0.0.1:9117\n";
+      "[metrics]\nlisten=127.0.0.1:9117\ntoken=secret\n";
   g_autoptr (GError) error = NULL;
   g_autoptr (TepServerConfig) config = load (fixture, text, &error);
   g_autofree char *record = file_in (fixture, "x.pcap");
@@ -128,6 +129,7 @@ test_every_key_is_taken (Fixture *fixture, gconstpointer data)
   g_assert_cmpint (config->log.format, ==, TEP_SERVER_LOG_JSON);
   g_assert_cmpint (config->log.level, ==, G_LOG_LEVEL_DEBUG);
   g_assert_cmpstr (config->metrics, ==, "127.0.0.1:9117");
+  g_assert_cmpstr (config->metrics_token, ==, "0123456789abcdef0123");
 }
 
 /* What is written, and what the message has to say besides the name of the file. */
@@ -207,6 +209,9 @@ static const struct {
   { "realm-with-quote", LEAST "realm=a\"b\n", "[credentials] realm" },
   { "key-without-certificate", LEAST "[tls]\nkey=k\n", "[tls] certificate: is missing" },
   { "certificate-missing", LEAST "[tls]\ncertificate=c\nkey=k\n", "cannot be read" },
+  { "metrics-without-token", LEAST "[metrics]\nlisten=127.0.0.1:9117\n",
+    "[metrics] token: is missing" },
+  { "short-token", LEAST "[metrics]\nlisten=unix:/x\ntoken=short\n", "openssl rand -hex 32" },
   { "public-metrics", LEAST "[metrics]\nlisten=0.0.0.0:9117\n",
     "[metrics] listen: \"0.0.0.0:9117\" will not do" },
 };
@@ -279,7 +284,7 @@ test_own_addresses_reach_the_policy (Fixture *fixture, gconstpointer data)
             "[server]\nlisten=0.0.0.0:8443\nnames=127.0.0.77\n" CREDENTIALS
             "[media]\nbackend=relay\nrelay-addresses=127.0.0.2\nrelay-ports=20000-20999\n"
             "[policy]\nallow=127.0.0.0/8\nown=127.0.0.9;127.0.0.10:7000\n"
-            "[metrics]\nlisten=127.0.0.3:9117\n",
+            "[metrics]\nlisten=127.0.0.3:9117\ntoken=secret\n",
             &error);
 
   g_assert_no_error (error);
@@ -304,6 +309,18 @@ test_references_keep_it_alive (Fixture *fixture, gconstpointer data)
   tep_server_config_unref (config);
   g_assert_cmpuint (second->n_listeners, ==, 1);
   tep_server_config_unref (second);
+}
+
+static void
+test_copy_outlives_its_origin (Fixture *fixture, gconstpointer data)
+{
+  TepServerConfig *config = load (fixture, LEAST, NULL);
+  g_autoptr (TepServerConfig) copy = tep_server_config_with_record_file (config, "/tmp/x.pcap");
+
+  tep_server_config_unref (config);
+  g_assert_cmpstr (copy->media.record_file, ==, "/tmp/x.pcap");
+  g_assert_cmpstr (copy->names[0], ==, "127.0.0.1");
+  g_assert_cmpuint (tep_server_users_count (copy->users), ==, 1);
 }
 
 static void
@@ -355,6 +372,7 @@ main (int argc, char **argv)
   ADD ("damage-never-crashes", test_damage_never_crashes);
   ADD ("own-addresses-reach-the-policy", test_own_addresses_reach_the_policy);
   ADD ("references-keep-it-alive", test_references_keep_it_alive);
+  ADD ("copy-outlives-its-origin", test_copy_outlives_its_origin);
   ADD ("certificate-and-key-belong-together", test_certificate_and_key_belong_together);
   return g_test_run ();
 }
