@@ -6,17 +6,18 @@
 
 #include <string.h>
 
+#include "stun-ext/channel-data.h"
+#include "stun-ext/message.h"
 #include "stun-ext/octets.h"
 
 #define RFC4571_HEADER 2
-#define STUN_LENGTH_END 4 /* type and length, RFC 8489 section 5 */
-#define STUN_HEADER 20
+#define STUN_COOKIE_END 8     /* type, length and magic cookie, RFC 8489 section 5 */
 #define CHANNEL_DATA_HEADER 4 /* RFC 8656 section 12.4 */
 
 /* Where a frame lies, measured from the first octet of its header. */
 typedef struct {
-  gsize header; /* octets that must be there before the rest is known */
-  gsize whole;  /* 0 while that is not so */
+  gsize header; /* octets that must be there before more is known */
+  gsize whole;  /* 0 if not yet known */
   gsize body_at;
   gsize body_length;
   StunExtStreamVerdict failure;
@@ -55,21 +56,17 @@ stun_ext_stream_push (StunExtStream *stream, const void *data, gsize length)
 static void
 measure_bare (StunExtFraming framing, const guint8 *octets, gsize length, Extent *extent)
 {
-  gsize announced;
+  gboolean is_channel = framing == STUN_EXT_FRAMING_TURN && length > 0 && octets[0] >= 0x40;
+  StunExtParse result = is_channel ? stun_ext_channel_data_measure (octets, length, &extent->whole)
+                                   : stun_ext_message_measure (octets, length, &extent->whole);
 
-  extent->header = STUN_LENGTH_END;
-  if (length < extent->header)
-    return;
-  announced = stun_ext_octets_u16 (octets, 2);
-  if ((octets[0] & 0xC0) == 0 && announced % 4 == 0) {
-    extent->body_length = STUN_HEADER + announced;
-    extent->whole = extent->body_length;
-  } else if (framing == STUN_EXT_FRAMING_TURN && (octets[0] & 0xF0) == 0x40) {
-    extent->body_length = CHANNEL_DATA_HEADER + announced;
-    extent->whole = (extent->body_length + 3) / 4 * 4;
-  } else {
+  extent->body_length = extent->whole;
+  if (result == STUN_EXT_PARSE_NOT_STUN)
     extent->failure = STUN_EXT_STREAM_FOREIGN;
-  }
+  else if (is_channel)
+    extent->header = CHANNEL_DATA_HEADER;
+  else
+    extent->header = length > 0 ? STUN_COOKIE_END : 1;
 }
 
 static inline Extent
@@ -140,16 +137,18 @@ static StunExtStreamVerdict
 next_from_stash (StunExtStream *stream, const guint8 **body, gsize *length)
 {
   Extent extent = measure (stream, stream->stash, stream->stash_length);
+  gsize wanted;
 
-  if (extent.whole == 0 && extent.failure == 0) {
+  while (extent.whole == 0 && extent.failure == 0) {
     if (!fill_stash (stream, extent.header))
       return fail (stream, STUN_EXT_STREAM_NO_MEMORY);
+    wanted = extent.header;
     extent = measure (stream, stream->stash, stream->stash_length);
+    if (stream->stash_length < wanted && extent.failure == 0)
+      return end_push (stream);
   }
   if (extent.failure != 0)
     return fail (stream, extent.failure);
-  if (extent.whole == 0)
-    return end_push (stream);
   if (!fill_stash (stream, extent.whole))
     return fail (stream, STUN_EXT_STREAM_NO_MEMORY);
   if (stream->stash_length < extent.whole)

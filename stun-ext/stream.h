@@ -27,8 +27,8 @@ stun_ext_stream_limit (guint16 largest_packet)
  * @STUN_EXT_FRAMING_RFC4571: each frame behind its length in 16 bits, which is not part of the
  * frame; length 0 is a frame too
  * @STUN_EXT_FRAMING_STUN: bare STUN messages, which know their own length (RFC 8489 section 6.2.2)
- * @STUN_EXT_FRAMING_TURN: bare STUN messages and ChannelData padded to four octets (RFC 8656
- * section 12.5); the padding is not handed out
+ * @STUN_EXT_FRAMING_TURN: bare STUN messages and ChannelData with its padding, see
+ * stun_ext_channel_data_measure()
  *
  * How a byte stream is divided.
  */

@@ -28,14 +28,15 @@ static const Row rows[] = {
     "000100002112a442000102030405060708090a0b."
     "000100042112a442000102030405060708090a0bdeadbeef.more" },
   { "length no multiple of four", STUN_EXT_FRAMING_STUN, 2048, "00010001", "foreign" },
+  { "another cookie", STUN_EXT_FRAMING_STUN, 2048, "000100002112a443", "foreign" },
   { "no STUN", STUN_EXT_FRAMING_STUN, 2048, "47455420", "foreign" },
   { "ChannelData where there is none", STUN_EXT_FRAMING_STUN, 2048, "40000000", "foreign" },
-  { "bare message longer than the limit", STUN_EXT_FRAMING_STUN, 20, "00010004", "long" },
+  { "bare message longer than the limit", STUN_EXT_FRAMING_STUN, 20, "000100042112a442", "long" },
   { "ChannelData and STUN", STUN_EXT_FRAMING_TURN, 2048,
     "40010005112233445500000040020000"
     "000100002112a442000102030405060708090a0b"
     "4fff0004aabbccdd",
-    "400100051122334455.40020000.000100002112a442000102030405060708090a0b."
+    "400100051122334455000000.40020000.000100002112a442000102030405060708090a0b."
     "4fff0004aabbccdd.more" },
   { "ChannelData waits for its padding", STUN_EXT_FRAMING_TURN, 2048, "4001000511223344550000",
     "more" },
