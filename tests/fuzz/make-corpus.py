@@ -1,0 +1,241 @@
+#!/usr/bin/python3
+"""Writes the corpora of the fuzz targets: a few inputs for each that reach its parts. Run it after a change here; what it
+writes is checked in."""
+import hashlib
+import hmac
+import pathlib
+import socket
+import struct
+import zlib
+
+CORPUS = pathlib.Path(__file__).parent / "corpus"
+COOKIE = 0x2112A442
+
+
+def put(target, name, octets):
+    folder = CORPUS / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(octets.encode() if isinstance(octets, str) else octets)
+
+
+def frame(body):
+    return struct.pack(">H", len(body)) + body
+
+
+# STUN
+
+def attribute(kind, value):
+    return struct.pack(">HH", kind, len(value)) + value + bytes(-len(value) % 4)
+
+
+def message(kind, *attributes, key=None, fingerprint=False):
+    body = b"".join(attributes)
+    identity = bytes(range(12))
+
+    def header(extra):
+        return struct.pack(">HHI", kind, len(body) + extra, COOKIE) + identity
+    if key is not None:
+        body += attribute(0x001C, hmac.new(key, header(36) + body, hashlib.sha256).digest())
+    if fingerprint:
+        body += attribute(0x8028, struct.pack(">I", zlib.crc32(header(8) + body) ^ 0x5354554E))
+    return header(0) + body
+
+
+def xor_address(kind, address, port):
+    if ":" in address:
+        mask = struct.pack(">I", COOKIE) + bytes(range(12))
+        octets = bytes(a ^ b for a, b in zip(socket.inet_pton(socket.AF_INET6, address), mask))
+        return attribute(kind, struct.pack(">BBH", 0, 2, port ^ 0x2112) + octets)
+    octets = bytes(a ^ b for a, b in zip(socket.inet_aton(address), struct.pack(">I", COOKIE)))
+    return attribute(kind, struct.pack(">BBH", 0, 1, port ^ 0x2112) + octets)
+
+
+STUN = {
+    "binding": message(0x0001),
+    "binding-success": message(0x0101, xor_address(0x0020, "192.0.2.1", 32853), fingerprint=True),
+    "binding-success-6": message(0x0101, xor_address(0x0020, "2001:db8::1", 32853)),
+    "mapped-address": message(0x0101, attribute(0x0001, bytes([0, 1, 0x80, 0x55, 192, 0, 2, 1]))),
+    "challenge": message(0x0111, attribute(0x0009, b"\0\0\x04\x01Unauthenticated"),
+                         attribute(0x0014, b"example.org"), attribute(0x0015, b"obMatJos2AAAAnonce"),
+                         attribute(0x8002, bytes([0, 1, 0, 0, 0, 2, 0, 0]))),
+    "login": message(0x0001, attribute(0x0006, b"user"), attribute(0x0014, b"example.org"),
+                     attribute(0x0015, b"obMatJos2AAAAnonce"), attribute(0x001D, bytes([0, 2, 0, 0])),
+                     key=b"key", fingerprint=True),
+    "userhash": message(0x0001, attribute(0x001E, bytes(range(32))), key=b"key"),
+    "unknown": message(0x0111, attribute(0x0009, b"\0\0\x04\x14"), attribute(0x000A, b"\x7f\x01\x7f\x02")),
+    "open": message(0x0001, attribute(0xC7E0, bytes([1, 0x80, 0, 0])), attribute(0xC7E3, b"tep.example"),
+                    attribute(0xC7E1, bytes(32)), attribute(0xC7E4, bytes(8)), attribute(0x0006, b"user"),
+                    key=b"key"),
+    "opened": message(0x0101, xor_address(0x0020, "192.0.2.1", 5000), attribute(0xC7E0, bytes([1, 0, 0, 0])),
+                      attribute(0xC7E2, bytes(32)), attribute(0xC7E5, bytes(16)), attribute(0xC7E7, bytes(4)),
+                      attribute(0xC7ED, b"\x05\xdc\0\0"), attribute(0xC7F0, b"\0\x0f\0\x2d"), key=b"key"),
+    "lease": message(0x0200, attribute(0xC7E6, b"\0\0\0\1"), attribute(0xC7EB, b"\1\0\0\0"),
+                     attribute(0xC7EC, b"\x0f\xa0\0\0"), attribute(0x0018, b"\x80"), key=b"key"),
+    "open-flow": message(0x0201, attribute(0xC7E6, b"\0\0\0\2"), attribute(0xC7E8, b"\0\0\0\1"),
+                         attribute(0xC7EA, bytes(4)), xor_address(0x0012, "198.51.100.1", 6000),
+                         attribute(0xC7EE, b"\0\0\0\x40"), attribute(0xC7EF, b"\x2e\0\0\0"), key=b"key"),
+    "join": message(0x0203, attribute(0xC7E0, bytes([1, 0, 0, 0])), attribute(0xC7E5, bytes(16)),
+                    attribute(0xC7E6, b"\0\0\0\3"), key=b"key"),
+    "close-indication": message(0x0215, attribute(0x0009, b"\0\0\x03\0"), key=b"key"),
+    "many-attributes": message(0x0001, *[attribute(0x8022, bytes(i % 5)) for i in range(64)]),
+    "attribute-too-long": message(0x0001, b"\x80\x22\x00\x10abcd"),
+}
+for name, octets in STUN.items():
+    put("stun-message", name, octets)
+
+# Frames
+
+COMPACT = {
+    "voice": bytes([0x85, 0x7F, 0x12, 0x34]) + bytes(160),
+    "empty": bytes([0x80, 0, 0, 0]),
+    "extended": bytes([0xBF, 1, 0, 2, 0x03, 0xE8]) + b"payload",
+    "repeated": bytes([0xC3, 9, 0, 7, 1, 1, 0, 3]) + b"oldnew",
+    "repeated-thrice": bytes([0xFF, 9, 0, 7, 3, 0xE8, 3, 3, 0, 3, 0xFF, 0, 0, 1, 0, 1]) + b"xyzq",
+    "control-marked-redundant": bytes([0xFE, 1, 0, 0, 1]),
+    "sizes-too-long": bytes([0xC0, 0, 0, 0, 2, 1, 0xFF, 0xFF, 2, 0, 1]),
+}
+FEEDBACK = {
+    "empty": struct.pack(">BBHI", 0xBE, 1, 0, 1000),
+    "one": struct.pack(">BBHIBBHI", 0xBE, 1, 1, 1000, 0, 0, 10, 5),
+    "all": struct.pack(">BBHI", 0xBE, 1, 16, 250)
+           + b"".join(struct.pack(">BBHI", i, 0, 100 * i, i * 90) for i in range(16)),
+    "old-news": struct.pack(">BBHIBBHIBBHI", 0xBE, 1, 2, 0x101, 3, 9, 300, 200, 4, 0, 65535, 150),
+    "lie": struct.pack(">BBHIBBHI", 0xBE, 1, 1, 7, 0, 0, 50, 0xFFFFFFFF),
+}
+for name, octets in COMPACT.items():
+    put("frame", name, octets)
+for name, octets in FEEDBACK.items():
+    put("feedback", name, octets)
+    put("frame", "feedback-" + name, octets)
+
+# Streams: framing, limit / 8, step, frame at which the connection is handed over
+
+put("stream", "frames", bytes([0, 250, 7, 2]) + frame(STUN["open"]) + frame(STUN["lease"]) + frame(b"")
+    + frame(COMPACT["voice"]) + frame(FEEDBACK["one"]) + b"\0\x20half")
+put("stream", "one-octet-pieces", bytes([0, 250, 1, 0]) + frame(b"a") + frame(b"") + frame(b"bc"))
+put("stream", "too-long", bytes([0, 1, 3, 1]) + frame(bytes(40)))
+put("stream", "bare", bytes([1, 250, 5, 3]) + STUN["binding"] + STUN["binding-success"] + STUN["open"])
+put("stream", "bare-foreign", bytes([1, 250, 2, 0]) + STUN["binding"] + b"GET / HTTP/1.1\r\n\r\n")
+put("stream", "turn", bytes([2, 250, 6, 2]) + STUN["binding"] + b"\x40\x01\0\5hello\0\0\0" + STUN["binding"]
+    + b"\x4f\xff\0\0")
+put("stream", "turn-half", bytes([2, 20, 4, 1]) + b"\x40\x01\0\5hello\0")
+
+# Flows: what to do, how much later, then TIME, CLOCK or a number
+
+def clock(milliseconds):
+    return bytes([0x80, 0]) + struct.pack(">I", milliseconds)
+
+
+def packet(sequence, time, later=20):
+    return bytes([0xA1, later, time]) + struct.pack(">H", sequence)
+
+
+put("flow", "voice", clock(1000) + b"".join(packet(65500 + i & 0xFFFF, (1000 + 20 * i) // 8 & 0xFF) for i in range(60)))
+put("flow", "reordered", clock(1000) + b"".join(packet(i ^ 3, 125 + i) for i in range(40)))
+put("flow", "repeated", clock(1000) + b"".join(bytes([0xA7, 20, 125 + i]) + struct.pack(">HB", i, 0)
+                                               + packet(i, 125 + i) for i in range(30)))
+put("flow", "begun-anew", clock(1000) + packet(40000, 125) + packet(40001, 127) + packet(20000, 140)
+    + packet(20001, 142) + packet(20002, 144))
+put("flow", "without-clock", packet(1, 0) + packet(2, 2) + packet(50000, 4) + packet(2, 6))
+put("flow", "long-jump", clock(1000) + packet(1, 125) + packet(30000, 127) + packet(1, 128) + packet(29000, 129))
+
+
+# Inner packets
+
+def ones_complement(octets):
+    octets += bytes(len(octets) % 2)
+    total = sum(struct.unpack(f">{len(octets) // 2}H", octets))
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
+def udp(pseudo, payload):
+    length = 8 + len(payload)
+    header = struct.pack(">HHHH", 40000, 53, length, 0)
+    checksum = ~ones_complement(pseudo + struct.pack(">IHH", length, 0, 17) + header + payload) & 0xFFFF
+    return header[:6] + struct.pack(">H", checksum or 0xFFFF) + payload
+
+
+def ipv4(payload, source="192.0.2.1", destination="198.51.100.2", content=None, protocol=17, flags=0x4000):
+    ends = socket.inet_aton(source) + socket.inet_aton(destination)
+    content = content if content is not None else udp(ends, payload)
+    header = struct.pack(">BBHHHBBH", 0x45, 0xB8, 20 + len(content), 7, flags, 64, protocol, 0) + ends
+    checksum = ~ones_complement(header) & 0xFFFF
+    return header[:10] + struct.pack(">H", checksum) + header[12:] + content
+
+
+def ipv6(payload, content=None, protocol=17):
+    ends = socket.inet_pton(socket.AF_INET6, "2001:db8::1") + socket.inet_pton(socket.AF_INET6, "2001:db8::2")
+    content = content if content is not None else udp(ends, payload)
+    return struct.pack(">IHBB", 0x6B800000, len(content), protocol, 64) + ends + content
+
+
+v4, v6 = ipv4(b"voice" * 32), ipv6(b"voice" * 32)
+put("inner-packet", "ipv4", v4)
+put("inner-packet", "ipv6", v6)
+put("inner-packet", "ipv4-empty", ipv4(b""))
+put("inner-packet", "ipv6-odd", ipv6(b"odd"))
+put("inner-packet", "ipv4-no-checksum", v4[:26] + bytes(2) + v4[28:])
+put("inner-packet", "ipv6-no-checksum", v6[:46] + bytes(2) + v6[48:])
+put("inner-packet", "ipv4-partial-checksum", v4[:10] + bytes(2) + v4[12:26]
+    + struct.pack(">H", ones_complement(v4[12:20] + struct.pack(">HH", 17, len(v4) - 20))) + v4[28:])
+put("inner-packet", "ipv4-fragment", ipv4(b"voice", flags=0x2000))
+put("inner-packet", "ipv4-icmp-error", ipv4(b"", content=bytes([3, 4, 0, 0, 0, 0, 0, 0]) + v4[:28], protocol=1))
+put("inner-packet", "ipv4-options", b"\x46" + v4[1:])
+put("inner-packet", "ipv6-extensions", ipv6(b"", content=bytes([60, 0] + [0] * 6 + [44, 0] + [0] * 6 + [58, 0, 0, 8]
+                                                             + [0] * 4 + [1, 0]), protocol=0))
+put("inner-packet", "ipv6-fragment", ipv6(b"", content=bytes([17, 0, 0, 1, 0, 0, 0, 0]) + b"voice", protocol=44))
+
+# Addresses and ranges
+
+for name, text in {
+    "ipv4": "192.0.2.1:443", "ipv6": "[2001:db8::1]:443", "bare": "2001:db8::1", "mapped": "::ffff:10.0.0.1",
+    "nat64": "64:ff9b::10.0.0.1", "nat64-local": "64:ff9b:1:a00::1", "teredo": "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+    "sixtofour": "2002:a00:1::1", "isatap": "fe80::5efe:a00:1", "range": "10.0.0.0/8", "range6": "2001:db8::/32",
+    "range-host-bits": "10.0.0.1/8", "leading-zero": "010.0.0.1", "zone": "fe80::1%eth0",
+}.items():
+    put("address", name, text)
+put("address", "octets-4", bytes([10, 0, 0, 1] + [0] * 14))
+put("address", "octets-6", bytes.fromhex("20020a000001") + bytes(13))
+
+# The front door
+
+for name, octets in {
+    "tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "tunnel": frame(STUN["open"]), "bare": STUN["binding"],
+    "connect": b"CONNECT tep.example:443 HTTP/1.1\r\nHost: tep.example:443\r\nALPN: tep%2F1\r\n\r\n\x16\x03",
+    "connect-literal": b"CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n\r\n",
+    "get": b"GET / HTTP/1.1\r\nHost: tep.example\r\nContent-Length: 3\r\n\r\nabc", "head": b"HEAD / HTTP/1.0\r\n\r\n",
+    "two-hosts": b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "folded": b"GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n",
+    "length-twice": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+    "other": b"SSH-2.0-x\r\n",
+}.items():
+    put("front-door", name, octets)
+
+# SDP
+
+OFFER = """v=0
+o=- 1 1 IN IP4 192.0.2.1
+s=-
+c=IN IP4 192.0.2.1
+t=0 0
+a=ice-options:trickle tep
+a=tep-s:1 tls 203.0.113.5 443 tep.example
+m=audio 4000 RTP/AVP 0 8
+a=rtcp:4001 IN IP4 192.0.2.1
+a=ice-ufrag:abcd
+a=ice-pwd:abcdefghijklmnopqrstuv
+a=candidate:1 1 UDP 2130706431 192.0.2.1 4000 typ host
+a=sendrecv
+m=video 0 RTP/AVP 96
+c=IN IP6 2001:db8::1
+a=tep-s:1 tcp tep.example 80 tep.example
+a=rtcp-mux
+a=inactive
+""".replace("\n", "\r\n")
+put("sdp", "offer", OFFER)
+put("sdp", "line-feeds", OFFER.replace("\r", ""))
+put("sdp", "ice-lite", "v=0\r\ns=-\r\na=ice-lite\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 host.example\r\n")
+put("sdp", "tep-line", "a=tep-s:1 tls [2001:db8::5] 443 tep.example")
+put("sdp", "tep-line-bare", "a=tep-s:1 tcp 2001:db8::5 80 tep.example")
+put("sdp", "no-media", "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n")
