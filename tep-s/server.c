@@ -21,6 +21,7 @@ struct _TepServer {
   TepServerShared *shared;
   TepServerWorker **workers;
   guint n_workers;
+  gboolean is_running; /* their threads do */
   StunExtAddress *addresses;
   GSource *drain;
   TepServerCounters last; /* of the workers that are gone */
@@ -223,10 +224,6 @@ create_workers (TepServer *self, GArray **tcp, GArray **udp, guint n, GError **e
   }
   for (guint i = 0; i < n; i++)
     tep_server_worker_set_peers (self->workers[i], self->workers);
-  for (guint i = 0; i < n; i++) {
-    if (!tep_server_worker_start (self->workers[i], error))
-      return FALSE;
-  }
   return TRUE;
 }
 
@@ -254,15 +251,15 @@ listen_all (TepServer *self, GArray **tcp, GArray **udp, guint n, GError **error
 }
 
 gboolean
-tep_server_start (TepServer *self, GError **error)
+tep_server_open (TepServer *self, GError **error)
 {
   GArray *tcp[MAX_WORKERS], *udp[MAX_WORKERS];
   guint n;
-  gboolean is_started;
+  gboolean is_open;
 
   g_return_val_if_fail (TEP_IS_SERVER (self), FALSE);
   if (self->n_workers > 0) {
-    g_set_error (error, TEP_SERVER_ERROR, TEP_SERVER_ERROR_STATE, "the server runs already");
+    g_set_error (error, TEP_SERVER_ERROR, TEP_SERVER_ERROR_STATE, "the server is open already");
     return FALSE;
   }
   n = count_workers (self->settings.config);
@@ -272,17 +269,37 @@ tep_server_start (TepServer *self, GError **error)
   }
   self->shared =
       tep_server_shared_new (self->settings.config, random_octets, NULL, g_get_real_time () / 1000);
-  is_started = listen_all (self, tcp, udp, n, error);
-  if (is_started) {
+  is_open = listen_all (self, tcp, udp, n, error);
+  if (is_open) {
     protect_own (self, &self->settings);
-    is_started = create_workers (self, tcp, udp, n, error);
+    is_open = create_workers (self, tcp, udp, n, error);
   }
-  if (!is_started) {
+  if (!is_open) {
     discard_sockets (tcp, n);
     discard_sockets (udp, n);
     tep_server_stop (self);
   }
-  return is_started;
+  return is_open;
+}
+
+gboolean
+tep_server_start (TepServer *self, GError **error)
+{
+  g_return_val_if_fail (TEP_IS_SERVER (self), FALSE);
+  if (self->is_running) {
+    g_set_error (error, TEP_SERVER_ERROR, TEP_SERVER_ERROR_STATE, "the server runs already");
+    return FALSE;
+  }
+  if (self->n_workers == 0 && !tep_server_open (self, error))
+    return FALSE;
+  for (guint i = 0; i < self->n_workers; i++) {
+    if (!tep_server_worker_start (self->workers[i], error)) {
+      tep_server_stop (self);
+      return FALSE;
+    }
+  }
+  self->is_running = TRUE;
+  return TRUE;
 }
 
 void
@@ -293,6 +310,7 @@ tep_server_stop (TepServer *self)
     g_source_destroy (self->drain);
   g_clear_pointer (&self->drain, g_source_unref);
   stop_workers (self);
+  self->is_running = FALSE;
   g_clear_pointer (&self->shared, tep_server_shared_free);
   g_clear_pointer (&self->addresses, g_free);
 }

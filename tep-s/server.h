@@ -73,12 +73,25 @@ TEP_SERVER_API TepServer *tep_server_new (const TepServerConfig *config,
                                           GError **error);
 
 /**
+ * tep_server_open:
+ * @server: the server, neither open nor started
+ * @error: return location
+ *
+ * Opens listeners and media, starts the helper process of the backend if it has one, and reads
+ * nothing yet. All that needs rights is done when it returns, so that a program can give them up
+ * before tep_server_start(); who has none to give up calls that alone.
+ *
+ * Returns: %FALSE if something could not be opened; nothing is left open then
+ */
+TEP_SERVER_API gboolean tep_server_open (TepServer *server, GError **error);
+
+/**
  * tep_server_start:
  * @server: the server, not started before
  * @error: return location
  *
- * Opens listeners and media, and starts the workers. When it returns, connections are being
- * accepted.
+ * Opens what tep_server_open() opens unless that was done, and starts the workers. When it returns,
+ * connections are being accepted.
  *
  * Returns: %FALSE if something could not be opened; nothing is left open then
  */
