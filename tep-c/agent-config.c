@@ -122,6 +122,28 @@ tep_client_agent_config_load_credentials (TepClientAgentConfig *config,
   return TRUE;
 }
 
+gboolean
+tep_client_agent_config_load_proxy_credentials (TepClientAgentConfig *config,
+                                                const char *path,
+                                                GError **error)
+{
+  TepClientOptions *options = config->options;
+  g_autofree char *text = NULL;
+  char *colon;
+
+  if (!read_secret_file (path, &text, error))
+    return FALSE;
+  colon = strchr (text, ':');
+  if (colon == NULL)
+    return invalid (error, "%s: write one line, user:password", path);
+  g_free (options->proxy_user);
+  options->proxy_user = g_strndup (text, colon - text);
+  g_free (options->proxy_password);
+  options->proxy_password = g_strdup (colon + 1);
+  explicit_bzero (text, strlen (text));
+  return TRUE;
+}
+
 /* Keys of the file, each with the place its value goes to. */
 
 typedef enum {
@@ -180,20 +202,8 @@ take_special (TepClientAgentConfig *config, const Key *key, const char *value, G
   }
   if (g_str_equal (key->key, "file"))
     return tep_client_agent_config_load_credentials (config, value, error);
-  if (g_str_equal (key->key, "credentials-file")) {
-    g_autofree char *text = NULL;
-    char *colon;
-
-    if (!read_secret_file (value, &text, error))
-      return FALSE;
-    colon = strchr (text, ':');
-    if (colon == NULL)
-      return invalid (error, "%s: write one line, user:password", value);
-    options->proxy_user = g_strndup (text, colon - text);
-    options->proxy_password = g_strdup (colon + 1);
-    explicit_bzero (text, strlen (text));
-    return TRUE;
-  }
+  if (g_str_equal (key->key, "credentials-file"))
+    return tep_client_agent_config_load_proxy_credentials (config, value, error);
   if (g_str_equal (value, "short-term"))
     options->mechanism = TEP_CLIENT_MECHANISM_SHORT_TERM;
   else if (g_str_equal (value, "long-term"))

@@ -66,6 +66,10 @@ TEP_CLIENT_API gboolean tep_client_agent_config_load_credentials (TepClientAgent
                                                                   const char *path,
                                                                   GError **error);
 
+/** Likewise for the proxy; the first colon divides user and password. */
+TEP_CLIENT_API gboolean tep_client_agent_config_load_proxy_credentials (
+    TepClientAgentConfig *config, const char *path, GError **error);
+
 /**
  * tep_client_agent_config_add_flow:
  * @text: "LOCALPORT=ADDRESS:PORT"
