@@ -5,6 +5,7 @@
 
 #include "stun-ext/attribute.h"
 #include "stun-ext/integrity.h"
+#include "stun-ext/tep-private.h"
 
 /* Comprehension-required attributes that tunnel messages use; any other gets 420. */
 static const guint16 known[] = {
@@ -292,27 +293,15 @@ read_join (Fields *fields, StunExtTepJoin *join)
 static gboolean
 find_kind (const StunExtMessage *message, StunExtTepKind *kind)
 {
-  static const struct {
-    guint16 method;
-    StunExtTepKind kind;
-  } kinds[] = {
-    { STUN_EXT_METHOD_REFRESH, STUN_EXT_TEP_REFRESH },
-    { STUN_EXT_TEP_METHOD_LEASE, STUN_EXT_TEP_LEASE },
-    { STUN_EXT_TEP_METHOD_OPEN_FLOW, STUN_EXT_TEP_OPEN_FLOW },
-    { STUN_EXT_TEP_METHOD_CLOSE_FLOW, STUN_EXT_TEP_CLOSE_FLOW },
-    { STUN_EXT_TEP_METHOD_JOIN, STUN_EXT_TEP_JOIN },
-    { STUN_EXT_TEP_METHOD_RESUME, STUN_EXT_TEP_RESUME },
-    { STUN_EXT_TEP_METHOD_CLOSE, STUN_EXT_TEP_CLOSE },
-  };
-
-  *kind = stun_ext_message_find (message, STUN_EXT_TEP_ATTRIBUTE_VERSION) != NULL
-              ? STUN_EXT_TEP_OPEN
-              : STUN_EXT_TEP_KEEPALIVE;
-  if (message->method == STUN_EXT_METHOD_BINDING)
+  if (message->method == STUN_EXT_METHOD_BINDING) {
+    *kind = stun_ext_message_find (message, STUN_EXT_TEP_ATTRIBUTE_VERSION) != NULL
+                ? STUN_EXT_TEP_OPEN
+                : STUN_EXT_TEP_KEEPALIVE;
     return TRUE;
-  for (gsize i = 0; i < G_N_ELEMENTS (kinds); i++) {
-    if (kinds[i].method == message->method) {
-      *kind = kinds[i].kind;
+  }
+  for (guint i = STUN_EXT_TEP_LEASE; i <= STUN_EXT_TEP_CLOSE; i++) {
+    if (stun_ext_tep_method ((StunExtTepKind)i) == message->method) {
+      *kind = (StunExtTepKind)i;
       return TRUE;
     }
   }
@@ -376,7 +365,7 @@ stun_ext_tep_read_request (const StunExtMessage *message,
   if (message->message_class != STUN_EXT_CLASS_REQUEST)
     return STUN_EXT_TEP_READ_IGNORED;
   is_known = find_kind (message, &request->kind);
-  if (request->kind == STUN_EXT_TEP_KEEPALIVE && is_known &&
+  if (is_known && request->kind == STUN_EXT_TEP_KEEPALIVE &&
       stun_ext_message_find (message, STUN_EXT_TEP_ATTRIBUTE_ORDINAL) == NULL)
     return STUN_EXT_TEP_READ_PLAIN;
   if (!is_known || stun_ext_fingerprint_verify (message) == STUN_EXT_VERDICT_WRONG)
@@ -477,7 +466,8 @@ stun_ext_tep_read_success (const StunExtMessage *message,
   Fields fields = { .message = message };
 
   *success = (StunExtTepSuccess){ .kind = kind };
-  if (!is_readable_answer (message, STUN_EXT_CLASS_SUCCESS))
+  if (message->method != stun_ext_tep_method (kind) ||
+      !is_readable_answer (message, STUN_EXT_CLASS_SUCCESS))
     return FALSE;
   switch (kind) {
   case STUN_EXT_TEP_OPEN:

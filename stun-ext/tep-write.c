@@ -7,6 +7,7 @@
 
 #include "stun-ext/attribute.h"
 #include "stun-ext/integrity.h"
+#include "stun-ext/tep-private.h"
 #include "stun-ext/writer.h"
 
 static void
@@ -197,8 +198,8 @@ put_request (StunExtBuilder *builder, const StunExtTepRequest *request)
   stun_ext_builder_add_u32 (builder, STUN_EXT_TEP_ATTRIBUTE_ORDINAL, request->ordinal);
 }
 
-static guint16
-method_of (StunExtTepKind kind)
+guint16
+stun_ext_tep_method (StunExtTepKind kind)
 {
   static const guint16 methods[] = {
     [STUN_EXT_TEP_OPEN] = STUN_EXT_METHOD_BINDING,
@@ -234,7 +235,8 @@ stun_ext_tep_write_request (const StunExtTepRequest *request,
   StunExtBuilder builder;
 
   stun_ext_builder_begin (&builder, buffer, MIN (capacity, STUN_EXT_TEP_MESSAGE_MAX),
-                          STUN_EXT_CLASS_REQUEST, method_of (request->kind), transaction_id);
+                          STUN_EXT_CLASS_REQUEST, stun_ext_tep_method (request->kind),
+                          transaction_id);
   need (&builder, key.length > 0 || request->kind == STUN_EXT_TEP_OPEN);
   put_request (&builder, request);
   return finish (&builder, key, length);
@@ -367,7 +369,7 @@ stun_ext_tep_write_success (const StunExtTepSuccess *success,
 
   stun_ext_builder_begin_success (&builder, buffer, MIN (capacity, STUN_EXT_TEP_MESSAGE_MAX),
                                   request);
-  need (&builder, key.length > 0 && method_of (success->kind) == request->method);
+  need (&builder, key.length > 0 && stun_ext_tep_method (success->kind) == request->method);
   put_success (&builder, success);
   return finish (&builder, key, length);
 }

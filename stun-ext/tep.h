@@ -365,7 +365,7 @@ STUN_EXT_API StunExtTepRead stun_ext_tep_read_request (const StunExtMessage *mes
  *
  * Reads a success answer on the client. Verify it first.
  *
- * Returns: %FALSE if it is no success answer or breaks a rule. An opening that a plain STUN server
+ * Returns: %FALSE if it is no success answer to a request of @kind or breaks a rule. An opening that a plain STUN server
  * answered fails like this; stun_ext_tep_is_plain_answer() tells
  */
 STUN_EXT_API gboolean stun_ext_tep_read_success (const StunExtMessage *message,

@@ -72,6 +72,23 @@ test_successes_read_back_as_written (void)
 }
 
 static void
+test_success_of_another_method_is_not_read (void)
+{
+  for (gsize i = 0; i < tep_n_sample_successes; i++) {
+    StunExtTepKind own = tep_sample_successes[i].success.kind;
+    TepWritten w;
+
+    tep_sample_write_success (&w, &tep_sample_successes[i].success);
+    for (guint kind = STUN_EXT_TEP_OPEN; kind <= STUN_EXT_TEP_CLOSE; kind++) {
+      StunExtTepSuccess success;
+
+      if (kind != own && (kind > STUN_EXT_TEP_KEEPALIVE || own > STUN_EXT_TEP_KEEPALIVE))
+        g_assert_false (stun_ext_tep_read_success (&w.message, (StunExtTepKind)kind, &success));
+    }
+  }
+}
+
+static void
 test_failures_and_closings_read_back_as_written (void)
 {
   TepWritten w;
@@ -490,6 +507,7 @@ main (int argc, char **argv)
   ADD ("requests-read-back-as-written", test_requests_read_back_as_written);
   ADD ("fields-carry-their-values", test_fields_carry_their_values);
   ADD ("successes-read-back-as-written", test_successes_read_back_as_written);
+  ADD ("success-of-another-method-is-not-read", test_success_of_another_method_is_not_read);
   ADD ("failures-and-closings-read-back-as-written",
        test_failures_and_closings_read_back_as_written);
   ADD ("messages-of-other-kinds-are-told-apart", test_messages_of_other_kinds_are_told_apart);
