@@ -25,11 +25,10 @@
  * Each worker has a capture of its own in one fanout group; the kernel gives all packets of a flow
  * to one of them, and tep_server_worker_deliver() hands them over to the worker that owns it.
  */
-#include "tep-s/media-pcap.h"
-
 #include "stun-ext/inner-packet.h"
 #include "tep-s/error.h"
 #include "tep-s/media-divert.h"
+#include "tep-s/worker-private.h"
 
 #include <errno.h>
 #include <linux/if_packet.h>
@@ -294,7 +293,7 @@ capture_readable (TepServerMedia *media, int fd, gpointer tag, gint64 now_us)
     read_capture (media, now_us);
 }
 
-const TepServerMediaOps tep_server_media_pcap_ops = {
+const TepServerMediaOps tep_server_media_pcap = {
   .name = "pcap",
   .open = capture_open,
   .close = capture_close,

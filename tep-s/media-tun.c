@@ -12,10 +12,9 @@
  * a flow that the gateway starts may come to another worker, and tep_server_worker_deliver() hands
  * those over.
  */
-#include "tep-s/media-tun.h"
-
 #include "tep-s/error.h"
 #include "tep-s/media-divert.h"
+#include "tep-s/worker-private.h"
 
 #include <errno.h>
 #include <sys/uio.h>
@@ -110,7 +109,7 @@ tun_readable (TepServerMedia *media, int fd, gpointer tag, gint64 now_us)
     read_queue (media);
 }
 
-const TepServerMediaOps tep_server_media_tun_ops = {
+const TepServerMediaOps tep_server_media_tun = {
   .name = "tun",
   .open = tun_open,
   .close = tun_close,

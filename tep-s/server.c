@@ -19,6 +19,7 @@ struct _TepServer {
   gpointer callback_data;
   gboolean has_callbacks;
   TepServerShared *shared;
+  TepServerHelper *helper;
   TepServerWorker **workers;
   guint n_workers;
   gboolean is_running; /* their threads do */
@@ -159,7 +160,9 @@ backend_of (const TepServerConfig *config)
   case TEP_SERVER_MEDIA_RELAY:
     return &tep_server_media_relay;
   case TEP_SERVER_MEDIA_TUN:
+    return &tep_server_media_tun;
   case TEP_SERVER_MEDIA_PCAP:
+    return &tep_server_media_pcap;
   default:
     return NULL;
   }
@@ -171,6 +174,19 @@ count_workers (const TepServerConfig *config)
   guint n = config->workers > 0 ? config->workers : g_get_num_processors ();
 
   return MIN (n, MAX_WORKERS);
+}
+
+static gboolean
+start_helper (TepServer *self, guint n_workers, GError **error)
+{
+  TepServerHelperPlan plan;
+  TepServerMediaKind kind = self->settings.config->media.kind;
+
+  if (kind != TEP_SERVER_MEDIA_TUN && kind != TEP_SERVER_MEDIA_PCAP)
+    return TRUE;
+  tep_server_helper_plan_init (&plan, self->settings.config, n_workers);
+  self->helper = tep_server_helper_start (&plan, error);
+  return self->helper != NULL;
 }
 
 static void
@@ -200,6 +216,7 @@ create_workers (TepServer *self, GArray **tcp, GArray **udp, guint n, GError **e
                                  .settings = &self->settings,
                                  .shared = self->shared,
                                  .media = backend_of (self->settings.config),
+                                 .helper = self->helper,
                                  .callbacks = self->has_callbacks ? &self->callbacks : NULL,
                                  .callback_data = self->callback_data,
                                  .event = on_event,
@@ -269,7 +286,7 @@ tep_server_open (TepServer *self, GError **error)
   }
   self->shared =
       tep_server_shared_new (self->settings.config, random_octets, NULL, g_get_real_time () / 1000);
-  is_open = listen_all (self, tcp, udp, n, error);
+  is_open = start_helper (self, n, error) && listen_all (self, tcp, udp, n, error);
   if (is_open) {
     protect_own (self, &self->settings);
     is_open = create_workers (self, tcp, udp, n, error);
@@ -311,6 +328,7 @@ tep_server_stop (TepServer *self)
   g_clear_pointer (&self->drain, g_source_unref);
   stop_workers (self);
   self->is_running = FALSE;
+  g_clear_pointer (&self->helper, tep_server_helper_stop);
   g_clear_pointer (&self->shared, tep_server_shared_free);
   g_clear_pointer (&self->addresses, g_free);
 }

@@ -16,6 +16,7 @@ G_BEGIN_DECLS
  * @settings: configuration in force
  * @shared: accounts of the server
  * @media: backend
+ * @helper: (nullable): the helper process, for the backends that need one
  * @callbacks: for the backend "embedded"
  * @callback_data: for @callbacks
  * @sockets: (element-type int): listening TCP sockets and bound UDP sockets, owned by the worker
@@ -29,6 +30,7 @@ typedef struct {
   const TepServerSettings *settings;
   TepServerShared *shared;
   const TepServerMediaOps *media;
+  TepServerHelper *helper;
   const TepServerMediaCallbacks *callbacks;
   gpointer callback_data;
   GArray *tcp;
@@ -65,5 +67,7 @@ const TepServerMediaCallbacks *tep_server_worker_callbacks (TepServerWorker *wor
 /* The backends. */
 extern const TepServerMediaOps tep_server_media_embedded;
 extern const TepServerMediaOps tep_server_media_relay;
+extern const TepServerMediaOps tep_server_media_tun;
+extern const TepServerMediaOps tep_server_media_pcap;
 
 G_END_DECLS

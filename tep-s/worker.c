@@ -697,6 +697,12 @@ tep_server_worker_total (const TepServerWorker *worker)
   return worker->setup.total;
 }
 
+TepServerHelper *
+tep_server_worker_helper (const TepServerWorker *worker)
+{
+  return worker->setup.helper;
+}
+
 gint64
 tep_server_worker_now (const TepServerWorker *worker)
 {

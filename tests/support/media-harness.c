@@ -10,9 +10,7 @@
  * Answers: "ready HELPER-PID", "ok", "failed N", "error TEXT", "counter NAME N", and at any time
  * "packet W SOURCE DESTINATION HEX".
  */
-#include "tep-s/media-pcap.h"
-#include "tep-s/media-tun.h"
-#include "tep-s/worker.h"
+#include "tep-s/worker-private.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -259,8 +257,7 @@ start (const TepServerConfig *config, GError **error)
 {
   TepServerHelperPlan plan;
 
-  ops = config->media.kind == TEP_SERVER_MEDIA_TUN ? &tep_server_media_tun_ops
-                                                   : &tep_server_media_pcap_ops;
+  ops = config->media.kind == TEP_SERVER_MEDIA_TUN ? &tep_server_media_tun : &tep_server_media_pcap;
   tep_server_helper_plan_init (&plan, config, n_workers);
   helper = tep_server_helper_start (&plan, error);
   for (guint w = 0; helper != NULL && w < n_workers; w++) {
