@@ -268,11 +268,10 @@ tell_flow (guint16 local_port,
     cli_json_end (json);
     print_line (json->str);
   } else {
-    g_printerr (
-        "tep-c:   %u -> %s: %zu packets sent, %zu received, %zu lost, %zu late beyond 60 ms, "
-        "jitter %.1f ms\n",
-        local_port, print (remote, text), (gsize)quality->sent, (gsize)quality->received,
-        (gsize)quality->lost, (gsize)quality->late, quality->jitter_ms);
+    cli_say ("  %u -> %s: %zu packets sent, %zu received, %zu lost, %zu late beyond 60 ms, "
+             "jitter %.1f ms",
+             local_port, print (remote, text), (gsize)quality->sent, (gsize)quality->received,
+             (gsize)quality->lost, (gsize)quality->late, quality->jitter_ms);
   }
 }
 
@@ -299,7 +298,7 @@ tell_status (Program *program)
     print_line (json->str);
   } else {
     cli_say ("%s; round trip %u ms; %zu packets sent, %zu received, %zu not sent because "
-             "the way was blocked\n",
+             "the way was blocked",
              tep_client_state_name (tep_client_session_get_state (session)),
              statistics.round_trip_ms, (gsize)statistics.packets_sent,
              (gsize)statistics.packets_received, (gsize)statistics.dropped_blocked);
