@@ -47,9 +47,8 @@ send_datagram (int fd, const char *payload, const StunExtAddress *to)
   struct sockaddr_storage storage;
   socklen_t length = (socklen_t)stun_ext_address_to_sockaddr (to, &storage);
 
-  g_assert_cmpint (
-      sendto (fd, payload, strlen (payload), 0, (struct sockaddr *)&storage, length), ==,
-      strlen (payload));
+  g_assert_cmpint (sendto (fd, payload, strlen (payload), 0, (struct sockaddr *)&storage, length),
+                   ==, strlen (payload));
 }
 
 static gboolean

@@ -320,8 +320,9 @@ world_reload (World *world, const char *extra)
 void
 world_flush (World *world)
 {
-  for (guint i = 0; i < world->n_cores; i++)
-    tep_server_core_flush (world->cores[i]);
+  /* Twice, for a connection or packet that another core got in the first. */
+  for (guint i = 0; i < 2 * world->n_cores; i++)
+    tep_server_core_flush (world->cores[i % world->n_cores]);
 }
 
 /* In steps of a tenth of a second, as a worker would wake up. */
@@ -745,8 +746,9 @@ client_media (Client *client, guint16 flow, guint16 sequence, const char *payloa
 {
   guint8 buffer[2048];
   StunExtCompactFrame frame = { .flow = flow,
-                                .time = stun_ext_flow_time (
-                                    client->world->server != NULL ? g_get_monotonic_time () : client->world->now_us),
+                                .time = stun_ext_flow_time (client->world->server != NULL
+                                                                ? g_get_monotonic_time ()
+                                                                : client->world->now_us),
                                 .sequence = sequence,
                                 .length = strlen (payload),
                                 .payload = (const guint8 *)payload };

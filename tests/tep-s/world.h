@@ -78,7 +78,10 @@ void world_free (World *world);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (World, world_free)
 
 /* A real server on loopback; "embedded" unless extra says otherwise. */
-World *world_new_real (const char *extra, guint n_workers, const TepServerMediaCallbacks *callbacks, gpointer data);
+World *world_new_real (const char *extra,
+                       guint n_workers,
+                       const TepServerMediaCallbacks *callbacks,
+                       gpointer data);
 /* Connects to it. */
 Peer *peer_connect (World *world);
 /* Lets the main context run until the counter has that value; fails after five seconds. */
