@@ -12,6 +12,7 @@
 #include "turn-connect/reach.h"
 #include "turn-connect/stream-private.h"
 #include "turn-connect/target-private.h"
+#include "turn-connect/tls-stream.h"
 
 #define STEP_TIMEOUT_US (10 * G_USEC_PER_SEC) /* an answer to CONNECT, a TLS handshake */
 #define PLAN_MAX 3
@@ -28,8 +29,10 @@ typedef struct {
   guint16 port;
   TurnConnectProxy *proxy;
   TurnConnectHttp *http; /* NULL if no CONNECT is sent */
-  char *server_name;     /* "the server example.org:443", for messages */
-  char *peer_name;       /* whom the socket goes to, likewise */
+  TurnConnectTlsOptions *tls;
+  TurnConnectTlsOptions *proxy_tls;
+  char *server_name; /* "the server example.org:443", for messages */
+  char *peer_name;   /* whom the socket goes to, likewise */
   TurnConnectStep plan[PLAN_MAX];
   guint n_plan;
 
@@ -64,6 +67,8 @@ dial_free (gpointer data)
   g_clear_object (&dial->stream);
   g_clear_pointer (&dial->proxy, turn_connect_proxy_unref);
   g_clear_pointer (&dial->http, turn_connect_http_free);
+  g_clear_object (&dial->tls);
+  g_clear_object (&dial->proxy_tls);
   g_free (dial->host);
   g_free (dial->server_name);
   g_free (dial->peer_name);
@@ -136,17 +141,25 @@ first_host (const Dial *dial)
 static void begin_reaching (Dial *dial, const char *host);
 static void next_step (Dial *dial);
 
+/* With whom TLS is being spoken. */
+static const char *
+tls_party (const Dial *dial)
+{
+  return dial->step == TURN_CONNECT_STEP_TLS ? dial->server_name : dial->peer_name;
+}
+
 /* The peer's silence. */
 static gboolean
 timer_fired (gpointer user_data)
 {
   Dial *dial = user_data;
   const char *doing = dial->step == TURN_CONNECT_STEP_PROXY ? "CONNECT" : "the TLS handshake";
-  const char *who = dial->step == TURN_CONNECT_STEP_TLS ? dial->server_name : dial->peer_name;
+  const char *who = tls_party (dial);
 
-  fail (dial, g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_TIMED_OUT,
-                           "%s did not finish %s in time (%.0f s allowed)", who, doing,
-                           (double)STEP_TIMEOUT_US / G_USEC_PER_SEC));
+  fail (dial,
+        g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_TIMED_OUT,
+                     "%s did not finish %s within %.1f s", who, doing,
+                     (double)(g_get_monotonic_time () - dial->step_begun_at) / G_USEC_PER_SEC));
   return G_SOURCE_REMOVE;
 }
 
@@ -280,27 +293,80 @@ advance_proxy (Dial *dial)
   act_on_verdict (dial, verdict, error);
 }
 
+static void
+advance_tls (Dial *dial)
+{
+  GError *error = NULL;
+
+  switch (turn_connect_tls_stream_handshake (dial->stream, &error)) {
+  case TURN_CONNECT_IO_OK:
+    if (dial->step == TURN_CONNECT_STEP_PROXY_TLS)
+      turn_connect_tls_stream_hide (dial->stream);
+    else
+      measure (dial, &dial->timings.tls_us);
+    next_step (dial);
+    break;
+  case TURN_CONNECT_IO_BLOCKED:
+    turn_connect_stream_source_set_condition (dial->watch, G_IO_IN);
+    break;
+  case TURN_CONNECT_IO_END:
+  case TURN_CONNECT_IO_FAILED:
+    if (!g_str_has_prefix (error->message, "the ")) /* the socket's own words name an address */
+      g_prefix_error (&error, "%s, in the TLS handshake: ", tls_party (dial));
+    fail (dial, error);
+    break;
+  }
+}
+
 static gboolean
 advance (TurnConnectStream *stream, GIOCondition condition, gpointer user_data)
 {
   Dial *dial = user_data;
   GSource *watch = dial->watch;
 
-  advance_proxy (dial);
+  if (dial->step == TURN_CONNECT_STEP_PROXY)
+    advance_proxy (dial);
+  else
+    advance_tls (dial);
   return g_source_is_destroyed (watch) ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
+}
+
+/* Puts TLS on top of the stream. */
+static gboolean
+begin_tls (Dial *dial, GError **error)
+{
+  gboolean is_proxy = dial->step == TURN_CONNECT_STEP_PROXY_TLS;
+  TurnConnectStream *stream = turn_connect_tls_stream_new (
+      dial->stream, is_proxy ? dial->proxy_tls : dial->tls,
+      is_proxy ? dial->proxy->host : dial->host, tls_party (dial), error);
+
+  if (stream == NULL)
+    return FALSE;
+  g_object_unref (dial->stream);
+  dial->stream = stream;
+  return TRUE;
 }
 
 static void
 next_step (Dial *dial)
 {
-  g_autofree char *target = NULL;
+  TurnConnectStep step;
+  g_autofree char *whom = NULL;
+  GError *error = NULL;
 
   if (dial->at == dial->n_plan) {
     finish (dial);
     return;
   }
-  target = turn_connect_host_join (dial->host, dial->port);
-  enter (dial, dial->plan[dial->at++], target);
+  step = dial->plan[dial->at++];
+  whom = step == TURN_CONNECT_STEP_PROXY_TLS
+             ? turn_connect_host_join (dial->proxy->host, dial->proxy->port)
+             : turn_connect_host_join (dial->host, dial->port);
+  enter (dial, step, whom);
+  if (step != TURN_CONNECT_STEP_PROXY && !begin_tls (dial, &error)) {
+    fail (dial, error);
+    return;
+  }
   begin_watching (dial);
 }
 
@@ -349,14 +415,26 @@ begin_reaching (Dial *dial, const char *host)
 }
 
 static void
-plan (Dial *dial, TurnConnectTarget *target)
+plan_connect (Dial *dial, TurnConnectTarget *target)
 {
-  g_autofree char *place = turn_connect_host_join (target->host, target->port);
   TurnConnectHttpRequest request = {
     .host = target->host,
     .port = target->port,
+    .who = dial->peer_name,
     .lines = (const char *const *)target->lines->pdata,
   };
+
+  request.auth = turn_connect_proxy_auth_new (dial->proxy != NULL ? dial->proxy->user : NULL,
+                                              dial->proxy != NULL ? dial->proxy->password : NULL,
+                                              target->schemes, target->sends_first);
+  dial->http = turn_connect_http_new (&request);
+  dial->plan[dial->n_plan++] = TURN_CONNECT_STEP_PROXY;
+}
+
+static void
+plan (Dial *dial, TurnConnectTarget *target)
+{
+  g_autofree char *place = turn_connect_host_join (target->host, target->port);
 
   dial->host = g_strdup (target->host);
   dial->port = target->port;
@@ -366,14 +444,16 @@ plan (Dial *dial, TurnConnectTarget *target)
     dial->peer_name = g_strconcat ("the proxy ", dial->proxy->url, NULL);
   } else
     dial->peer_name = g_strdup (dial->server_name);
-  if (target->proxy != NULL || target->marks_server) {
-    request.who = dial->peer_name;
-    request.auth = turn_connect_proxy_auth_new (dial->proxy != NULL ? dial->proxy->user : NULL,
-                                                dial->proxy != NULL ? dial->proxy->password : NULL,
-                                                target->schemes, target->sends_first);
-    dial->http = turn_connect_http_new (&request);
-    dial->plan[dial->n_plan++] = TURN_CONNECT_STEP_PROXY;
+  if (target->proxy != NULL && target->proxy->is_tls) {
+    g_set_object (&dial->proxy_tls, target->proxy_tls);
+    if (dial->proxy_tls == NULL)
+      dial->proxy_tls = turn_connect_tls_options_new ();
+    dial->plan[dial->n_plan++] = TURN_CONNECT_STEP_PROXY_TLS;
   }
+  if (target->proxy != NULL || target->marks_server)
+    plan_connect (dial, target);
+  if (g_set_object (&dial->tls, target->tls))
+    dial->plan[dial->n_plan++] = TURN_CONNECT_STEP_TLS;
 }
 
 void

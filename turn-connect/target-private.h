@@ -9,7 +9,9 @@ struct _TurnConnectTarget {
   char *host;
   guint16 port;
   guint timeout_ms;
-  TurnConnectProxy *proxy; /* NULL: direct */
+  TurnConnectTlsOptions *tls;       /* NULL: none */
+  TurnConnectTlsOptions *proxy_tls; /* NULL: the defaults */
+  TurnConnectProxy *proxy;          /* NULL: direct */
   TurnConnectProxySchemes schemes;
   gboolean sends_first;
   gboolean marks_server;

@@ -22,6 +22,8 @@ turn_connect_target_finalize (GObject *object)
   g_clear_pointer (&self->host, g_free);
   g_clear_pointer (&self->proxy, turn_connect_proxy_unref);
   g_clear_pointer (&self->lines, g_ptr_array_unref);
+  g_clear_object (&self->tls);
+  g_clear_object (&self->proxy_tls);
   G_OBJECT_CLASS (turn_connect_target_parent_class)->finalize (object);
 }
 
@@ -75,6 +77,18 @@ void
 turn_connect_target_set_timeout (TurnConnectTarget *target, guint timeout_ms)
 {
   target->timeout_ms = MAX (timeout_ms, 1);
+}
+
+void
+turn_connect_target_set_tls (TurnConnectTarget *target, TurnConnectTlsOptions *options)
+{
+  g_set_object (&target->tls, options);
+}
+
+void
+turn_connect_target_set_proxy_tls (TurnConnectTarget *target, TurnConnectTlsOptions *options)
+{
+  g_set_object (&target->proxy_tls, options);
 }
 
 gboolean

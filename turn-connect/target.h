@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "turn-connect/version.h"
+#include "turn-connect/tls-options.h"
 
 #include <glib-object.h>
 
@@ -62,6 +62,17 @@ TURN_CONNECT_API guint16 turn_connect_target_get_port (TurnConnectTarget *target
 TURN_CONNECT_API void turn_connect_target_set_timeout (TurnConnectTarget *target, guint timeout_ms);
 
 /**
+ * turn_connect_target_set_tls:
+ * @target: a target
+ * @options: (nullable): how TLS is spoken with the server, whom it trusts; %NULL for no TLS
+ *
+ * Makes the stream a TLS stream, through the proxy where there is one. It never falls back to
+ * plain.
+ */
+TURN_CONNECT_API void turn_connect_target_set_tls (TurnConnectTarget *target,
+                                                   TurnConnectTlsOptions *options);
+
+/**
  * turn_connect_target_set_proxy:
  * @target: a target
  * @url: (nullable): `http://[user:password@]host[:port]`, ports default to 80 and 443; %NULL for
@@ -92,6 +103,17 @@ TURN_CONNECT_API gboolean turn_connect_target_set_proxy_credentials (TurnConnect
                                                                      const char *user,
                                                                      const char *password,
                                                                      GError **error);
+
+/**
+ * turn_connect_target_set_proxy_tls:
+ * @target: a target
+ * @options: (nullable): how TLS is spoken with a proxy of the https:// kind; %NULL for the defaults
+ *
+ * Says whom to trust as the proxy. The proxy's TLS hides host, port and credentials from the
+ * network before it; what runs inside the tunnel needs its own TLS still.
+ */
+TURN_CONNECT_API void turn_connect_target_set_proxy_tls (TurnConnectTarget *target,
+                                                         TurnConnectTlsOptions *options);
 
 /**
  * turn_connect_target_set_proxy_schemes:

@@ -232,7 +232,9 @@ test_manner (gconstpointer data)
     g_clear_object (&dial.stream);
   } else {
     g_assert_error (dial.error, TURN_CONNECT_ERROR, manner->code);
-    g_assert_cmpint (turn_connect_error_get_step (dial.error), ==, TURN_CONNECT_STEP_PROXY);
+    /* A reset may come before the connection was seen to be up. */
+    if (manner->acts[0].reply != NULL || manner->acts[0].then != PEERS_THEN_RESET)
+      g_assert_cmpint (turn_connect_error_get_step (dial.error), ==, TURN_CONNECT_STEP_PROXY);
     g_assert_null (strstr (dial.error->message, "secret"));
   }
   g_assert_cmpint (dial.took_us, <, 5 * G_USEC_PER_SEC);

@@ -26,6 +26,20 @@ remote_of (TurnConnectStream *stream)
   return g_inet_address_to_string (ip);
 }
 
+/* Dials until it was quick enough, since other tests may have the processors; gives up after five.
+ */
+static void
+dial_quickly (SupportDial *dial, TurnConnectTarget *target, gint64 limit_us)
+{
+  for (int i = 0; i < 5; i++) {
+    support_dial_clear (dial);
+    support_dial (dial, target);
+    if (dial->took_us < limit_us)
+      return;
+  }
+  g_assert_cmpint (dial->took_us, <, limit_us);
+}
+
 static void
 test_bad_targets_are_refused (void)
 {
@@ -83,11 +97,10 @@ test_refused_ipv6_gives_way_to_ipv4_at_once (void)
   g_autofree char *remote = NULL;
 
   support_resolver_set ("both.test", "::1,127.0.0.1");
-  support_dial (&dial, target);
+  dial_quickly (&dial, target, 200 * 1000);
   g_assert_no_error (dial.error);
   remote = remote_of (dial.stream);
   g_assert_cmpstr (remote, ==, "127.0.0.1");
-  g_assert_cmpint (dial.took_us, <, 200 * 1000);
   close (listener);
 }
 
@@ -103,12 +116,11 @@ test_silent_address_costs_a_quarter_second (void)
 
   support_black_hole_open (&hole, "127.0.0.1", port);
   support_resolver_set ("dark.test", "127.0.0.1,127.0.0.2");
-  support_dial (&dial, target);
+  dial_quickly (&dial, target, 500 * 1000);
   g_assert_no_error (dial.error);
   remote = remote_of (dial.stream);
   g_assert_cmpstr (remote, ==, "127.0.0.2");
   g_assert_cmpint (dial.took_us, >=, 245 * 1000);
-  g_assert_cmpint (dial.took_us, <, 800 * 1000);
   g_assert_nonnull (strstr (dial.steps->str, "connect:127.0.0.1"));
   support_black_hole_close (&hole);
   close (listener);
@@ -123,10 +135,9 @@ test_hanging_ipv6_lookup_costs_fifty_milliseconds (void)
   g_auto (SupportDial) dial = { 0 };
 
   support_resolver_set ("half.test", "hang6,127.0.0.1");
-  support_dial (&dial, target);
+  dial_quickly (&dial, target, 200 * 1000);
   g_assert_no_error (dial.error);
   g_assert_cmpint (dial.took_us, >=, 49 * 1000);
-  g_assert_cmpint (dial.took_us, <, 400 * 1000);
   close (listener);
 }
 

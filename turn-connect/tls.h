@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "turn-connect/stream.h"
+#include "turn-connect/tls-buffers.h"
+
+/* The door to OpenSSL: a client without sockets. Octets from the peer go in, octets for the peer
+ * come out, plaintext passes on the other side. One thread at a time. */
+
+/* What connections have in common: trust, pins, ALPN, the client's certificate. */
+typedef struct _TurnConnectTlsContext TurnConnectTlsContext;
+
+TurnConnectTlsContext *turn_connect_tls_context_new (void);
+void turn_connect_tls_context_free (TurnConnectTlsContext *context);
+gboolean turn_connect_tls_context_set_ca_file (TurnConnectTlsContext *context,
+                                               const char *path,
+                                               GError **error);
+gboolean turn_connect_tls_context_set_certificate (TurnConnectTlsContext *context,
+                                                   const char *certificate_path,
+                                                   const char *key_path,
+                                                   GError **error);
+/* @wire: names with their lengths before them: RFC 7301 section 3.1. */
+void turn_connect_tls_context_set_alpn (TurnConnectTlsContext *context,
+                                        const guint8 *wire,
+                                        guint length);
+void turn_connect_tls_context_add_pin (TurnConnectTlsContext *context,
+                                       const guint8 pin[TURN_CONNECT_SHA256_SIZE]);
+void turn_connect_tls_context_set_pins_only (TurnConnectTlsContext *context, gboolean pins_only);
+
+typedef struct _TurnConnectTls TurnConnectTls;
+
+/* @name: normalised, what the certificate must be for. @who: "the server example.org:443". The
+ * context has to outlive the connection. */
+TurnConnectTls *turn_connect_tls_new (TurnConnectTlsContext *context,
+                                      const char *name,
+                                      const char *who,
+                                      GError **error);
+void turn_connect_tls_free (TurnConnectTls *tls);
+
+/* Where its owner puts octets from the peer and finds octets for it. */
+TurnConnectTlsBuffers *turn_connect_tls_get_buffers (TurnConnectTls *tls);
+
+/* BLOCKED: octets from the peer are needed. Output may have come up, also on failure (an alert). */
+TurnConnectIo turn_connect_tls_handshake (TurnConnectTls *tls, GError **error);
+TurnConnectIo
+turn_connect_tls_read (TurnConnectTls *tls, void *buffer, gsize size, gsize *got, GError **error);
+/* One record; all of it is taken. At most TURN_CONNECT_WRITE_MAX octets, when no output waits. */
+TurnConnectIo
+turn_connect_tls_write (TurnConnectTls *tls, const void *data, gsize length, GError **error);
+/* Makes a close_notify, where that is still possible. */
+void turn_connect_tls_close (TurnConnectTls *tls);
+
+/* After the handshake. */
+const TurnConnectTlsInfo *turn_connect_tls_get_info (TurnConnectTls *tls);
+gboolean turn_connect_tls_export_binding (TurnConnectTls *tls,
+                                          guint8 binding[TURN_CONNECT_BINDING_SIZE]);
