@@ -75,17 +75,29 @@ tep_server_own_expand (GArray *prefixes, const TepServerOwnRange *own)
     append (prefixes, &address, address.family == 4 ? 32 : 128, own->first_port, last_port);
 }
 
+/* Where an interface has an address without a broadcast address, getifaddrs() gives the address itself,
+ * for both share a union with that of a point-to-point peer. */
+static gboolean
+broadcast_address (const struct ifaddrs *interface, StunExtAddress *broadcast)
+{
+  StunExtAddress address;
+
+  return (interface->ifa_flags & IFF_BROADCAST) != 0 &&
+         interface_address (interface->ifa_addr, &address) && address.family == 4 &&
+         interface_address (interface->ifa_broadaddr, broadcast) &&
+         !stun_ext_address_equal_host (broadcast, &address);
+}
+
 void
 tep_server_own_broadcasts (GArray *prefixes)
 {
   struct ifaddrs *all = NULL;
-  StunExtAddress address;
+  StunExtAddress broadcast;
 
   if (getifaddrs (&all) != 0)
     return;
   for (struct ifaddrs *i = all; i != NULL; i = i->ifa_next)
-    if ((i->ifa_flags & IFF_BROADCAST) != 0 && interface_address (i->ifa_broadaddr, &address) &&
-        address.family == 4)
-      append (prefixes, &address, 32, 0, G_MAXUINT16);
+    if (broadcast_address (i, &broadcast))
+      append (prefixes, &broadcast, 32, 0, G_MAXUINT16);
   freeifaddrs (all);
 }
