@@ -3,6 +3,7 @@
 writes is checked in."""
 import hashlib
 import hmac
+import json
 import pathlib
 import socket
 import struct
@@ -82,6 +83,15 @@ STUN = {
 }
 for name, octets in STUN.items():
     put("stun-message", name, octets)
+
+# Messages of a tunnel, from the test vectors
+
+VECTORS = json.loads((CORPUS.parent.parent / "vectors" / "tep-1.json").read_text(encoding="utf-8"))
+for n, conversation in enumerate(VECTORS["conversations"]):
+    for m, vector in enumerate(conversation["frames"]):
+        if vector["expect"]["frame"] == "message":
+            name = "".join(c if c.isalnum() else "-" for c in vector["name"])
+            put("tep", f"{n}-{m:02}-{name}", bytes.fromhex(vector["octets"])[2:])
 
 # Frames
 
