@@ -324,6 +324,29 @@ def _(backend, family, place):
         assert LEASED_PORT not in on_wire()
 
 
+@each("checksums left to a network card are completed", backends=("pcap",), families=FAMILIES, places=PLACES)
+def _(backend, family, place):
+    with Network() as network, Harness(network.lab, backend) as harness, echo(network, family, place) as gateway:
+        leased = joined(network.public(family), LEASED_PORT)
+        harness.lease(leased)
+        network.in_core("ethtool", "-K", DEVICES[backend], "tx", "on")
+        exchange(harness, leased, gateway, voice(40) + [b"x", b""])
+        assert harness.counters() == {}
+
+
+@each("bundles that come whole are counted, and the rest goes on", backends=("pcap",), families=FAMILIES)
+def _(backend, family):
+    with Network() as network, Harness(network.lab, backend) as harness, echo(network, family, "here") as gateway:
+        leased = joined(network.public(family), LEASED_PORT)
+        harness.lease(leased)
+        network.in_core("ethtool", "-K", DEVICES[backend], "tx", "on", "sg", "on", "gso", "on", "tx-udp-segmentation", "on")
+        sender = joined(network.gateway(family, "here"), GATEWAY_PORT + 10)
+        network.run("here", GSO_SEND, sender, leased, 172, 20, 3)
+        exchange(harness, leased, gateway, voice(20))
+        assert harness.counters() == {'packets_total{direction="down",side="in"}': 3,
+                                      'drops_total{direction="down",reason="unsplit-bundle"}': 3}
+
+
 @each("TCP and other UDP of the same public address are left alone", families=FAMILIES)
 def _(backend, family):
     with Network() as network, Harness(network.lab, backend) as harness, \
