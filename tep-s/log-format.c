@@ -174,8 +174,9 @@ append_extras (GString *out, TepServerLogFormat format, const GLogField *fields,
     g_autofree char *key = NULL;
     g_autofree char *value = NULL;
 
-    if (!is_extra (&fields[i]))
-      continue;
+    if (!is_extra (&fields[i]) ||
+        (format == TEP_SERVER_LOG_HUMAN && strcmp (fields[i].key, "CAUSE") == 0))
+      continue; /* a person reads the cause in the message */
     value = tep_server_log_escape (fields[i].value, value_length (&fields[i]), VALUE_MAX);
     key = g_ascii_strdown (fields[i].key, -1);
     if (format == TEP_SERVER_LOG_JSON)

@@ -20,6 +20,8 @@
 #define N_CAUSES 64
 #define CAUSE_LENGTH 48
 #define MAX_LINES_PER_SECOND 100 /* requirement 47 */
+#define MAX_MINOR_PER_SECOND                                                                       \
+  60 /* of them informative only: what an operator has to read still fits */
 #define QUEUE_MAX_OCTETS (1024 * 1024)
 #define FLUSH_S 1
 
@@ -383,14 +385,16 @@ find_cause (TepServerLog *log, const char *name)
 }
 
 static gboolean
-may_pass (TepServerLog *log, const char *name, gint64 now_us)
+may_pass (TepServerLog *log, GLogLevelFlags level, const char *name, gint64 now_us)
 {
+  guint most = (level & G_LOG_LEVEL_MASK) <= G_LOG_LEVEL_MESSAGE ? MAX_LINES_PER_SECOND
+                                                                 : MAX_MINOR_PER_SECOND;
   Cause *cause;
 
   report_suppressed (log, now_us);
   cause = find_cause (log, name);
   /* The last line of the second is kept for the report. */
-  if (cause->n < log->per_cause && log->lines < MAX_LINES_PER_SECOND) {
+  if (cause->n < log->per_cause && log->lines < most) {
     cause->n++;
     log->lines++;
     return TRUE;
@@ -412,7 +416,7 @@ tep_server_log_record (
   name_cause (fields, n_fields, cause);
   pthread_mutex_lock (&log->mutex);
   passes = (level & G_LOG_FLAG_FATAL) != 0 ||
-           ((level & G_LOG_LEVEL_MASK) <= log->level && may_pass (log, cause, now_us));
+           ((level & G_LOG_LEVEL_MASK) <= log->level && may_pass (log, level, cause, now_us));
   format = log->format;
   pthread_mutex_unlock (&log->mutex);
   if (!passes)

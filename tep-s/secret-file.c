@@ -28,7 +28,9 @@ open_checked (const char *path, gsize *size, GError **error)
   int fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
   if (fd < 0) {
-    fail (error, path, g_strerror (errno));
+    fail (error, path,
+          errno == EACCES ? "may not be read; it has to belong to the user the server runs as"
+                          : g_strerror (errno));
     return -1;
   }
   if (fstat (fd, &info) != 0 || !S_ISREG (info.st_mode)) {

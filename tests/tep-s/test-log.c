@@ -150,7 +150,7 @@ test_one_record_is_one_line (Fixture *fixture, gconstpointer data)
     g_assert_cmpuint (g_strv_length (lines), ==, G_N_ELEMENTS (corpus));
     for (guint j = 0; lines[j] != NULL; j++)
       g_assert_true (formats[i] == TEP_SERVER_LOG_HUMAN
-                         ? strstr (lines[j], " info: a request failed cause=test user=") != NULL
+                         ? strstr (lines[j], " info: a request failed user=") != NULL
                          : g_str_has_prefix (lines[j], "{\"time\":\"") &&
                                g_str_has_suffix (lines[j], "\"}"));
     g_remove (fixture->file);
@@ -200,7 +200,7 @@ test_json_cannot_be_broken_out_of (Fixture *fixture, gconstpointer data)
 static void
 test_flood_is_a_hundred_lines_a_second (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (TepServerLog) log = open_log (fixture->file, TEP_SERVER_LOG_HUMAN);
+  g_autoptr (TepServerLog) log = open_log (fixture->file, TEP_SERVER_LOG_JSON);
   g_auto (GStrv) lines = NULL;
   TepServerLogCounts counts;
   guint of_one = 0;
@@ -217,7 +217,7 @@ test_flood_is_a_hundred_lines_a_second (Fixture *fixture, gconstpointer data)
   lines = lines_of (fixture->file);
   g_assert_cmpuint (g_strv_length (lines), <=, 301);
   for (guint i = 0; lines[i] != NULL; i++) {
-    of_one += strstr (lines[i], "cause=cause-0 ") != NULL;
+    of_one += strstr (lines[i], "\"cause\":\"cause-0\"") != NULL;
     reports += strstr (lines[i], "more records were left out: cause-0 ") != NULL;
   }
   g_assert_cmpuint (of_one, ==, 60);

@@ -1,0 +1,399 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The daemon tep-s as its operator meets it: start, rights, readiness, reload, end, what it says and serves."""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(os.environ["TEPKIT_SOURCE"], "tests", "support")))
+import certificate
+from process import Process, program, wait_until
+from tap import run, test
+
+TEP_S = program("tep-s")
+NOBODY = 65534
+PASSWORD = "canary-password-77"
+SECRET = "canary-shared-secret-78"
+TOKEN = "canary-metrics-token-79"
+IS_SANITIZED = "sanitize" in os.environ["TEPKIT_BUILD"]
+
+
+class Place:
+    """A folder with a configuration and the files it names, as the daemon's user may read them."""
+
+    def __init__(self):
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix="tepkit-tep-s-"))
+        self.path.chmod(0o755)
+        self.values = {
+            "server": {"listen": "127.0.0.1:0;[::1]:0", "user": "nobody", "workers": "2"},
+            "credentials": {"users": "users", "secrets": "secret"},
+            "media": {"backend": "relay", "relay-addresses": "127.0.0.1"},
+            "policy": {"allow": "127.0.0.0/8"},
+            "timers": {"drain": "5"},
+            "metrics": {"listen": f"unix:{self.path}/metrics"},
+            "log": {"level": "debug", "lines-per-second": "100"},
+        }
+        self.secret("users", f"alice:{PASSWORD}\n")
+        self.secret("secret", SECRET + "\n")
+        self.secret("token", TOKEN + "\n")
+
+    def secret(self, name, text):
+        path = self.path / name
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o600)
+        os.chown(path, NOBODY, NOBODY)
+
+    def write(self, extra=""):
+        text = "".join(f"[{group}]\n" + "".join(f"{key}={value}\n" for key, value in keys.items())
+                       for group, keys in self.values.items())
+        path = self.path / "tep-s.conf"
+        path.write_text(text + extra, encoding="utf-8")
+        return path
+
+    def run(self, *arguments):
+        return subprocess.run([TEP_S, "--config", self.write(), *arguments], capture_output=True, text=True,
+                              timeout=30, check=False)
+
+    def start(self, *arguments, environment=None, before=()):
+        return Process([*before, TEP_S, "--config", self.write(), *arguments], environment=environment,
+                       name="tep-s")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.path)
+
+
+class Notifications:
+    """The socket on which a service manager listens."""
+
+    def __init__(self, place):
+        self.path = place.path / "notify"
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(self.path))
+        self.path.chmod(0o777)
+        self.environment = {"NOTIFY_SOCKET": str(self.path)}
+        self.seen = []
+
+    def wait_for(self, line, timeout_s=10):
+        self._socket.settimeout(timeout_s)
+        while line not in self.seen:
+            self.seen += self._socket.recv(4096).decode().splitlines()
+        del self.seen[:self.seen.index(line) + 1]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._socket.close()
+
+
+def ready(daemon):
+    """Returns the ports of the listeners once it is ready."""
+    daemon.wait_for(r"is ready")
+    return [int(port) for port in re.findall(r"listening on \S+:(\d+),", daemon.errors)]
+
+
+def http(place, request, address=None):
+    """Sends a request to the metrics and returns status and body."""
+    family = socket.AF_UNIX if address is None else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as connection:
+        connection.settimeout(10)
+        connection.connect(address or str(place.path / "metrics"))
+        connection.sendall(request.encode())
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+    head, _, body = answer.decode().partition("\r\n\r\n")
+    return int(head.split()[1]), body
+
+
+def get(place, path="/metrics", headers="", address=None):
+    return http(place, f"GET {path} HTTP/1.0\r\n{headers}\r\n", address)
+
+
+def metric(place, series):
+    found = re.search(rf"^{re.escape(series)} (\S+)$", get(place)[1], re.MULTILINE)
+    assert found, f"{series} is not served"
+    return float(found[1])
+
+
+def status_of(daemon):
+    text = pathlib.Path("/proc", str(daemon.pid), "status").read_text(encoding="ascii")
+    return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+
+
+@test("tep-s: --help, --version and --check end with 0 and say what they should")
+def help_version_check():
+    with Place() as place:
+        place.values["server"]["listen"] = "127.0.0.1:443"
+        assert "--config" in subprocess.run([TEP_S, "--help"], capture_output=True, text=True, check=True).stdout
+        version = subprocess.run([TEP_S, "--version"], capture_output=True, text=True, check=True).stdout
+        assert re.fullmatch(r"tep-s \(tepkit\) \d+\.\d+\.\d+\n", version), version
+        checked = place.run("--check")
+        assert checked.returncode == 0 and "valid; 1 listener, 1 user" in checked.stdout, checked
+        assert checked.stderr == "", checked.stderr
+        place.secret("users", "bob:short\n")
+        checked = place.run("--check")
+        assert checked.returncode == 0 and "1 of the users can log in under TLS only" in checked.stderr, checked
+
+
+@test("tep-s: a wrong command line ends with 64 and a hint")
+def wrong_command_line():
+    for arguments in (["--nonsense"], ["now"], ["--json"], ["--config"]):
+        ended = subprocess.run([TEP_S, *arguments], capture_output=True, text=True, check=False)
+        assert ended.returncode == 64, (arguments, ended)
+        assert "Try: tep-s --help" in ended.stderr and ended.stdout == "", ended
+
+
+@test("tep-s: a wrong configuration ends with 78 and names file, group and key")
+def wrong_configuration():
+    for group, key, value, says in (
+            ("server", "lissten", "x", r"tep-s\.conf: \[server\] lissten: unknown key"),
+            ("server", "user", "no-such-user", r'\[server\] user: there is no user "no-such-user"'),
+            ("server", "user", "root", r"\[server\] user: .* rights of root"),
+            ("media", "backend", "embedded", r"\[media\] backend: .*write relay, tun or pcap"),
+            ("policy", "allow", "10.0.0.0/8;10.0.0.0/9", r"\[policy\]: allow: .*overlaps"),
+            ("tls", "certificate", "missing", r"\[tls\] key: is missing"),
+            ("credentials", "users", "nowhere", r"\[credentials\]: .*nowhere: No such file")):
+        with Place() as place:
+            place.values.setdefault(group, {})[key] = value
+            for arguments in (["--check"], []):
+                ended = place.run(*arguments)
+                assert ended.returncode == 78 and re.search(says, ended.stderr), (key, ended)
+                assert ended.stdout == "", ended
+    ended = subprocess.run([TEP_S, "--config", "/nonexistent"], capture_output=True, text=True, check=False)
+    assert ended.returncode == 78 and "/nonexistent" in ended.stderr, ended
+
+
+@test("tep-s: an address that is taken ends the start with 71 and is named")
+def address_in_use():
+    with Place() as place, socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        place.values["server"]["listen"] = "127.0.0.1:%d" % other.getsockname()[1]
+        ended = place.run()
+        assert ended.returncode == 71, ended
+        assert place.values["server"]["listen"] in ended.stderr, ended
+
+
+@test("tep-s: no right is left after the start, in no thread, on a privileged port too")
+def rights_are_dropped():
+    with Place() as place:
+        place.values["server"]["listen"] = "127.84.69.80:80"
+        with place.start() as daemon:
+            ready(daemon)
+            for thread in pathlib.Path("/proc", str(daemon.pid), "task").iterdir():
+                lines = dict(line.split(":\t", 1) for line in (thread / "status").read_text().splitlines()
+                             if ":\t" in line)
+                for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+                    assert int(lines[name], 16) == 0, (name, lines[name])
+                assert lines["NoNewPrivs"] == "1", lines
+                assert lines["Seccomp"] == "2", lines
+                assert set(lines["Uid"].split()) == {str(NOBODY)}, lines
+                assert set(lines["Gid"].split()) == {str(NOBODY)}, lines
+            limits = pathlib.Path("/proc", str(daemon.pid), "limits").read_text(encoding="ascii")
+            assert re.search(r"Max core file size +0 +0 ", limits), limits
+            if not IS_SANITIZED:  # files of a process that is not dumpable belong to root
+                assert pathlib.Path("/proc", str(daemon.pid), "environ").stat().st_uid == 0
+
+
+@test("tep-s: starts without root where no port needs it")
+def starts_without_root():
+    with Place() as place:
+        del place.values["server"]["user"]
+        os.chown(place.path, NOBODY, NOBODY)
+        command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        with place.start(before=command) as daemon:
+            ready(daemon)
+            assert status_of(daemon)["NoNewPrivs"] == "1"
+
+
+@test("tep-s: tells a service manager that it is ready, reloads, stops, and lives")
+def notifies():
+    with Place() as place, Notifications(place) as manager:
+        environment = {**manager.environment, "WATCHDOG_USEC": "400000"}
+        with place.start(environment=environment) as daemon:
+            manager.wait_for("READY=1")
+            manager.wait_for("STATUS=0 tunnels, 0 flows")
+            for _ in range(3):
+                manager.wait_for("WATCHDOG=1")
+            daemon.signal(signal.SIGHUP)
+            manager.wait_for("RELOADING=1")
+            manager.wait_for("READY=1")
+            daemon.signal(signal.SIGTERM)
+            manager.wait_for("STOPPING=1")
+            assert daemon.wait(10) == 0
+
+
+@test("tep-s: a good configuration is reloaded, a bad one refused whole, a hundred times")
+def reloads():
+    with Place() as place:
+        with place.start() as daemon:
+            ready(daemon)
+            place.values["server"]["workers"] = "3"
+            place.write()
+            daemon.signal(signal.SIGHUP)
+            daemon.wait_for(r"in force only after a restart: \[server\] workers")
+            for turn in range(100):
+                is_good = turn % 2 == 0
+                place.write("" if is_good else "[nonsense]\n")
+                daemon.signal(signal.SIGHUP)
+                series = "tep_server_reloads_total" if is_good else "tep_server_reloads_refused_total"
+                wait_until(lambda s=series, n=turn // 2 + 1 + is_good: metric(place, s) == n, 10, f"{series} in turn {turn}")
+            assert "refused, the old one stays in force" in daemon.errors
+            assert "[nonsense]: unknown group" in daemon.errors
+
+
+@test("tep-s: ends with 0 when told to, at once when told twice")
+def ends():
+    with Place() as place:
+        for signals in ([signal.SIGTERM], [signal.SIGINT], [signal.SIGTERM, signal.SIGTERM]):
+            with place.start() as daemon:
+                ready(daemon)
+                for number in signals:
+                    daemon.signal(number)
+                assert daemon.wait(10) == 0
+                assert "tep-s ends" in daemon.errors
+            assert not (place.path / "metrics").exists() or os.geteuid() == 0
+
+
+@test("tep-s: starts again after kill -9, over the socket file that was left")
+def starts_after_kill():
+    with Place() as place:
+        for _ in range(3):
+            with place.start() as daemon:
+                ready(daemon)
+                assert get(place, "/ready") == (200, "ready\n")
+                daemon.kill()
+
+
+@test("tep-s: metrics answer on a Unix socket that others may not use")
+def metrics_on_unix():
+    with Place() as place:
+        with place.start() as daemon:
+            ready(daemon)
+            mode = (place.path / "metrics").stat()
+            assert mode.st_mode & 0o777 == 0o660 and mode.st_uid == NOBODY, oct(mode.st_mode)
+            status, text = get(place)
+            assert status == 200 and 'tep_server_build_info{version="' in text
+            assert all(float(x) == 0 for x in re.findall(r'^tep_server_balance{.*} (\S+)$', text, re.MULTILINE))
+            assert get(place, "/other")[0] == 404
+            assert http(place, "POST /metrics HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc")[0] == 405
+            with contextlib.suppress(OSError, IndexError):
+                http(place, "\0garbage\r\n\r\n")
+            assert get(place, "/ready") == (200, "ready\n")
+
+
+@test("tep-s: metrics on loopback want the token")
+def metrics_on_loopback():
+    with Place() as place, socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        place.values["metrics"] = {"listen": f"127.0.0.1:{port}", "token": "token"}
+        address = ("127.0.0.1", port)
+        with place.start() as daemon:
+            ready(daemon)
+            assert get(place, address=address)[0] == 401
+            for wrong in ("Bearer x", "Bearer " + TOKEN + "x", "Bearer", "Basic " + TOKEN, TOKEN):
+                assert get(place, headers=f"Authorization: {wrong}\r\n", address=address)[0] == 401, wrong
+            assert get(place, headers=f"Authorization: Bearer {TOKEN}\r\n", address=address)[0] == 200
+            shown = place.run("--status", "--json")
+            assert shown.returncode == 0 and json.loads(shown.stdout)["running"] is True, shown
+
+
+@test("tep-s: --status tells a person and a script how the daemon is, and 69 if it is not")
+def status():
+    with Place() as place:
+        ended = place.run("--status")
+        assert ended.returncode == 69 and "does not answer" in ended.stderr, ended
+        assert json.loads(place.run("--status", "--json").stdout) == {"running": False}
+        with place.start() as daemon:
+            ready(daemon)
+            shown = place.run("--status")
+            assert shown.returncode == 0 and shown.stdout.startswith("running\n"), shown
+            assert re.search(r"^ +0 tunnels$", shown.stdout, re.MULTILINE), shown
+            assert json.loads(place.run("--status", "--json").stdout)["tunnels"] == 0
+
+
+@test("tep-s: a full disk for the log stops nothing and is counted")
+def full_disk():
+    with Place() as place:
+        place.values["log"]["file"] = "/dev/full"
+        with place.start() as daemon:
+            wait_until(lambda: (place.path / "metrics").exists(), 10, "the metrics socket")
+            wait_until(lambda: metric(place, 'tep_server_log_records_total{result="dropped"}') > 0, 10,
+                       "dropped records")
+            assert get(place, "/ready")[0] == 200
+            daemon.signal(signal.SIGTERM)
+            assert daemon.wait(10) == 0
+
+
+@test("tep-s: log records are JSON, one a line, in a file that is opened anew after it was moved")
+def log_file():
+    with Place() as place:
+        os.chown(place.path, NOBODY, NOBODY)
+        log = place.path / "log"
+        place.values["log"] |= {"file": str(log), "format": "json"}
+        with place.start() as daemon:
+            wait_until(lambda: log.exists() and "is ready" in log.read_text(), 10, "the start in the log")
+            os.chown(log, NOBODY, NOBODY)
+            log.rename(place.path / "log.1")
+            daemon.signal(signal.SIGHUP)
+            wait_until(lambda: log.exists() and "reloaded" in log.read_text(), 10, "a new log")
+        for name in ("log", "log.1"):
+            for line in (place.path / name).read_text(encoding="utf-8").splitlines():
+                record = json.loads(line)
+                assert {"time", "level", "domain", "message"} <= record.keys(), line
+
+
+@test("tep-s: a certificate about to expire is warned about, an expired one stops nothing")
+def certificate_expiry():
+    for days, says in ((20, "expires in 479 hours"), (5, "expires in 119 hours"), (1, "expires in 23 hours"),
+                       (0, "has expired")):
+        with Place() as place:
+            chain, key = certificate.make(place.path, days=max(days, 1))
+            if days == 0:
+                subprocess.run(["openssl", "x509", "-in", chain, "-signkey", key, "-days", "0", "-out", chain],
+                               check=True, capture_output=True)
+            key.chmod(0o600)
+            os.chown(key, NOBODY, NOBODY)
+            place.values["tls"] = {"certificate": chain, "key": key}
+            with place.start() as daemon:
+                ready(daemon)
+                daemon.wait_for(says)
+
+
+@test("tep-s: no secret appears in logs, metrics, arguments or environment, at the level debug")
+def no_secrets():
+    with Place() as place:
+        place.values["metrics"]["token"] = "token"
+        with place.start() as daemon:
+            ports = ready(daemon)
+            with socket.create_connection(("127.0.0.1", ports[0])) as stranger:
+                stranger.sendall(b"GET /" + PASSWORD.encode() + b" HTTP/1.1\r\n\r\n")
+                stranger.recv(4096)
+            place.secret("users", f"alice {PASSWORD}\n")
+            daemon.signal(signal.SIGHUP)
+            daemon.wait_for("line 1: has no colon")
+            metrics = get(place, headers=f"Authorization: Bearer {TOKEN}\r\n")[1]
+            process = pathlib.Path("/proc", str(daemon.pid))
+            said = [metrics, daemon.output, daemon.errors, (process / "cmdline").read_text(),
+                    (process / "environ").read_text()]
+            for text in said:
+                for canary in (PASSWORD, SECRET, TOKEN):
+                    assert canary not in text, canary
+
+
+if __name__ == "__main__":
+    run()
