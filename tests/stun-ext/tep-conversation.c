@@ -351,55 +351,130 @@ send_what_is_dropped (Conversation *c)
        "dropped");
 }
 
+#define LITERAL(text)                                                                              \
+  {                                                                                                \
+    text, sizeof text - 1                                                                          \
+  }
+
+static guint8 tunnel_id[STUN_EXT_TUNNEL_ID_LENGTH];
+
+/* The first flight of the long-term conversation, and its answers. */
+static StunExtTepRequest flight[3] = {
+  { STUN_EXT_TEP_OPEN,
+    0,
+    { .open = { .version = 1,
+                .server_name = LITERAL ("tep.example"),
+                .client_random = client_random,
+                .timestamp_ms = NOW_MS } } },
+  { STUN_EXT_TEP_LEASE,
+    1,
+    { .lease = { STUN_EXT_TEP_FLOW_REFLEXIVE, STUN_EXT_TEP_PORTS_PAIR, 49170, 4, 3600 } } },
+  { STUN_EXT_TEP_LEASE,
+    2,
+    { .lease = { STUN_EXT_TEP_FLOW_RELAYED, STUN_EXT_TEP_PORTS_EVEN, 0, 6, 0 } } },
+};
+static StunExtTepSuccess answers[3] = {
+  { STUN_EXT_TEP_OPEN,
+    { .opened = { .mapped = IPV4 (203, 0, 113, 5, 50000),
+                  .server_random = server_random,
+                  .tunnel_id = { tunnel_id, sizeof tunnel_id },
+                  .largest_packet = 1500,
+                  .keepalive_s = 15,
+                  .silence_s = 45 } } },
+  { STUN_EXT_TEP_LEASE,
+    { .leased = { 1, IPV4 (203, 0, 113, 5, 49170), STUN_EXT_TEP_FLOW_REFLEXIVE, TRUE, 3600 } } },
+  { STUN_EXT_TEP_LEASE,
+    { .leased = { 2, IPV6 (2, 2, 49172), STUN_EXT_TEP_FLOW_RELAYED, FALSE, 600 } } },
+};
+
+/* Asks without credentials, and puts what the challenge wants into the opening request. */
+static void
+meet (Conversation *c, StunExtChallenge *challenge)
+{
+  const StunExtRealm realm = { TEXT ("example.org"), STUN_EXT_ALGORITHMS_SHA256, FALSE };
+  const StunExtNonceMaker maker = { { COUNT_32 (0xa0) }, 600 };
+  const guint8 salt[STUN_EXT_NONCE_SALT_LENGTH] = { 1, 2, 3, 4, 5, 6 };
+  StunExtSpan algorithms = stun_ext_tep_password_algorithms (realm.algorithms);
+
+  memset (challenge, 0, sizeof *challenge);
+  g_assert_true (stun_ext_nonce_make (&maker, stun_ext_realm_features (&realm), NOW_MS, salt,
+                                      (StunExtSpan){ 0 }, challenge->nonce));
+  use_key (c, "none");
+  ask (c, "first contact", flight[0]);
+  refuse (c, "challenge",
+          stun_ext_tep_failure_challenge (401, &realm, challenge->nonce, NOW_MS + 20));
+  g_strlcpy (challenge->realm, "example.org", sizeof challenge->realm);
+  challenge->algorithm = STUN_EXT_PASSWORD_ALGORITHM_SHA256;
+  challenge->offered_length = algorithms.length;
+  memcpy (challenge->offered, algorithms.data, algorithms.length);
+  g_assert_true (stun_ext_tep_open_log_in (&flight[0].open, challenge, TEXT ("alice"), NULL));
+  answers[0].opened.realm = realm.realm;
+  answers[0].opened.nonce = flight[0].open.nonce;
+  answers[0].opened.password_algorithms = algorithms;
+}
+
+static void
+derive_keys (Conversation *c, const StunExtTepOpen *open, const StunExtTepOpened *opened)
+{
+  StunExtTunnelSecrets secrets =
+      stun_ext_tep_secrets (open, opened, stun_ext_key_span (&c->credential));
+
+  g_assert_true (stun_ext_flight_key (&secrets, c->flight_key));
+  g_assert_true (stun_ext_tunnel_key (&secrets, c->tunnel_key));
+}
+
+static void
+send_first_flight (Conversation *c)
+{
+  static const char *const names[] = { "opening", "lease in the first flight",
+                                       "lease in the first flight" };
+  guint8 octets[BUFFER_SIZE];
+  guint8 transactions[3][STUN_EXT_TRANSACTION_ID_LENGTH];
+  StunExtReader reader;
+  gsize length;
+
+  for (guint i = 0; i < 3; i++)
+    next_transaction (c, transactions[i]);
+  g_assert_true (stun_ext_tep_write_flight (
+      flight, transactions, 3, stun_ext_key_span (&c->credential), octets, sizeof octets, &length));
+  stun_ext_reader_init (&reader, octets, length);
+  for (guint i = 0; i < 3; i++) {
+    gsize n = stun_ext_reader_u16 (&reader);
+    const guint8 *frame = stun_ext_reader_bytes (&reader, n);
+
+    use_key (c, i == 0 ? "K" : "flight");
+    memcpy (c->request, frame, n);
+    g_assert_cmpint (stun_ext_message_parse (&c->request_index, c->request, n), ==,
+                     STUN_EXT_PARSE_OK);
+    print_body (c, names[i], "client", frame, n, tep_expect_request (&flight[i]));
+    grant (c, i == 0 ? "opened" : "leased", answers[i]);
+  }
+  g_assert_true (stun_ext_reader_done (&reader));
+  c->ordinal = 2;
+}
+
+static void
+talk_of_the_end (Conversation *c)
+{
+  ask (c, "lease with an unknown attribute, as it would be",
+       (StunExtTepRequest){ STUN_EXT_TEP_LEASE, 0, { { 0 } } });
+  refuse (
+      c, "unknown attributes",
+      (StunExtTepFailure){ .code = 420, .n_unknown = 3, .unknown = { 0x7ffe, 0x0002, 0x0003 } });
+  refuse (c, "version that is not spoken", (StunExtTepFailure){ .code = 400, .version = 1 });
+  ask (c, "close flow",
+       (StunExtTepRequest){ STUN_EXT_TEP_CLOSE_FLOW, 0, { .close_flow = { 62 } } });
+  grant (c, "flow closed", (StunExtTepSuccess){ STUN_EXT_TEP_CLOSE_FLOW, { .lifetime_s = 0 } });
+  ask (c, "close", (StunExtTepRequest){ STUN_EXT_TEP_CLOSE, 0, { { 0 } } });
+  grant (c, "closed", (StunExtTepSuccess){ STUN_EXT_TEP_CLOSE, { .lifetime_s = 0 } });
+}
+
 /* A user of a long-term credential on plain TCP, from the first contact to the end. */
 static void
 talk_long_term (void)
 {
   Conversation c = { 0 };
-  guint8 id[STUN_EXT_TUNNEL_ID_LENGTH];
-  guint8 octets[BUFFER_SIZE];
-  guint8 userhash[STUN_EXT_USERHASH_LENGTH];
-  guint8 salt[STUN_EXT_NONCE_SALT_LENGTH] = { 1, 2, 3, 4, 5, 6 };
-  guint8 transactions[3][STUN_EXT_TRANSACTION_ID_LENGTH];
-  char nonce[STUN_EXT_NONCE_LENGTH + 1];
-  StunExtNonceMaker maker = { { COUNT_32 (0xa0) }, 600 };
-  StunExtRealm realm = { TEXT ("example.org"), STUN_EXT_ALGORITHMS_SHA256, FALSE };
   StunExtChallenge challenge;
-  StunExtTepRequest flight[3] = {
-    { STUN_EXT_TEP_OPEN,
-      0,
-      { .open = { .version = 1,
-                  .server_name = TEXT ("tep.example"),
-                  .client_random = client_random,
-                  .timestamp_ms = NOW_MS } } },
-    { STUN_EXT_TEP_LEASE,
-      1,
-      { .lease = { STUN_EXT_TEP_FLOW_REFLEXIVE, STUN_EXT_TEP_PORTS_PAIR, 49170, 4, 3600 } } },
-    { STUN_EXT_TEP_LEASE,
-      2,
-      { .lease = { STUN_EXT_TEP_FLOW_RELAYED, STUN_EXT_TEP_PORTS_EVEN, 0, 6, 0 } } },
-  };
-  StunExtTepSuccess opened = {
-    STUN_EXT_TEP_OPEN,
-    { .opened = { .mapped = IPV4 (203, 0, 113, 5, 50000),
-                  .server_random = server_random,
-                  .tunnel_id = { id, sizeof id },
-                  .largest_packet = 1500,
-                  .keepalive_s = 15,
-                  .silence_s = 45,
-                  .realm = TEXT ("example.org"),
-                  .password_algorithms =
-                      stun_ext_tep_password_algorithms (STUN_EXT_ALGORITHMS_SHA256) } },
-  };
-  const StunExtTepSuccess leases[] = {
-    { STUN_EXT_TEP_LEASE,
-      { .leased = { 1, IPV4 (203, 0, 113, 5, 49170), STUN_EXT_TEP_FLOW_REFLEXIVE, TRUE, 3600 } } },
-    { STUN_EXT_TEP_LEASE,
-      { .leased = { 2, IPV6 (2, 2, 49172), STUN_EXT_TEP_FLOW_RELAYED, FALSE, 600 } } },
-  };
-  StunExtTunnelSecrets secrets;
-  StunExtReader reader;
-  gsize length;
 
   printf ("    \"about\": \"long-term credential, plain TCP\",\n    \"credential\": "
           "{\"username\": \"alice\", \"realm\": \"example.org\", \"password\": \"correct horse "
@@ -407,65 +482,16 @@ talk_long_term (void)
           "    \"frames\": [");
   g_assert_true (stun_ext_key_long_term (&c.credential, STUN_EXT_PASSWORD_ALGORITHM_SHA256, "alice",
                                          "example.org", "correct horse battery", NULL));
-  g_assert_true (stun_ext_tunnel_id_make (TEXT ("secret of the server"), id_random, 3, id));
-  g_assert_true (stun_ext_nonce_make (&maker, stun_ext_realm_features (&realm), NOW_MS, salt,
-                                      (StunExtSpan){ 0 }, nonce));
-
-  use_key (&c, "none");
-  ask (&c, "first contact", flight[0]);
-  refuse (&c, "challenge", stun_ext_tep_failure_challenge (401, &realm, nonce, NOW_MS + 20));
-  memset (&challenge, 0, sizeof challenge);
-  g_strlcpy (challenge.realm, "example.org", sizeof challenge.realm);
-  g_strlcpy (challenge.nonce, nonce, sizeof challenge.nonce);
-  challenge.algorithm = STUN_EXT_PASSWORD_ALGORITHM_SHA256;
-  challenge.offered_length = opened.opened.password_algorithms.length;
-  memcpy (challenge.offered, opened.opened.password_algorithms.data, challenge.offered_length);
-  g_assert_true (stun_ext_tep_open_log_in (&flight[0].open, &challenge, TEXT ("alice"), userhash));
-  opened.opened.nonce = flight[0].open.nonce;
-  secrets =
-      stun_ext_tep_secrets (&flight[0].open, &opened.opened, stun_ext_key_span (&c.credential));
-  g_assert_true (stun_ext_flight_key (&secrets, c.flight_key));
-  g_assert_true (stun_ext_tunnel_key (&secrets, c.tunnel_key));
-
-  for (guint i = 0; i < 3; i++)
-    next_transaction (&c, transactions[i]);
-  g_assert_true (stun_ext_tep_write_flight (
-      flight, transactions, 3, stun_ext_key_span (&c.credential), octets, sizeof octets, &length));
-  stun_ext_reader_init (&reader, octets, length);
-  for (guint i = 0; i < 3; i++) {
-    gsize n = stun_ext_reader_u16 (&reader);
-    const guint8 *frame = stun_ext_reader_bytes (&reader, n);
-
-    use_key (&c, i == 0 ? "K" : "flight");
-    memcpy (c.request, frame, n);
-    g_assert_cmpint (stun_ext_message_parse (&c.request_index, c.request, n), ==,
-                     STUN_EXT_PARSE_OK);
-    print_body (&c, i == 0 ? "opening" : "lease in the first flight", "client", frame, n,
-                tep_expect_request (&flight[i]));
-    if (i == 0)
-      grant (&c, "opened", opened);
-    else
-      grant (&c, "leased", leases[i - 1]);
-  }
-  g_assert_true (stun_ext_reader_done (&reader));
-  c.ordinal = 2;
+  g_assert_true (stun_ext_tunnel_id_make (TEXT ("secret of the server"), id_random, 3, tunnel_id));
+  meet (&c, &challenge);
+  derive_keys (&c, &flight[0].open, &answers[0].opened);
+  send_first_flight (&c);
   use_key (&c, "tunnel");
   talk_of_flows (&c);
-  talk_of_connections (&c, opened.opened.tunnel_id);
+  talk_of_connections (&c, answers[0].opened.tunnel_id);
   send_media (&c);
   send_what_is_dropped (&c);
-
-  ask (&c, "lease with an unknown attribute, as it would be",
-       (StunExtTepRequest){ STUN_EXT_TEP_LEASE, 0, { { 0 } } });
-  refuse (
-      &c, "unknown attributes",
-      (StunExtTepFailure){ .code = 420, .n_unknown = 3, .unknown = { 0x7ffe, 0x0002, 0x0003 } });
-  refuse (&c, "version that is not spoken", (StunExtTepFailure){ .code = 400, .version = 1 });
-  ask (&c, "close flow",
-       (StunExtTepRequest){ STUN_EXT_TEP_CLOSE_FLOW, 0, { .close_flow = { 62 } } });
-  grant (&c, "flow closed", (StunExtTepSuccess){ STUN_EXT_TEP_CLOSE_FLOW, { .lifetime_s = 0 } });
-  ask (&c, "close", (StunExtTepRequest){ STUN_EXT_TEP_CLOSE, 0, { { 0 } } });
-  grant (&c, "closed", (StunExtTepSuccess){ STUN_EXT_TEP_CLOSE, { .lifetime_s = 0 } });
+  talk_of_the_end (&c);
   print_keys (&c);
 }
 
@@ -496,7 +522,6 @@ talk_short_term (void)
   StunExtTepClosing closing = {
     300, { NULL, 0 }, IPV4 (192, 0, 2, 44, 443), TEXT ("tep2.example")
   };
-  StunExtTunnelSecrets secrets;
   gsize length;
 
   printf (
@@ -505,9 +530,7 @@ talk_short_term (void)
       "    \"frames\": [");
   g_assert_true (stun_ext_key_short_term (&c.credential, "0123456789abcdef0123456789a=", NULL));
   g_assert_true (stun_ext_tunnel_id_make (TEXT ("secret of the server"), id_random, 255, id));
-  secrets = stun_ext_tep_secrets (&open.open, &opened.opened, stun_ext_key_span (&c.credential));
-  g_assert_true (stun_ext_flight_key (&secrets, c.flight_key));
-  g_assert_true (stun_ext_tunnel_key (&secrets, c.tunnel_key));
+  derive_keys (&c, &open.open, &opened.opened);
 
   use_key (&c, "K");
   ask (&c, "opening", open);
