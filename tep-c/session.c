@@ -275,11 +275,28 @@ tep_client_session_new (const TepClientOptions *options)
   return session;
 }
 
+static const char *const alpn[] = { "tep/1", NULL };
+
+static gboolean
+set_tls (TurnConnectTarget *target, const TepClientOptions *options, GError **error)
+{
+  g_autoptr (TurnConnectTlsOptions) tls = turn_connect_tls_options_new ();
+
+  if (!turn_connect_tls_options_set_alpn (tls, alpn, error) ||
+      (options->server_name != NULL &&
+       !turn_connect_tls_options_set_server_name (tls, options->server_name, error)) ||
+      (options->ca_file != NULL &&
+       !turn_connect_tls_options_set_ca_file (tls, options->ca_file, error)) ||
+      (options->pin_sha256 != NULL &&
+       !turn_connect_tls_options_add_pin (tls, options->pin_sha256, error)))
+    return FALSE;
+  turn_connect_target_set_tls (target, tls);
+  return TRUE;
+}
+
 static gboolean
 set_proxy (TurnConnectTarget *target, const TepClientOptions *options, GError **error)
 {
-  static const char *const alpn[] = { "tep/1", NULL };
-
   if (!turn_connect_target_set_proxy (target, options->proxy, error))
     return FALSE;
   if (options->proxy_user != NULL &&
@@ -301,7 +318,8 @@ make_target (const TepClientOptions *options, GError **error)
   g_autoptr (TurnConnectTarget) target =
       turn_connect_target_new (options->host, options->port, error);
 
-  if (target == NULL || (options->proxy != NULL && !set_proxy (target, options, error)))
+  if (target == NULL || (options->is_tls && !set_tls (target, options, error)) ||
+      (options->proxy != NULL && !set_proxy (target, options, error)))
     return NULL;
   turn_connect_target_set_timeout (target, options->attempt_timeout_s * 1000);
   return g_steal_pointer (&target);
