@@ -77,7 +77,8 @@ host_output (gpointer host, TepServerConnection *connection)
     gsize length = 0;
 
     for (gsize i = 0; i < n; i++) {
-      g_byte_array_append (peer->received, pieces[i].iov_base, (guint)pieces[i].iov_len);
+      g_byte_array_append (peer->tls != NULL ? peer->cipher : peer->received, pieces[i].iov_base,
+                           (guint)pieces[i].iov_len);
       length += pieces[i].iov_len;
     }
     tep_server_core_written (peer->core, connection, length);
@@ -182,17 +183,30 @@ read_settings (World *world, const char *extra)
 {
   const TepServerConfig *config = read_config (world, "203.0.113.1:443", world->n_cores, extra);
 
-  return (TepServerSettings){ .config = config, .policy = tep_server_policy_ref (config->policy) };
+  TepServerSettings settings = { .config = config,
+                                 .policy = tep_server_policy_ref (config->policy) };
+  GError *error = NULL;
+
+  if (config->tls.certificate_file != NULL)
+    settings.tls = tep_server_tls_context_new (config->tls.certificate_file, config->tls.key_file,
+                                               config->names, &error);
+  g_assert_no_error (error);
+  return settings;
 }
 
 static World *
 world_alloc (void)
 {
   World *world = g_new0 (World, 1);
+  g_autofree char *certificate = NULL;
+  g_autofree char *key = NULL;
 
   world->folder = g_dir_make_tmp ("tep-s-world-XXXXXX", NULL);
   g_assert_nonnull (world->folder);
   write_file (world, "users", "alice:" WORLD_PASSWORD "\nbob:" WORLD_PASSWORD " too\n");
+  certificate = g_build_filename (world->folder, "cert.pem", NULL);
+  key = g_build_filename (world->folder, "key.pem", NULL);
+  tls_write_certificate (certificate, key);
   write_file (world, "secret", "0123456789abcdef0123456789abcdef\n");
   world->packets = g_ptr_array_new_with_free_func ((GDestroyNotify)world_packet_free);
   world->peers = g_ptr_array_new_with_free_func ((GDestroyNotify)peer_free);
@@ -250,7 +264,7 @@ world_wait (World *world, TepServerCounter counter, guint64 value)
 static void
 remove_folder (World *world)
 {
-  const char *const names[] = { "users", "secret" };
+  const char *const names[] = { "users", "secret", "cert.pem", "key.pem" };
 
   for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
     g_autofree char *path = g_build_filename (world->folder, names[i], NULL);
@@ -428,6 +442,7 @@ register_peer (World *world, Peer *peer)
 {
   peer->world = world;
   peer->received = g_byte_array_new ();
+  peer->cipher = g_byte_array_new ();
   peer->sent = g_byte_array_new ();
   peer->is_reading = TRUE;
   g_ptr_array_add (world->peers, peer);
@@ -459,7 +474,12 @@ peer_connect (World *world)
   StunExtAddress address;
   socklen_t length;
 
-  g_assert_true (tep_server_get_listener_address (world->server, 0, &address));
+  if (world->server != NULL)
+    g_assert_true (tep_server_get_listener_address (world->server, 0, &address));
+  else
+    address = world_address ("127.0.0.1:1");
+  if (world->real_port != 0)
+    address.port = world->real_port;
   length = (socklen_t)stun_ext_address_to_sockaddr (&address, &storage);
   peer->fd = socket (storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   g_assert_cmpint (peer->fd, >=, 0);
@@ -473,22 +493,69 @@ peer_free (Peer *peer)
 {
   if (peer->fd >= 0)
     close (peer->fd);
+  g_clear_pointer (&peer->tls, tls_client_free);
+  g_byte_array_unref (peer->cipher);
   g_byte_array_unref (peer->received);
   g_byte_array_unref (peer->sent);
   g_free (peer);
 }
 
-void
-peer_send (Peer *peer, const void *data, gsize length)
+static void
+send_raw (Peer *peer, const void *data, gsize length)
 {
   g_byte_array_append (peer->sent, data, (guint)length);
   if (peer->fd >= 0) {
     g_assert_cmpint (send (peer->fd, data, length, MSG_NOSIGNAL), ==, length);
     return;
   }
-  if (peer->connection != NULL)
-    tep_server_core_input (peer->core, peer->connection, data, length);
-  world_flush (peer->world);
+  while (length > 0 && peer->connection != NULL) {
+    gsize n = peer->split > 0 ? MIN (length, peer->split) : length;
+    /* A buffer of its own, so that reading beyond it is noticed. */
+    g_autofree guint8 *copy = g_memdup2 (data, n);
+
+    tep_server_core_input (peer->core, peer->connection, copy, n);
+    world_flush (peer->world);
+    data = (const guint8 *)data + n;
+    length -= n;
+  }
+}
+
+/* Lets TLS read what came and send what it has to say, until nothing moves. */
+static void
+pump_tls (Peer *peer)
+{
+  gboolean is_moving = TRUE;
+
+  while (is_moving) {
+    g_autoptr (GByteArray) output = NULL;
+    g_autoptr (GByteArray) cipher = g_steal_pointer (&peer->cipher);
+
+    peer->cipher = g_byte_array_new ();
+    if (cipher->len > 0 && !tls_client_input (peer->tls, cipher->data, cipher->len, peer->received))
+      peer->is_tls_failed = TRUE;
+    output = tls_client_output (peer->tls);
+    if (output->len > 0)
+      send_raw (peer, output->data, output->len);
+    is_moving = output->len > 0 || peer->cipher->len > 0;
+  }
+}
+
+void
+peer_start_tls (Peer *peer, const char *name, const char *alpn, int max_version)
+{
+  peer->tls = tls_client_new (name, alpn, max_version);
+  pump_tls (peer);
+}
+
+void
+peer_send (Peer *peer, const void *data, gsize length)
+{
+  if (peer->tls == NULL) {
+    send_raw (peer, data, length);
+    return;
+  }
+  tls_client_write (peer->tls, data, length);
+  pump_tls (peer);
 }
 
 void
@@ -534,15 +601,20 @@ peer_receive (Peer *peer)
     peer->is_shut = TRUE;
     return FALSE;
   }
-  g_byte_array_append (peer->received, buffer, (guint)n);
+  g_byte_array_append (peer->tls != NULL ? peer->cipher : peer->received, buffer, (guint)n);
+  if (peer->tls != NULL)
+    pump_tls (peer);
   return TRUE;
 }
 
 GBytes *
 peer_frame (Peer *peer)
 {
-  GBytes *frame = whole_frame (peer);
+  GBytes *frame;
 
+  if (peer->tls != NULL)
+    pump_tls (peer);
+  frame = whole_frame (peer);
   while (frame == NULL && peer_receive (peer))
     frame = whole_frame (peer);
   return frame;
@@ -580,7 +652,7 @@ void
 client_prepare (Client *client, StunExtTepRequest *request)
 {
   host_random (client->world, client->client_random, sizeof client->client_random);
-  if (client->world->server != NULL)
+  if (client->peer->fd >= 0)
     client->world->now_ms = g_get_real_time () / 1000;
   *request = (StunExtTepRequest){ .kind = STUN_EXT_TEP_OPEN };
   request->open = (StunExtTepOpen){ .version = STUN_EXT_TEP_VERSION,

@@ -8,11 +8,13 @@
 #include "stun-ext/tep.h"
 #include "tep-s/core-private.h"
 #include "tep-s/server.h"
+#include "tls-client.h"
 
 #define WORLD_WORKERS 2
 #define WORLD_NAME "tep.example"
 #define WORLD_REALM "example.org"
 #define WORLD_PASSWORD "correct horse battery"
+#define WORLD_TLS "[tls]\ncertificate=cert.pem\nkey=key.pem\n"
 #define WORLD_REMOTE "198.18.0.9:4000"
 
 typedef struct _World World;
@@ -40,6 +42,7 @@ struct _World {
   guint n_media_bindings;
   guint n_events;
   gboolean is_media_full;
+  guint16 real_port; /* of a server in another process */
   TepServer *server; /* a real one, with sockets; there are no cores then */
 };
 
@@ -49,7 +52,11 @@ struct _Peer {
   TepServerCore *core;
   TepServerConnection *connection; /* NULL once the server has closed it */
   int fd;                          /* of a real connection, else -1 */
-  GByteArray *received;
+  GByteArray *received;            /* plain, if there is TLS */
+  GByteArray *cipher;              /* what TLS has not read yet */
+  TlsClient *tls;
+  gboolean is_tls_failed;
+  gsize split; /* octets handed to the server at a time; 0 for all */
   GByteArray *sent;
   gboolean is_shut;    /* the server will send nothing more */
   gboolean is_reading; /* else its window is closed */
@@ -104,6 +111,8 @@ StunExtAddress world_address (const char *text);
 
 Peer *peer_new (World *world, guint core, const char *source);
 void peer_send (Peer *peer, const void *data, gsize length);
+/* TLS from here on. */
+void peer_start_tls (Peer *peer, const char *name, const char *alpn, int max_version);
 void peer_hang_up (Peer *peer);
 /* The next whole frame the server sent; NULL if there is none. */
 GBytes *peer_frame (Peer *peer);
