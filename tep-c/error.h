@@ -24,7 +24,9 @@ TEP_CLIENT_API GQuark tep_client_error_quark (void);
  * @TEP_CLIENT_ERROR_INSECURE: the configuration would show a secret to a listener; use TLS or a
  * longer secret
  * @TEP_CLIENT_ERROR_PROTOCOL: the server broke the protocol, or we did; report it
- * @TEP_CLIENT_ERROR_CLOSED: the session was closed
+ * @TEP_CLIENT_ERROR_CLOSED: the session was closed, or the call is over
+ * @TEP_CLIENT_ERROR_NO_PATH: neither ICE nor the tunnel reaches the far side; the message says why
+ * for each
  */
 typedef enum {
   TEP_CLIENT_ERROR_UNREACHABLE,
@@ -38,6 +40,7 @@ typedef enum {
   TEP_CLIENT_ERROR_INSECURE,
   TEP_CLIENT_ERROR_PROTOCOL,
   TEP_CLIENT_ERROR_CLOSED,
+  TEP_CLIENT_ERROR_NO_PATH,
 } TepClientError;
 
 G_END_DECLS

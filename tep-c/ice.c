@@ -12,6 +12,8 @@
 
 #define COMPONENTS_MAX 2
 #define DATAGRAM_MAX 2048
+#define LINES_MAX 1024    /* twice the lines of a section; arbitrary */
+#define CANDIDATES_MAX 50 /* arbitrary; libnice forgets those beyond 25 per component */
 /* RFC 8445 section 5.1.2: below every candidate that a far side may name. */
 #define TUNNEL_PRIORITY 1
 
@@ -27,6 +29,10 @@ typedef struct {
 
 struct _TepClientIce {
   GMainContext *context;
+  guint depth;        /* callbacks of libnice that are running */
+  gboolean is_closed; /* wanted by one of them */
+  char *remote_ufrag;
+  char *remote_password;
   NiceAgent *agent;
   guint stream;
   guint n_components;
@@ -35,19 +41,78 @@ struct _TepClientIce {
   gpointer user;
 };
 
-static gboolean
-is_stun (const guint8 *data, gsize length)
+gboolean
+tep_client_ice_is_check (const guint8 *data, gsize length)
 {
-  return length >= 20 && data[0] < 4;
+  /* RFC 7983 section 7, and the magic cookie */
+  return length >= 20 && data[0] < 4 && memcmp (data + 4, "\x21\x12\xa4\x42", 4) == 0;
+}
+
+static void
+from_nice (const NiceAddress *address, StunExtAddress *ours)
+{
+  char text[NICE_ADDRESS_STRING_LEN];
+
+  nice_address_to_string (address, text);
+  memset (ours, 0, sizeof *ours);
+  if (stun_ext_address_parse (text, ours)) {
+    *ours = stun_ext_address_canonical (ours);
+    ours->port = nice_address_get_port (address);
+  }
 }
 
 static gboolean
 nice_address_is_loopback (const NiceAddress *address)
 {
-  char text[NICE_ADDRESS_STRING_LEN];
+  static const guint8 loopback[16] = { [15] = 1 };
+  StunExtAddress ours;
 
-  nice_address_to_string (address, text);
-  return g_str_has_prefix (text, "127.") || g_str_equal (text, "::1");
+  from_nice (address, &ours);
+  return (ours.family == 4 && ours.octets[0] == 127) ||
+         (ours.family == 6 && memcmp (ours.octets, loopback, sizeof loopback) == 0);
+}
+
+/* A far side has no business on our loopback, which "any address" leads to as well, and cannot be
+ * many hosts. */
+static gboolean
+is_acceptable (const NiceAddress *address)
+{
+  static const guint8 any[16];
+  StunExtAddress ours;
+
+  from_nice (address, &ours);
+  return ours.family != 0 && ours.port != 0 && !nice_address_is_loopback (address) &&
+         memcmp (ours.octets, any, sizeof any) != 0 &&
+         ours.octets[0] < (ours.family == 4 ? 224 : 255);
+}
+
+static gboolean
+finish_close (gpointer data)
+{
+  tep_client_ice_free (data);
+  return G_SOURCE_REMOVE;
+}
+
+/* An application may hang up in a callback, but libnice must not lose its stream under its feet. */
+static void
+leave (TepClientIce *ice)
+{
+  g_autoptr (GSource) source = NULL;
+
+  if (--ice->depth > 0 || !ice->is_closed)
+    return;
+  source = g_idle_source_new ();
+  g_source_set_callback (source, finish_close, ice, NULL);
+  g_source_attach (source, ice->context);
+}
+
+static gboolean
+enter (TepClientIce *ice)
+{
+  if (ice->is_closed)
+    return FALSE;
+  ice->depth++;
+  return TRUE;
 }
 
 static void
@@ -70,7 +135,10 @@ on_gathered (NiceAgent *agent, guint stream, gpointer data)
     }
     g_slist_free_full (candidates, (GDestroyNotify)nice_candidate_free);
   }
+  if (!enter (ice))
+    return;
   ice->events.gathered (ice->user);
+  leave (ice);
 }
 
 static void
@@ -83,7 +151,10 @@ on_selected (NiceAgent *agent,
 {
   TepClientIce *ice = data;
 
+  if (!enter (ice))
+    return;
   ice->events.nominated (ice->user, component, nice_address_is_loopback (&remote->addr));
+  leave (ice);
 }
 
 static void
@@ -91,8 +162,10 @@ on_state (NiceAgent *agent, guint stream, guint component, guint state, gpointer
 {
   TepClientIce *ice = data;
 
-  if (state == NICE_COMPONENT_STATE_FAILED)
-    ice->events.failed (ice->user, component);
+  if (state != NICE_COMPONENT_STATE_FAILED || !enter (ice))
+    return;
+  ice->events.failed (ice->user, component);
+  leave (ice);
 }
 
 static void
@@ -100,7 +173,23 @@ on_packet (NiceAgent *agent, guint stream, guint component, guint length, char *
 {
   TepClientIce *ice = user;
 
+  if (!enter (ice))
+    return;
   ice->events.packet (ice->user, component, (const guint8 *)data, length);
+  leave (ice);
+}
+
+/* libnice pairs its other addresses with ours too, and anybody on this machine can send here. */
+static gboolean
+is_agent (Component *component, GSocketAddress *from)
+{
+  GInetSocketAddress *agent = (GInetSocketAddress *)component->agent_address;
+  GInetSocketAddress *sender = (GInetSocketAddress *)from;
+
+  return agent != NULL &&
+         g_inet_socket_address_get_port (agent) == g_inet_socket_address_get_port (sender) &&
+         g_inet_address_equal (g_inet_socket_address_get_address (agent),
+                               g_inet_socket_address_get_address (sender));
 }
 
 static gboolean
@@ -111,12 +200,14 @@ on_tunnel_check (GSocket *socket, GIOCondition condition, gpointer data)
   guint8 datagram[DATAGRAM_MAX];
 
   for (guint i = 0; i < 16; i++) {
-    gssize length = g_socket_receive_with_blocking (socket, (char *)datagram, sizeof datagram,
-                                                    FALSE, NULL, NULL);
+    g_autoptr (GSocketAddress) from = NULL;
+    gssize length =
+        g_socket_receive_from (socket, &from, (char *)datagram, sizeof datagram, NULL, NULL);
 
     if (length <= 0)
       break;
-    if (component->has_tunnel && is_stun (datagram, length))
+    if (component->has_tunnel && is_agent (component, from) &&
+        tep_client_ice_is_check (datagram, length))
       ice->events.tunnel_check (ice->user, component->number, datagram, length);
   }
   return G_SOURCE_CONTINUE;
@@ -132,6 +223,7 @@ open_tunnel_end (Component *component, GError **error)
       g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_UDP, error);
   if (component->tunnel == NULL || !g_socket_bind (component->tunnel, any, FALSE, error))
     return FALSE;
+  g_socket_set_blocking (component->tunnel, FALSE);
   component->tunnel_address = g_socket_get_local_address (component->tunnel, error);
   if (component->tunnel_address == NULL)
     return FALSE;
@@ -151,7 +243,8 @@ add_local_addresses (TepClientIce *ice)
 
   for (GList *l = texts; l != NULL; l = l->next) {
     nice_address_init (&address);
-    if (nice_address_set_from_string (&address, l->data) && !nice_address_is_loopback (&address))
+    if (nice_address_set_from_string (&address, l->data) && !nice_address_is_loopback (&address) &&
+        !g_str_has_prefix (l->data, "fe80:"))
       nice_agent_add_local_address (ice->agent, &address);
   }
   g_list_free_full (texts, g_free);
@@ -206,6 +299,9 @@ tep_client_ice_free (TepClientIce *ice)
 {
   if (ice == NULL)
     return;
+  ice->is_closed = TRUE;
+  if (ice->depth > 0)
+    return;
   if (ice->agent != NULL) {
     g_signal_handlers_disconnect_by_data (ice->agent, ice);
     for (guint i = 0; i < ice->n_components && ice->stream != 0; i++)
@@ -226,6 +322,8 @@ tep_client_ice_free (TepClientIce *ice)
     g_clear_object (&component->agent_address);
   }
   g_main_context_unref (ice->context);
+  g_free (ice->remote_ufrag);
+  g_free (ice->remote_password);
   g_free (ice);
 }
 
@@ -286,12 +384,10 @@ tep_client_ice_default_address (TepClientIce *ice, guint component, StunExtAddre
 
   for (GSList *l = candidates; l != NULL && !is_found; l = l->next) {
     const NiceCandidate *candidate = l->data;
-    char text[NICE_ADDRESS_STRING_LEN];
 
-    nice_address_to_string (&candidate->addr, text);
-    if (nice_address_is_loopback (&candidate->addr) || !stun_ext_address_parse (text, address))
+    if (candidate->type != NICE_CANDIDATE_TYPE_HOST || nice_address_is_loopback (&candidate->addr))
       continue;
-    address->port = nice_address_get_port (&candidate->addr);
+    from_nice (&candidate->addr, address);
     is_found = TRUE;
   }
   g_slist_free_full (candidates, (GDestroyNotify)nice_candidate_free);
@@ -304,50 +400,114 @@ value_of (const char *line, const char *name)
   return g_str_has_prefix (line, name) ? line + strlen (name) : NULL;
 }
 
-int
-tep_client_ice_set_remote (TepClientIce *ice, const char *sdp)
+static void
+find_credentials (char **lines, const char **ufrag, const char **password)
 {
-  g_auto (GStrv) lines = g_strsplit_set (sdp, "\r\n", 512);
-  GSList *candidates[COMPONENTS_MAX] = { NULL };
-  const char *ufrag = NULL;
-  const char *password = NULL;
-  int n = 0;
-
+  *ufrag = *password = NULL;
   for (guint i = 0; lines[i] != NULL; i++) {
     const char *value;
 
-    if ((value = value_of (lines[i], "a=ice-ufrag:")) != NULL) {
-      ufrag = value;
-    } else if ((value = value_of (lines[i], "a=ice-pwd:")) != NULL) {
-      password = value;
-    } else if (g_str_has_prefix (lines[i], "a=candidate:")) {
-      NiceCandidate *candidate =
-          nice_agent_parse_remote_candidate_sdp (ice->agent, ice->stream, lines[i]);
+    if ((value = value_of (lines[i], "a=ice-ufrag:")) != NULL)
+      *ufrag = value;
+    else if ((value = value_of (lines[i], "a=ice-pwd:")) != NULL)
+      *password = value;
+  }
+}
 
-      /* A far side has no business on our loopback. */
-      if (candidate == NULL)
-        continue;
-      if (candidate->component_id >= 1 && candidate->component_id <= ice->n_components &&
-          candidate->transport == NICE_CANDIDATE_TRANSPORT_UDP &&
-          !nice_address_is_loopback (&candidate->addr)) {
-        GSList **list = &candidates[candidate->component_id - 1];
+static char **
+lines_of (const char *sdp)
+{
+  return g_strsplit_set (sdp, "\r\n", LINES_MAX);
+}
 
-        *list = g_slist_append (*list, candidate);
-        n++;
-      } else {
-        nice_candidate_free (candidate);
-      }
+gboolean
+tep_client_ice_is_new_remote (TepClientIce *ice, const char *sdp)
+{
+  g_auto (GStrv) lines = lines_of (sdp);
+  const char *ufrag;
+  const char *password;
+
+  find_credentials (lines, &ufrag, &password);
+  return ufrag != NULL && password != NULL &&
+         (g_strcmp0 (ufrag, ice->remote_ufrag) != 0 ||
+          g_strcmp0 (password, ice->remote_password) != 0);
+}
+
+void
+tep_client_ice_set_controlling (TepClientIce *ice, gboolean is_controlling)
+{
+  g_object_set (ice->agent, "controlling-mode", is_controlling, NULL);
+}
+
+static guint
+take_candidates (TepClientIce *ice, char **lines, GSList **candidates)
+{
+  guint n = 0;
+
+  for (guint i = 0; lines[i] != NULL && n < CANDIDATES_MAX; i++) {
+    NiceCandidate *candidate;
+
+    if (!g_str_has_prefix (lines[i], "a=candidate:"))
+      continue;
+    candidate = nice_agent_parse_remote_candidate_sdp (ice->agent, ice->stream, lines[i]);
+    if (candidate == NULL)
+      continue;
+    if (candidate->component_id >= 1 && candidate->component_id <= ice->n_components &&
+        candidate->transport == NICE_CANDIDATE_TRANSPORT_UDP && is_acceptable (&candidate->addr)) {
+      GSList **list = &candidates[candidate->component_id - 1];
+
+      *list = g_slist_append (*list, candidate);
+      n++;
+    } else {
+      nice_candidate_free (candidate);
     }
   }
+  return n;
+}
+
+int
+tep_client_ice_set_remote (TepClientIce *ice, const char *sdp)
+{
+  g_auto (GStrv) lines = lines_of (sdp);
+  GSList *candidates[COMPONENTS_MAX] = { NULL };
+  const char *ufrag;
+  const char *password;
+  guint n;
+
+  find_credentials (lines, &ufrag, &password);
   if (ufrag == NULL || password == NULL ||
       !nice_agent_set_remote_credentials (ice->agent, ice->stream, ufrag, password))
-    n = -1;
+    return -1;
+  g_free (ice->remote_ufrag);
+  g_free (ice->remote_password);
+  ice->remote_ufrag = g_strdup (ufrag);
+  ice->remote_password = g_strdup (password);
+  n = take_candidates (ice, lines, candidates);
   for (guint i = 0; i < ice->n_components; i++) {
-    if (n > 0 && candidates[i] != NULL)
+    if (candidates[i] != NULL)
       nice_agent_set_remote_candidates (ice->agent, ice->stream, i + 1, candidates[i]);
     g_slist_free_full (candidates[i], (GDestroyNotify)nice_candidate_free);
   }
   return n;
+}
+
+void
+tep_client_ice_force (TepClientIce *ice, guint component, const StunExtAddress *address)
+{
+  NiceCandidate *candidate = nice_candidate_new (NICE_CANDIDATE_TYPE_HOST);
+  char text[STUN_EXT_ADDRESS_TEXT_LENGTH];
+
+  nice_address_set_from_string (&candidate->addr, stun_ext_address_print_host (address, text));
+  nice_address_set_port (&candidate->addr, address->port);
+  candidate->base_addr = candidate->addr;
+  candidate->transport = NICE_CANDIDATE_TRANSPORT_UDP;
+  candidate->priority = 1;
+  candidate->stream_id = ice->stream;
+  candidate->component_id = component;
+  g_strlcpy (candidate->foundation, "direct", NICE_CANDIDATE_MAX_FOUNDATION);
+  if (is_acceptable (&candidate->addr))
+    nice_agent_set_selected_remote_candidate (ice->agent, ice->stream, component, candidate);
+  nice_candidate_free (candidate);
 }
 
 void
@@ -380,14 +540,22 @@ tep_client_ice_tunnel_received (TepClientIce *ice,
 {
   Component *c = &ice->components[component - 1];
 
-  if (c->agent_address != NULL && is_stun (data, length))
+  if (c->agent_address != NULL && tep_client_ice_is_check (data, length))
     g_socket_send_to (c->tunnel, c->agent_address, (const char *)data, length, NULL, NULL);
 }
 
 void
-tep_client_ice_restart (TepClientIce *ice)
+tep_client_ice_restart (TepClientIce *ice, gboolean keeps_credentials)
 {
+  g_autofree char *ufrag = NULL;
+  g_autofree char *password = NULL;
+
+  nice_agent_get_local_credentials (ice->agent, ice->stream, &ufrag, &password);
   nice_agent_restart_stream (ice->agent, ice->stream);
+  if (keeps_credentials)
+    nice_agent_set_local_credentials (ice->agent, ice->stream, ufrag, password);
+  for (guint i = 0; i < ice->n_components; i++)
+    ice->components[i].has_tunnel = FALSE;
 }
 
 gboolean

@@ -54,9 +54,20 @@ char *tep_client_ice_describe (TepClientIce *ice, const StunExtAddress *leases);
 gboolean
 tep_client_ice_default_address (TepClientIce *ice, guint component, StunExtAddress *address);
 
-/* sdp: the far side's media section. Takes its credentials and candidates; returns the number of
- * candidates, -1 if there are no credentials. */
+/* Whether this side is controlling; before the checks of a run begin. */
+void tep_client_ice_set_controlling (TepClientIce *ice, gboolean is_controlling);
+
+/* sdp: the far side's media section, after what it says for all of them. Takes its credentials and
+ * candidates; returns the number of candidates, -1 if there are no credentials. */
 int tep_client_ice_set_remote (TepClientIce *ice, const char *sdp);
+
+/* Whether sdp has credentials other than those taken last: the far side restarted ICE, or is
+ * another one (RFC 8839 section 4.4.1.1.1). */
+gboolean tep_client_ice_is_new_remote (TepClientIce *ice, const char *sdp);
+
+/* For a far side without ICE: from now on packets of the component go to and come from this
+ * address, unchecked, at the local candidate that was named as default. */
+void tep_client_ice_force (TepClientIce *ice, guint component, const StunExtAddress *address);
 
 /* From now on checks also go through the tunnel, if it reaches the far side. */
 void tep_client_ice_add_tunnel (TepClientIce *ice, guint component);
@@ -67,8 +78,12 @@ void tep_client_ice_tunnel_received (TepClientIce *ice,
                                      const guint8 *data,
                                      gsize length);
 
-/* New credentials and a new run of checks; describe() and set_remote() follow. */
-void tep_client_ice_restart (TepClientIce *ice);
+/* A new run of checks, with new credentials of ours or for another far side that got the old ones;
+ * set_remote() follows, add_tunnel() likewise. */
+void tep_client_ice_restart (TepClientIce *ice, gboolean keeps_credentials);
+
+/* Whether a payload is a STUN message by its first octets. */
+gboolean tep_client_ice_is_check (const guint8 *data, gsize length);
 
 gboolean tep_client_ice_send (TepClientIce *ice, guint component, const guint8 *data, gsize length);
 

@@ -41,9 +41,11 @@ static const Row rows[] = {
 
   /* Consent was lost (RFC 7675): the tunnel is asked again. */
   { S (ON_ICE), S (ICE_FAILED), S (TUNNEL_ALONE) },
+  /* Whoever has a tunnel uses it until the new run ends; whoever has none reports that it failed. */
+  { S (ON_ICE), S (ICE_RESTARTED), S (ON_TUNNEL_RESTARTING) },
 
   { S (ON_TUNNEL), S (ICE_RESTARTED), S (ON_TUNNEL_RESTARTING) },
-  { S (ON_TUNNEL), S (TUNNEL_FAILED), S (FAILED) },
+  { S (ON_TUNNEL), S (TUNNEL_FAILED), S (ICE_ALONE) }, /* ICE may have been too late only */
   { S (ON_TUNNEL_RESTARTING), S (ICE_NOMINATED), S (ON_ICE) },
   { S (ON_TUNNEL_RESTARTING), S (ICE_FAILED), S (ON_TUNNEL) },
   { S (ON_TUNNEL_RESTARTING), S (TUNNEL_FAILED), S (ICE_ALONE) },
