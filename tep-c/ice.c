@@ -32,7 +32,6 @@ struct _TepClientIce {
   guint depth;        /* callbacks of libnice that are running */
   gboolean is_closed; /* wanted by one of them */
   char *remote_ufrag;
-  char *remote_password;
   NiceAgent *agent;
   guint stream;
   guint n_components;
@@ -323,7 +322,6 @@ tep_client_ice_free (TepClientIce *ice)
   }
   g_main_context_unref (ice->context);
   g_free (ice->remote_ufrag);
-  g_free (ice->remote_password);
   g_free (ice);
 }
 
@@ -428,9 +426,7 @@ tep_client_ice_is_new_remote (TepClientIce *ice, const char *sdp)
   const char *password;
 
   find_credentials (lines, &ufrag, &password);
-  return ufrag != NULL && password != NULL &&
-         (g_strcmp0 (ufrag, ice->remote_ufrag) != 0 ||
-          g_strcmp0 (password, ice->remote_password) != 0);
+  return ufrag != NULL && password != NULL && g_strcmp0 (ufrag, ice->remote_ufrag) != 0;
 }
 
 void
@@ -479,9 +475,7 @@ tep_client_ice_set_remote (TepClientIce *ice, const char *sdp)
       !nice_agent_set_remote_credentials (ice->agent, ice->stream, ufrag, password))
     return -1;
   g_free (ice->remote_ufrag);
-  g_free (ice->remote_password);
   ice->remote_ufrag = g_strdup (ufrag);
-  ice->remote_password = g_strdup (password);
   n = take_candidates (ice, lines, candidates);
   for (guint i = 0; i < ice->n_components; i++) {
     if (candidates[i] != NULL)

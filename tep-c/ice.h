@@ -61,8 +61,8 @@ void tep_client_ice_set_controlling (TepClientIce *ice, gboolean is_controlling)
  * candidates; returns the number of candidates, -1 if there are no credentials. */
 int tep_client_ice_set_remote (TepClientIce *ice, const char *sdp);
 
-/* Whether sdp has credentials other than those taken last: the far side restarted ICE, or is
- * another one (RFC 8839 section 4.4.1.1.1). */
+/* Whether sdp has another a=ice-ufrag than the one taken last: the far side restarted ICE, which
+ * changes both credentials, or is another one (RFC 8839 section 4.4.1.1.1). */
 gboolean tep_client_ice_is_new_remote (TepClientIce *ice, const char *sdp);
 
 /* For a far side without ICE: from now on packets of the component go to and come from this
