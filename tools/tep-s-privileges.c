@@ -67,6 +67,12 @@ privileges_find_user (PrivilegesUser *user, const char *name, GError **error)
                  "[server] user: \"%.60s\" has the rights of root; write another user", user->name);
     return FALSE;
   }
+  if (geteuid () != 0 && user->uid != geteuid ()) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
+                 "[server] user: only root can become \"%.60s\"; start it as root or as that user",
+                 user->name);
+    return FALSE;
+  }
   return TRUE;
 }
 
