@@ -342,8 +342,9 @@ verify (Opening *opening)
   find_credential (opening);
   if (!tep_server_throttle_may_try (core->shared->throttle, source, credential->identity,
                                     core->now_us)) {
+    /* Not 401: that would tell an honest client to give up, where it only has to wait. */
     COUNT (core, AUTH_THROTTLED);
-    challenge (opening, STUN_EXT_CODE_UNAUTHENTICATED);
+    refuse (opening, STUN_EXT_CODE_INSUFFICIENT_CAPACITY);
     return FALSE;
   }
   for (guint i = 0; i < credential->n_keys; i++) {
@@ -352,8 +353,11 @@ verify (Opening *opening)
     if (stun_ext_tep_verify (opening->message, key))
       opening->key = key;
   }
-  if (opening->key.length > 0 && credential->refusal == TEP_SERVER_REFUSAL_NONE)
+  if (opening->key.length > 0 && credential->refusal == TEP_SERVER_REFUSAL_NONE) {
+    tep_server_throttle_verified (core->shared->throttle, source, credential->identity,
+                                  core->now_us);
     return TRUE;
+  }
   opening->key = (StunExtSpan){ NULL, 0 };
   tep_server_throttle_failed (core->shared->throttle, source, credential->identity, core->now_us);
   COUNT (core, AUTH_FAILED);

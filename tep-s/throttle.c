@@ -118,12 +118,17 @@ is_free (const TepServerThrottle *throttle, const Entry *entry, gint64 now_us)
   return entry->free_us - now_us <= throttle->tolerance_us;
 }
 
+static guint
+growth_of (const TepServerThrottle *throttle, const Entry *entry)
+{
+  return MIN (entry->failures / throttle->per_window, MAX_GROWTH);
+}
+
 static void
 charge (const TepServerThrottle *throttle, Entry *entry, gint64 now_us)
 {
-  guint growth = MIN (entry->failures / throttle->per_window, MAX_GROWTH);
-
-  entry->free_us = MAX (entry->free_us, now_us) + (throttle->interval_us << growth);
+  entry->free_us =
+      MAX (entry->free_us, now_us) + (throttle->interval_us << growth_of (throttle, entry));
 }
 
 gboolean
@@ -151,6 +156,25 @@ tep_server_throttle_may_try (TepServerThrottle *throttle,
   }
   pthread_mutex_unlock (&throttle->mutex);
   return may_try;
+}
+
+void
+tep_server_throttle_verified (TepServerThrottle *throttle,
+                              const StunExtAddress *source,
+                              guint64 identity,
+                              gint64 now_us)
+{
+  guint64 key = source_key (source, throttle->seed);
+  Entry *entries[2];
+
+  pthread_mutex_lock (&throttle->mutex);
+  entries[0] = find (throttle->sources, N_SOURCES, key);
+  entries[1] = find (throttle->pairs, N_PAIRS, mix (key, identity));
+  for (gsize i = 0; i < G_N_ELEMENTS (entries); i++) {
+    if (entries[i] != NULL && (i == 1 || entries[i]->valid_until_us <= now_us))
+      entries[i]->free_us -= throttle->interval_us << growth_of (throttle, entries[i]);
+  }
+  pthread_mutex_unlock (&throttle->mutex);
 }
 
 void

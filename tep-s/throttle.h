@@ -53,6 +53,21 @@ TEP_SERVER_API gboolean tep_server_throttle_may_try (TepServerThrottle *throttle
                                                      gint64 now_us);
 
 /**
+ * tep_server_throttle_verified:
+ * @throttle: the brake
+ * @source: where the guess came from
+ * @identity: as given to tep_server_throttle_may_try()
+ * @now_us: the same time
+ *
+ * Gives back what one try was charged: the key was right, though the request may have been stale. Nothing else is forgiven, for
+ * a replayed request has the right key too. Any thread.
+ */
+void tep_server_throttle_verified (TepServerThrottle *throttle,
+                                   const StunExtAddress *source,
+                                   guint64 identity,
+                                   gint64 now_us);
+
+/**
  * tep_server_throttle_failed:
  * @throttle: the table
  * @source: where the request came from

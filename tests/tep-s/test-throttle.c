@@ -120,6 +120,25 @@ test_success_forgives (void)
 }
 
 /* A guesser cannot have his own count forgotten by naming other users. */
+/* After a restart everybody's first request is stale, and a thousand phones may stand behind one proxy. */
+static void
+test_right_key_costs_nothing_and_forgives_nothing (void)
+{
+  g_autoptr (TepServerThrottle) throttle = tep_server_throttle_new (10, 1);
+  StunExtAddress proxy = address ("198.51.100.1:1000");
+  guint n = 0;
+
+  for (guint64 user = 0; user < 1000; user++) {
+    g_assert_true (tep_server_throttle_may_try (throttle, &proxy, user, START));
+    tep_server_throttle_verified (throttle, &proxy, user, START);
+  }
+  for (; tep_server_throttle_may_try (throttle, &proxy, 7, START); n++) {
+    tep_server_throttle_failed (throttle, &proxy, 7, START);
+    g_assert_cmpuint (n, <, 10);
+  }
+  g_assert_cmpuint (n, <=, 10);
+}
+
 static void
 test_eviction_spares_the_punished (void)
 {
@@ -248,6 +267,8 @@ main (int argc, char **argv)
                    test_unknown_source_is_one_guesser_whatever_the_names);
   g_test_add_func ("/tep-s/throttle/ipv6-counts-by-64", test_ipv6_counts_by_64);
   g_test_add_func ("/tep-s/throttle/success-forgives", test_success_forgives);
+  g_test_add_func ("/tep-s/throttle/right-key-costs-nothing-and-forgives-nothing",
+                   test_right_key_costs_nothing_and_forgives_nothing);
   g_test_add_func ("/tep-s/throttle/eviction-spares-the-punished",
                    test_eviction_spares_the_punished);
   g_test_add_func ("/tep-s/throttle/many-threads-share-one-count",

@@ -116,7 +116,10 @@ test_guessing_is_slowed_down_for_the_guesser_alone (void)
     g_autofree char *source = g_strdup_printf ("192.0.2.7:%u", 6000 + i);
     g_autoptr (Client) client = client_new (world, source);
 
-    g_assert_cmpuint (try_open (client, "alice", "wrong horse battery"), ==, 401);
+    guint code = try_open (client, "alice", "wrong horse battery");
+
+    /* Once nothing is looked at any more, an honest client is told to wait and not to give up. */
+    g_assert_true (code == 401 || code == 508);
     peer_hang_up (client->peer);
   }
   evaluated = (guint)world_count (world, TEP_SERVER_COUNTER_AUTH_FAILED);
