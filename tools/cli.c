@@ -11,6 +11,7 @@
 
 static const CliProgram *current = &(const CliProgram){ .name = "tepkit", .summary = "" };
 
+G_GNUC_PRINTF (1, 0)
 static void
 say_list (const char *format, va_list arguments)
 {
