@@ -195,7 +195,7 @@ tls_needs (TurnConnectStream *stream, GIOCondition wanted)
   return turn_connect_stream_needs (turn_connect_stream_get_base (stream), below);
 }
 
-/* A record cut short must not be followed by a close_notify, so only what fits goes. */
+/* Closing never waits: of what is still to be sent, what the stream below takes now goes. */
 static void
 tls_shut (TurnConnectStream *stream)
 {

@@ -249,3 +249,37 @@ put("sdp", "ice-lite", "v=0\r\ns=-\r\na=ice-lite\r\nm=audio 9 UDP/TLS/RTP/SAVPF 
 put("sdp", "tep-line", "a=tep-s:1 tls [2001:db8::5] 443 tep.example")
 put("sdp", "tep-line-bare", "a=tep-s:1 tcp 2001:db8::5 80 tep.example")
 put("sdp", "no-media", "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n")
+
+# Replies of proxies: an octet of flags (1 has credentials, 2 may not use them, 4 sends them first), one for the cut
+ASK = "HTTP/1.1 407 Who?\r\nProxy-Authenticate: Basic realm=\"x\"\r\n"
+UP = "HTTP/1.1 200 OK\r\n\r\n"
+REPLIES = {
+    "up": UP + "tunnel",
+    "up-after-interim": "HTTP/1.1 100 Go\r\n\r\nHTTP/1.0 200\r\nA: b\r\n c\r\n\r\n",
+    "asked-with-length": ASK + "Content-Length: 3\r\n\r\nwho" + UP,
+    "asked-in-chunks": ASK + "Transfer-Encoding: chunked\r\n\r\n3;a=b\r\nwho\r\n0\r\nT: u\r\n\r\n" + UP,
+    "asked-to-close": ASK + "Proxy-Connection: close, x\r\n\r\nwho",
+    "asked-by-many": "HTTP/1.1 407 A\r\nProxy-Authenticate: Negotiate YWJj==, Digest qop=\"a,b\\\"\", basic\r\n"
+                     "Content-Length: 0\r\n\r\n" + UP,
+    "asked-twice": (ASK + "Content-Length: 0\r\n\r\n") * 2,
+    "forbidden": "HTTP/1.1 403 No\x1b[31m\r\n\r\n",
+    "upstream": "HTTP/1.1 502 Bad Gateway\r\n\r\n",
+    "bare-line-feed": "HTTP/1.1 200 OK\n\n",
+}
+for name, reply in REPLIES.items():
+    put("http-connect", name, b"\x01\x05" + reply.encode())
+put("http-connect", "no-credentials", b"\x00\x01" + ASK.encode() + b"\r\n")
+put("http-connect", "sends-first", b"\x05\x01" + UP.encode())
+put("http-connect", "may-not", b"\x03\x01" + ASK.encode() + b"\r\n")
+
+for name, text in {
+        "plain": "http://proxy.test:3128",
+        "bare": "proxy.test:3128",
+        "credentials": "https://do%40main:p%3Aa%2Fs%20s@proxy.test/",
+        "ipv6": "http://u:p@[2001:db8::1]:8080",
+        "broken-out": "http://a%0d%0ab:c@proxy.test:1",
+        "host": "b\u00fccher.example",
+        "address": "[2001:db8::1]",
+        "header": "User-Agent: 3GPP-IMS-FS_FIRE",
+        "alpn": "tep/1"}.items():
+    put("proxy-url", name, text)

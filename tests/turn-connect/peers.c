@@ -107,6 +107,7 @@ peers_echo_free (PeersEcho *echo)
 
 struct _PeersProgram {
   char *dir;
+  char *shared; /* how names of its shared memory begin, or NULL */
   GSubprocess *process;
 };
 
@@ -198,6 +199,21 @@ remove_tree (const char *path)
   g_remove (path);
 }
 
+/* squid leaves it behind when it is killed. */
+static void
+remove_shared_memory (const char *prefix)
+{
+  g_autoptr (GDir) dir = g_dir_open ("/dev/shm", 0, NULL);
+  const char *name;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL) {
+    g_autofree char *path = g_build_filename ("/dev/shm", name, NULL);
+
+    if (g_str_has_prefix (name, prefix))
+      g_remove (path);
+  }
+}
+
 void
 peers_program_free (PeersProgram *program)
 {
@@ -206,7 +222,10 @@ peers_program_free (PeersProgram *program)
     g_subprocess_wait (program->process, NULL, NULL);
     g_object_unref (program->process);
   }
+  if (program->shared != NULL)
+    remove_shared_memory (program->shared);
   remove_tree (program->dir);
+  g_free (program->shared);
   g_free (program->dir);
   g_free (program);
 }
@@ -260,6 +279,7 @@ peers_squid_new (const char *user,
   const char *argv[] = { "squid", "-N", "-n", name, "-f", file, NULL };
   g_autoptr (GString) text = g_string_new (NULL);
 
+  program->shared = g_strconcat (name, "-cf__", NULL);
   *port = peers_free_port ();
   g_string_append_printf (text, "http_port %s:%u\n", peers_address (), *port);
   g_string_append_printf (text, "acl fine port %u\n", allowed_port);

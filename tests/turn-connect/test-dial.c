@@ -4,6 +4,7 @@
 #include <glib/gstdio.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -237,6 +238,72 @@ test_cancelled_dial_ends_at_every_stage (void)
   support_black_hole_close (&hole);
 }
 
+static void
+test_full_descriptor_table_is_told (void)
+{
+  struct rlimit before, none;
+  g_autoptr (TurnConnectTarget) target = make_target ("127.0.0.1", 1);
+  g_auto (SupportDial) dial = { 0 };
+
+  support_run_for (1); /* the context has its own descriptors by now */
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &before));
+  none = before;
+  none.rlim_cur = 3;
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &none));
+  support_dial (&dial, target);
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &before));
+  g_assert_error (dial.error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_RESOURCES);
+  g_assert_true (turn_connect_error_may_pass (dial.error));
+}
+
+typedef struct {
+  GMainContext *context;
+  guint16 port;
+  gboolean is_over;
+} Elsewhere;
+
+static void
+over_elsewhere (GObject *target, GAsyncResult *result, gpointer user_data)
+{
+  Elsewhere *elsewhere = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (TurnConnectStream) stream =
+      turn_connect_dial_finish (TURN_CONNECT_TARGET (target), result, &error);
+
+  g_assert_no_error (error);
+  g_assert_true (g_main_context_is_owner (elsewhere->context));
+  elsewhere->is_over = TRUE;
+}
+
+static gpointer
+dial_elsewhere (gpointer data)
+{
+  Elsewhere *elsewhere = data;
+  g_autoptr (TurnConnectTarget) target = make_target ("elsewhere.test", elsewhere->port);
+
+  elsewhere->context = g_main_context_new ();
+  g_main_context_push_thread_default (elsewhere->context);
+  turn_connect_dial_async (target, NULL, NULL, NULL, over_elsewhere, elsewhere);
+  while (!elsewhere->is_over)
+    g_main_context_iteration (elsewhere->context, TRUE);
+  g_main_context_pop_thread_default (elsewhere->context);
+  g_main_context_unref (elsewhere->context);
+  return NULL;
+}
+
+/* Nobody runs the default context meanwhile. */
+static void
+test_dial_stays_in_its_own_context (void)
+{
+  Elsewhere elsewhere = { 0 };
+  int listener = support_listen ("127.0.0.1", 4, &elsewhere.port);
+
+  support_resolver_set ("elsewhere.test", "127.0.0.1");
+  g_thread_join (g_thread_new ("elsewhere", dial_elsewhere, &elsewhere));
+  g_assert_true (elsewhere.is_over);
+  close (listener);
+}
+
 static guint
 count_descriptors (void)
 {
@@ -288,6 +355,10 @@ main (int argc, char **argv)
                    test_silence_ends_at_the_deadline);
   g_test_add_func ("/turn-connect/dial/cancelled-dial-ends-at-every-stage",
                    test_cancelled_dial_ends_at_every_stage);
+  g_test_add_func ("/turn-connect/dial/full-descriptor-table-is-told",
+                   test_full_descriptor_table_is_told);
+  g_test_add_func ("/turn-connect/dial/dial-stays-in-its-own-context",
+                   test_dial_stays_in_its_own_context);
   g_test_add_func ("/turn-connect/dial/hundred-dials-leave-no-descriptor",
                    test_hundred_dials_leave_no_descriptor);
   return g_test_run ();
