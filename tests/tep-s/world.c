@@ -250,6 +250,16 @@ world_new_real (const char *extra,
 }
 
 void
+world_reload_real (World *world, const char *extra)
+{
+  g_autoptr (TepServerConfig) config = read_config (world, "127.0.0.1:0", 0, extra);
+  GError *error = NULL;
+
+  tep_server_reload (world->server, config, &error);
+  g_assert_no_error (error);
+}
+
+void
 world_wait (World *world, TepServerCounter counter, guint64 value)
 {
   gint64 deadline_us = g_get_monotonic_time () + 5 * US_PER_S;

@@ -94,6 +94,7 @@ Peer *peer_connect (World *world);
 /* Lets the main context run until the counter has that value; fails after five seconds. */
 void world_wait (World *world, TepServerCounter counter, guint64 value);
 
+void world_reload_real (World *world, const char *extra);
 /* Reads a configuration anew, as a reload does. */
 void world_reload (World *world, const char *extra);
 
