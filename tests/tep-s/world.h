@@ -84,6 +84,9 @@ World *world_new (const char *extra, guint n_cores);
 void world_free (World *world);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (World, world_free)
 
+/* Cheap from the second time on; extra counts only the first time. */
+World *world_new_again (const char *extra, guint n_cores);
+
 /* A real server on loopback; "embedded" unless extra says otherwise. */
 World *world_new_real (const char *extra,
                        guint n_workers,
@@ -129,6 +132,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Client, client_free)
 void client_prepare (Client *client, StunExtTepRequest *request);
 void client_send (Client *client, Peer *peer, const StunExtTepRequest *request, StunExtSpan key);
 /* Opens a tunnel with a nonce from a first try. Asserts success. */
+/* 0, or the code of the refusal, 1 without an answer. */
+guint client_try_open (Client *client, gboolean is_keep);
 void client_open (Client *client, gboolean is_keep);
 /* Takes the next answer; 0 for success, else the code. */
 guint client_answer (Client *client, Peer *peer, StunExtTepKind kind, StunExtTepSuccess *success);
