@@ -20,6 +20,7 @@ struct _TepServer {
   gboolean has_callbacks;
   TepServerShared *shared;
   TepServerHelper *helper;
+  TepServerRecorder *recorder;
   TepServerWorker **workers;
   guint n_workers;
   gboolean is_running; /* their threads do */
@@ -217,6 +218,7 @@ create_workers (TepServer *self, GArray **tcp, GArray **udp, guint n, GError **e
                                  .shared = self->shared,
                                  .media = backend_of (self->settings.config),
                                  .helper = self->helper,
+                                 .recorder = self->recorder,
                                  .callbacks = self->has_callbacks ? &self->callbacks : NULL,
                                  .callback_data = self->callback_data,
                                  .event = on_event,
@@ -242,6 +244,16 @@ create_workers (TepServer *self, GArray **tcp, GArray **udp, guint n, GError **e
   for (guint i = 0; i < n; i++)
     tep_server_worker_set_peers (self->workers[i], self->workers);
   return TRUE;
+}
+
+static gboolean
+open_recorder (TepServer *self, GError **error)
+{
+  const char *path = self->settings.config->media.record_file;
+
+  if (path != NULL)
+    self->recorder = tep_server_recorder_new (path, error);
+  return path == NULL || self->recorder != NULL;
 }
 
 static void
@@ -286,7 +298,8 @@ tep_server_open (TepServer *self, GError **error)
   }
   self->shared =
       tep_server_shared_new (self->settings.config, random_octets, NULL, g_get_real_time () / 1000);
-  is_open = start_helper (self, n, error) && listen_all (self, tcp, udp, n, error);
+  is_open = start_helper (self, n, error) && open_recorder (self, error) &&
+            listen_all (self, tcp, udp, n, error);
   if (is_open) {
     protect_own (self, &self->settings);
     is_open = create_workers (self, tcp, udp, n, error);
@@ -309,6 +322,10 @@ tep_server_start (TepServer *self, GError **error)
   }
   if (self->n_workers == 0 && !tep_server_open (self, error))
     return FALSE;
+  if (self->recorder != NULL && !tep_server_recorder_start (self->recorder, error)) {
+    tep_server_stop (self);
+    return FALSE;
+  }
   for (guint i = 0; i < self->n_workers; i++) {
     if (!tep_server_worker_start (self->workers[i], error)) {
       tep_server_stop (self);
@@ -329,6 +346,7 @@ tep_server_stop (TepServer *self)
   stop_workers (self);
   self->is_running = FALSE;
   g_clear_pointer (&self->helper, tep_server_helper_stop);
+  g_clear_pointer (&self->recorder, tep_server_recorder_free);
   g_clear_pointer (&self->shared, tep_server_shared_free);
   g_clear_pointer (&self->addresses, g_free);
 }

@@ -78,13 +78,26 @@ tep_server_tunnel_find (TepServerCore *core, const guint8 *id, gsize length)
   return (TepServerTunnel *)node;
 }
 
+/* What stands between the quotes of a counter's label. */
+static void
+label_value (const char *label, char *value, gsize capacity)
+{
+  const char *begin = label != NULL ? strchr (label, '"') : NULL;
+
+  g_strlcpy (value, begin != NULL ? begin + 1 : "", capacity);
+  value[strcspn (value, "\"")] = '\0';
+}
+
 static void
 tell (TepServerTunnel *tunnel, TepServerEventKind kind, const char *reason)
 {
   TepServerCore *core = tunnel->core;
+  char value[32];
   TepServerEvent event = {
-    .kind = kind, .user = tunnel->user, .source = &tunnel->public_address, .reason = reason
+    .kind = kind, .user = tunnel->user, .source = &tunnel->public_address, .reason = value
   };
+
+  label_value (reason, value, sizeof value);
 
   if (core->host->event != NULL)
     core->host->event (core->host_data, &event);

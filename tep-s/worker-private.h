@@ -4,6 +4,7 @@
 
 #include "tep-s/core.h"
 #include "tep-s/mailbox.h"
+#include "tep-s/recorder.h"
 #include "tep-s/server.h"
 #include "tep-s/worker.h"
 
@@ -17,6 +18,7 @@ G_BEGIN_DECLS
  * @shared: accounts of the server
  * @media: backend
  * @helper: (nullable): the helper process, for the backends that need one
+ * @recorder: (nullable): where inner packets are recorded
  * @callbacks: for the backend "embedded"
  * @callback_data: for @callbacks
  * @sockets: (element-type int): listening TCP sockets and bound UDP sockets, owned by the worker
@@ -31,6 +33,7 @@ typedef struct {
   TepServerShared *shared;
   const TepServerMediaOps *media;
   TepServerHelper *helper;
+  TepServerRecorder *recorder;
   const TepServerMediaCallbacks *callbacks;
   gpointer callback_data;
   GArray *tcp;

@@ -243,6 +243,14 @@ host_over (gpointer host, TepServerConnection *connection)
     resume_accepting (worker);
 }
 
+static void
+host_record (gpointer host, const TepServerPacket *packet)
+{
+  TepServerWorker *worker = host;
+
+  tep_server_recorder_packet (worker->setup.recorder, packet, g_get_real_time ());
+}
+
 static const TepServerCoreHost core_host = {
   .random = host_random,
   .lease = host_lease,
@@ -254,6 +262,7 @@ static const TepServerCoreHost core_host = {
   .pass = tep_server_worker_pass,
   .announce = tep_server_worker_announce,
   .event = host_event,
+  .record = host_record,
 };
 
 /* ---- accepting ---- */
@@ -485,6 +494,7 @@ set_up (TepServerWorker *worker, GError **error)
                                  : G_MAXINT;
   worker->core = tep_server_core_new (&core_host, worker, &worker->settings, worker->setup.shared,
                                       worker->setup.index, worker->setup.total);
+  tep_server_core_set_recording (worker->core, worker->setup.recorder != NULL);
   take_time (worker);
   worker->media = worker->setup.media->open (worker, worker->settings.config, error);
   return worker->media != NULL;

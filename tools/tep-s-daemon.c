@@ -250,6 +250,8 @@ tell_what_waits (const TepServerConfig *old, const TepServerConfig *new)
     g_string_append (waits, " [media] backend,");
   if (g_strcmp0 (old->metrics, new->metrics) != 0)
     g_string_append (waits, " [metrics] listen,");
+  if (g_strcmp0 (old->media.record_file, new->media.record_file) != 0)
+    g_string_append (waits, " [media] record-file,");
   if (waits->len == 0)
     return;
   g_string_truncate (waits, waits->len - 1);

@@ -35,7 +35,7 @@ class Place:
         self.values = {
             "server": {"listen": "127.0.0.1:0;[::1]:0", "user": "nobody", "workers": "2"},
             "credentials": {"users": "users", "secrets": "secret"},
-            "media": {"backend": "relay", "relay-addresses": "127.0.0.1"},
+            "media": {"backend": "relay", "relay-addresses": "127.0.0.1", "relay-ports": "61000-65535"},
             "policy": {"allow": "127.0.0.0/8"},
             "timers": {"drain": "5"},
             "metrics": {"listen": f"unix:{self.path}/metrics"},
@@ -393,6 +393,184 @@ def no_secrets():
             for text in said:
                 for canary in (PASSWORD, SECRET, TOKEN):
                     assert canary not in text, canary
+
+
+class Call:
+    """A device's end of a tunnel to the daemon, with a remote on loopback that sends everything back."""
+
+    def __init__(self, place, port, *arguments, password=PASSWORD):
+        self.remote = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.device = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+            local = probe.getsockname()[1]
+        self.remote.bind(("127.0.0.1", 0))
+        self.device.connect(("127.0.0.1", local))
+        for end in (self.remote, self.device):
+            end.settimeout(0.2)
+        credentials = place.path / "credentials"
+        credentials.write_text(f"alice:{password}\n", encoding="utf-8")
+        credentials.chmod(0o600)
+        self.client = Process([program("tep-c"), "--server", f"127.0.0.1:{port}", "--credentials", credentials,
+                               "--flow", "%d=127.0.0.1:%d" % (local, self.remote.getsockname()[1]), "--json",
+                               *arguments])
+
+    def begin(self):
+        self.client.wait_for(r'"event":"flow"', 10)
+        return self
+
+    def passes(self, text):
+        """Whether a packet made the way there and back."""
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            self.device.send(text)
+            while True:
+                packet, source = self.remote.recvfrom(2048)
+                self.remote.sendto(packet, source)
+                while (answer := self.device.recv(2048)) != text:
+                    assert answer
+                return True
+        return False
+
+    def wait_until_passes(self, text, timeout_s=5):
+        wait_until(lambda: self.passes(text), timeout_s, "a packet that comes back")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.remote.close()
+        self.device.close()
+        self.client.__exit__(*exception)
+
+
+def start_on_port(place, *arguments):
+    """Starts on a port that stays the same when it is started again."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    place.values["server"]["listen"] = f"127.0.0.1:{port}"
+    return place.start(*arguments), port
+
+
+@test("tep-s: a call goes on while certificates, users and limits are reloaded")
+def call_survives_reload():
+    with Place() as place:
+        def new_certificate():
+            chain, key = certificate.make(place.path)
+            key.chmod(0o600)
+            os.chown(key, NOBODY, NOBODY)
+            place.values["tls"] = {"certificate": chain, "key": key}
+            return chain
+        shutil.copy(new_certificate(), place.path / "ca.pem")
+        daemon, port = start_on_port(place)
+        with daemon:
+            ready(daemon)
+            with Call(place, port, "--tls", "--ca-file", place.path / "ca.pem").begin() as call:
+                call.wait_until_passes(b"before")
+                first = call.client.output.count('"event":"flow"')
+                for turn in range(5):
+                    shutil.copy(new_certificate(), place.path / "new-ca.pem")
+                    place.secret("users", f"alice:{PASSWORD}\nuser{turn}:another password {turn}\n")
+                    place.values["limits"] = {"tunnels": str(10 + turn)}
+                    place.write()
+                    daemon.signal(signal.SIGHUP)
+                    wait_until(lambda n=turn + 1: metric(place, "tep_server_reloads_total") == n, 10, "a reload")
+                    assert call.passes(b"turn %d" % turn)
+                assert call.client.output.count('"event":"flow"') == first
+                assert metric(place, "tep_server_tunnels_opened_total") == 1
+                with Call(place, port, "--tls", "--ca-file", place.path / "new-ca.pem").begin() as second:
+                    second.wait_until_passes(b"with the new certificate")
+
+
+@test("tep-s: a remote that a reload denies gets nothing more, in a call that goes on")
+def reload_revokes():
+    with Place() as place:
+        daemon, port = start_on_port(place)
+        with daemon:
+            ready(daemon)
+            with Call(place, port).begin() as call:
+                call.wait_until_passes(b"allowed")
+                place.values["policy"]["allow"] = "127.0.0.0/9"
+                place.values["policy"]["deny"] = "127.0.0.1"
+                place.write()
+                daemon.signal(signal.SIGHUP)
+                daemon.wait_for("configuration reloaded")
+                denied = 'tep_server_drops_total{direction="up",reason="policy"}'
+                before = metric(place, denied)
+                assert not call.passes(b"denied")
+                assert metric(place, denied) > before
+                assert metric(place, "tep_server_tunnels") == 1
+                place.values["policy"]["deny"] = "127.0.0.9"
+                place.write()
+                daemon.signal(signal.SIGHUP)
+                call.wait_until_passes(b"allowed again")
+
+
+@test("tep-s: waits for a call when told to end, but not for ever, and takes no new one")
+def drains():
+    with Place() as place:
+        place.values["timers"]["drain"] = "2"
+        daemon, port = start_on_port(place)
+        with daemon:
+            ready(daemon)
+            with Call(place, port).begin() as call:
+                call.wait_until_passes(b"before")
+                daemon.signal(signal.SIGTERM)
+                wait_until(lambda: get(place, "/ready")[0] == 503, 5, "that it is not ready any more")
+                assert daemon.status is None
+                assert daemon.wait(10) == 0
+                assert "tunnel closed" in daemon.errors, daemon.errors
+
+
+@test("tep-s: a call is back within 5 s after kill -9 and a new start")
+def call_survives_kill():
+    with Place() as place:
+        daemon, port = start_on_port(place)
+        with daemon:
+            ready(daemon)
+            with Call(place, port).begin() as call:
+                call.wait_until_passes(b"before")
+                daemon.kill()
+                with place.start() as again:
+                    ready(again)
+                    call.wait_until_passes(b"after", 5)
+
+
+@test("tep-s: --pcap records inner packets of both directions")
+def records():
+    with Place() as place:
+        record = place.path / "inner.pcap"
+        daemon, port = start_on_port(place, "--pcap", record)
+        with daemon:
+            ready(daemon)
+            with Call(place, port).begin() as call:
+                for i in range(20):
+                    assert call.passes(b"packet %d" % i)
+            daemon.signal(signal.SIGTERM)
+            assert daemon.wait(10) == 0
+        octets = record.read_bytes()
+        assert octets.count(b"packet 7") == 2, octets
+        shown = subprocess.run(["tshark", "-r", record, "-T", "fields", "-e", "udp.length", "-e", "_ws.malformed",
+                                "-o", "udp.check_checksum:TRUE", "-e", "udp.checksum.status"],
+                               capture_output=True, text=True, check=True).stdout.splitlines()
+        assert len(shown) == 40, shown
+        assert all(line.split("\t")[1:] == ["", "1"] for line in shown), shown
+        assert record.stat().st_mode & 0o777 == 0o600
+
+
+@test("tep-s: a wrong password is counted, told once, and never shown")
+def wrong_password():
+    with Place() as place:
+        daemon, port = start_on_port(place)
+        with daemon:
+            ready(daemon)
+            with Call(place, port, password="canary-wrong-password") as call:
+                failed = 'tep_server_authentication_total{result="failed"}'
+                wait_until(lambda: metric(place, failed) > 0, 10, "a failed login")
+                assert call.client.wait(20) == 77
+                assert "canary" not in daemon.errors and "canary" not in call.client.errors
+            with Call(place, port).begin() as call:
+                call.wait_until_passes(b"right")
 
 
 SOURCE = pathlib.Path(os.environ["TEPKIT_SOURCE"])
