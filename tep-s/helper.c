@@ -59,6 +59,8 @@ advice (guint32 stage, int error)
       return ": another process uses the TUN device";
     if (error == ENOENT)
       return ": is /dev/net/tun there?";
+    if (error == EACCES)
+      return ": may this user open /dev/net/tun?";
     break;
   }
   return "";

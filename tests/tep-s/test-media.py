@@ -7,7 +7,6 @@ import pathlib
 import queue
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -16,33 +15,23 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "support"))
-from lab import Lab  # noqa: E402
+from gateways import (BUILD, GATEWAY_PORT, GSO_SEND, SOCKET_FAMILY, Network, bundle, echo, joined,  # noqa: E402
+                      start_time, voice)
 from responder import Responder  # noqa: E402
 from tap import run, test  # noqa: E402
-import hosts  # noqa: E402
 
-BUILD = pathlib.Path(os.environ.get("TEPKIT_BUILD", HERE.parent.parent / "build"))
 HARNESS = BUILD / "tests/tep-s/media-harness"
-GSO_SEND = BUILD / "tests/tep-s/udp-gso-send"
 
 PATIENCE_S = 5
 QUIET_S = 0.3
 LEASED_PORT = 5000
-GATEWAY_PORT = 20000
 OTHER_PORT = 5060
 WEB_PORT = 443
-NEXT = {4: ("10.88.0.1", "10.88.0.2", 24), 6: ("fd88::1", "fd88::2", 64)}
-NODAD = {24: "", 64: "nodad"}
 DEVICES = {"tun": "tep-s0", "pcap": "tep-cap0"}
-SOCKET_FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 BACKENDS = ("tun", "pcap")
 FAMILIES = (4, 6)
 PLACES = ("here", "next-door")
-
-
-def joined(address, port):
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 class Harness:
@@ -139,118 +128,9 @@ class Harness:
         self.process.stdout.close()
         self.directory.cleanup()
         deadline = time.monotonic() + PATIENCE_S
-        while hosts.start_time(self.helper) is not None:
+        while start_time(self.helper) is not None:
             assert time.monotonic() < deadline, "the helper stays"
             time.sleep(0.005)
-
-
-class Network:
-    """A lab with a second gateway behind the core."""
-
-    def __init__(self, network="nat"):
-        self._name = network
-
-    def __enter__(self):
-        with contextlib.ExitStack() as stack:
-            self.lab = stack.enter_context(Lab.up(self._name))
-            self.next = hosts.name(self.lab.id, "next")
-            hosts.make([self.next])
-            stack.callback(hosts.remove, [self.next])
-            stack.callback(hosts.end_processes, [self.next])
-            core = self.lab.namespace("core")
-            hosts.command(["ip", "-n", core, "link", "add", "toward-next", "type", "veth",
-                           "peer", "name", "eth0", "netns", self.next])
-            scripts = {core: "ip link set toward-next up\n"
-                             "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1\n",
-                       self.next: "ip link set lo up\nip link set eth0 up\n"}
-            for near, far, bits in NEXT.values():
-                scripts[core] += f"ip addr add {near}/{bits} dev toward-next {NODAD[bits]}\n"
-                scripts[self.next] += f"ip addr add {far}/{bits} dev eth0 {NODAD[bits]}\nip route add default via {near}\n"
-            hosts.set_up(scripts)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *_):
-        self._stack.close()
-
-    def in_core(self, *arguments):
-        result = self.lab.run("core", arguments)
-        assert result.returncode == 0, result.stderr
-        return result.stdout
-
-    def public(self, family):
-        return self.lab["PUBLIC_ADDR" + ("6" if family == 6 else "")]
-
-    def gateway(self, family, place):
-        return NEXT[family][1] if place == "next-door" else self.lab["CORE_ADDR" + ("6" if family == 6 else "")]
-
-    def namespace(self, place):
-        return self.next if place == "next-door" else self.lab.namespace("core")
-
-    def socket(self, place, family, kind=socket.SOCK_DGRAM):
-        with hosts.inside(self.namespace(place)):
-            return socket.socket(SOCKET_FAMILY[family], kind)
-
-    def start(self, place, *arguments):
-        return subprocess.Popen(["ip", "netns", "exec", self.namespace(place), *map(str, arguments)],
-                                stdout=subprocess.DEVNULL)
-
-    def run(self, place, *arguments):
-        assert subprocess.run(["ip", "netns", "exec", self.namespace(place), *map(str, arguments)],
-                              check=False).returncode == 0
-
-    @contextlib.contextmanager
-    def wire(self):
-        """What goes from the core towards the device's public address on the wire: a function that gives
-        the UDP destination ports seen so far, and for later fragments the port 0."""
-        with self.lab.socket("firewall", socket.AF_PACKET, socket.SOCK_DGRAM, socket.ntohs(3)) as tap:
-            tap.bind(("wan", 3))
-            tap.setblocking(False)
-            yield lambda: [port for port in map(udp_port, received(tap)) if port is not None]
-
-
-def received(tap):
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            octets, address = tap.recvfrom(70000)
-            if address[2] != socket.PACKET_OUTGOING:
-                yield octets
-
-
-def udp_port(octets):
-    if octets[0] >> 4 == 4 and octets[9] == socket.IPPROTO_UDP:
-        is_first = struct.unpack_from("!H", octets, 6)[0] & 0x1fff == 0
-        return struct.unpack_from("!H", octets, (octets[0] & 15) * 4 + 2)[0] if is_first else 0
-    if octets[0] >> 4 == 6 and octets[6] == socket.IPPROTO_UDP:
-        return struct.unpack_from("!H", octets, 42)[0]
-    return None
-
-
-def voice(n, first=0):
-    """RTP packets of 20 ms that differ."""
-    return [struct.pack("!BBHII", 0x80, 0, (first + i) & 0xffff, (first + i) * 160, 0x5eed)
-            + bytes((first + i + j) & 255 for j in range(160)) for i in range(n)]
-
-
-@contextlib.contextmanager
-def echo(network, family, place):
-    """coturn's UDP echo server as gateway. It announces nothing, so it is asked until it answers."""
-    address = network.gateway(family, place)
-    process = network.start(place, "turnutils_peer", "-L", address, "-p", GATEWAY_PORT)
-    try:
-        deadline = time.monotonic() + PATIENCE_S
-        with network.socket(place, family) as probe:
-            probe.settimeout(0.05)
-            while True:
-                with contextlib.suppress(OSError):
-                    probe.sendto(b"?", (address, GATEWAY_PORT))
-                    probe.recv(16)
-                    break
-                assert time.monotonic() < deadline, "turnutils_peer does not answer"
-        yield joined(address, GATEWAY_PORT)
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def exchange(harness, leased, gateway, payloads, worker=0):
@@ -315,11 +195,10 @@ def _(backend, family, place):
         harness.lease(leased)
         for segment, packets, rounds in ((172, 20, 5), (1400, 40, 2), (1, 60, 1), (33, 2, 1)):
             network.run(place, GSO_SEND, gateway, leased, segment, packets, rounds, 1)
-            for number, (_, source, destination, payload) in enumerate(harness.receive(packets * rounds)):
-                i = number % packets
-                length = segment - segment // 2 if i == packets - 1 else segment
+            for (_, source, destination, payload), sent in zip(harness.receive(packets * rounds),
+                                                               bundle(segment, packets) * rounds):
                 assert (source, destination) == (gateway, leased)
-                assert payload == bytes(((i + 1) * 7 + j) & 255 for j in range(length)), (segment, i)
+                assert payload == sent, (segment, payload, sent)
         assert harness.is_quiet() and harness.counters() == {}
         assert LEASED_PORT not in on_wire()
 
