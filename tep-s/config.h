@@ -99,7 +99,7 @@ typedef struct {
  * @capture_device: backend pcap: name of the device that is made for captures; the veth pair's far
  * end is called the same with an "x" behind
  * @routing_table: number of a routing table of our own that leads to the device
- * @packet_mark: bits of the packet mark that nobody else uses; set on what goes to the device
+ * @packet_mark: a packet mark that nobody else uses; set on what goes to the device
  * @nft_table: name of an nftables table of our own, of family inet
  * @stun_addresses: (array length=n_stun_addresses): addresses and ports at which STUN is answered
  * inside the tunnel

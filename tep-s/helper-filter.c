@@ -2,7 +2,7 @@
 /*
  * Which packets are diverted: one nftables table with a set of exact address and port for each
  * family. Where a packet is in a set, "divert" (packets of this host) and "divert-in" (forwarded
- * ones) put our bits into its mark before it is routed, and "guard" drops it if it is about to
+ * ones) give it our mark before it is routed, and "guard" drops it if it is about to
  * leave by any device but ours all the same, as a packet of a socket bound to an interface would:
  * an original never gets onto the wire beside its copy in the tunnel.
  *
@@ -213,22 +213,14 @@ match_set (struct nlmsghdr *message, const Family *family)
   close_expression (message, expression);
 }
 
-/* mark = mark & ~ours ^ ours. The mark is in host order. */
+/* The mark is in host order. */
 static void
 set_mark (struct nlmsghdr *message, guint32 mark)
 {
-  guint32 others = ~mark;
-  Expression expression = open_expression (message, "meta");
+  Expression expression = open_expression (message, "immediate");
 
-  put_u32 (message, NFTA_META_DREG, NFT_REG_1);
-  put_u32 (message, NFTA_META_KEY, NFT_META_MARK);
-  close_expression (message, expression);
-  expression = open_expression (message, "bitwise");
-  put_u32 (message, NFTA_BITWISE_SREG, NFT_REG_1);
-  put_u32 (message, NFTA_BITWISE_DREG, NFT_REG_1);
-  put_u32 (message, NFTA_BITWISE_LEN, sizeof mark);
-  put_value (message, NFTA_BITWISE_MASK, &others, sizeof others);
-  put_value (message, NFTA_BITWISE_XOR, &mark, sizeof mark);
+  put_u32 (message, NFTA_IMMEDIATE_DREG, NFT_REG_1);
+  put_value (message, NFTA_IMMEDIATE_DATA, &mark, sizeof mark);
   close_expression (message, expression);
   expression = open_expression (message, "meta");
   put_u32 (message, NFTA_META_SREG, NFT_REG_1);

@@ -30,6 +30,7 @@ typedef enum {
   TEP_SERVER_HELPER_STAGE_DEVICE,
   TEP_SERVER_HELPER_STAGE_OFFLOAD,
   TEP_SERVER_HELPER_STAGE_LINK,
+  TEP_SERVER_HELPER_STAGE_ROUTE,
   TEP_SERVER_HELPER_STAGE_RULE,
   TEP_SERVER_HELPER_STAGE_RAW,
   TEP_SERVER_HELPER_STAGE_RIGHTS,
@@ -53,7 +54,7 @@ typedef struct {
   gboolean has_ipv6;
   gboolean made_link;
   gboolean made_rules;
-  GHashTable *leases; /* StunExtAddress, of port 0 for the host alone -> how many times */
+  GHashTable *leases; /* StunExtAddress -> how many times */
 } TepServerHelperChild;
 
 /* helper-process.c: the child's life; does not return. */
@@ -69,9 +70,7 @@ int tep_server_helper_route_open (TepServerHelperChild *child);
 int tep_server_helper_make_link (TepServerHelperChild *child);
 int tep_server_helper_set_up_link (TepServerHelperChild *child);
 int tep_server_helper_add_rules (TepServerHelperChild *child);
-int tep_server_helper_change_route (TepServerHelperChild *child,
-                                    const StunExtAddress *host,
-                                    gboolean is_added);
+int tep_server_helper_add_routes (TepServerHelperChild *child);
 void tep_server_helper_remove_routing (TepServerHelperChild *child);
 
 /* helper-filter.c: nftables. 0 or an errno. */

@@ -137,6 +137,10 @@ set_up (TepServerHelperChild *child, TepServerHelperStage *stage)
   error = tep_server_helper_set_up_link (child);
   if (error != 0)
     return error;
+  *stage = TEP_SERVER_HELPER_STAGE_ROUTE;
+  error = tep_server_helper_add_routes (child);
+  if (error != 0)
+    return error;
   *stage = TEP_SERVER_HELPER_STAGE_RULE;
   return tep_server_helper_add_rules (child);
 }
@@ -234,57 +238,31 @@ count (TepServerHelperChild *child, const StunExtAddress *address, int change)
   return n;
 }
 
-static StunExtAddress
-host_of (const StunExtAddress *address)
-{
-  StunExtAddress host = *address;
-
-  host.port = 0;
-  return host;
-}
-
 static int
 divert (TepServerHelperChild *child, const StunExtAddress *address)
 {
-  StunExtAddress host = host_of (address);
   int error = 0;
 
   if (!is_divertible (address) || (address->family == 6 && !child->has_ipv6))
     return EINVAL;
-  if (g_hash_table_contains (child->leases, address)) {
-    count (child, address, +1);
-    return 0;
-  }
-  /* Hosts count too: each lease brings at most one. */
-  if (g_hash_table_size (child->leases) >= 2 * child->plan.most_leases)
-    return ENOSPC;
-  if (!g_hash_table_contains (child->leases, &host))
-    error = tep_server_helper_change_route (child, &host, TRUE);
-  if (error == 0)
+  if (!g_hash_table_contains (child->leases, address)) {
+    if (g_hash_table_size (child->leases) >= child->plan.most_leases)
+      return ENOSPC;
     error = tep_server_helper_change_element (child, address, TRUE);
-  if (error == 0) {
-    count (child, address, +1);
-    count (child, &host, +1);
-  } else if (!g_hash_table_contains (child->leases, &host)) {
-    tep_server_helper_change_route (child, &host, FALSE);
   }
+  if (error == 0)
+    count (child, address, +1);
   return error;
 }
 
 static int
 undivert (TepServerHelperChild *child, const StunExtAddress *address)
 {
-  StunExtAddress host = host_of (address);
-  int error;
-
   if (!is_divertible (address) || !g_hash_table_contains (child->leases, address))
     return ENOENT;
   if (count (child, address, -1) > 0)
     return 0;
-  error = tep_server_helper_change_element (child, address, FALSE);
-  if (count (child, &host, -1) == 0)
-    tep_server_helper_change_route (child, &host, FALSE);
-  return error;
+  return tep_server_helper_change_element (child, address, FALSE);
 }
 
 /* FALSE: the other side is gone. */

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * How diverted packets find the device. A packet that the nftables sets know has our bits in its
- * mark; a rule on these bits and UDP leads to a table of our own; the table has a route for each
- * leased address and nothing else, never a default. So whatever else happens to a mark, only UDP to
- * an address that is leased can come our way, and the tunnel's own TCP never does.
+ * How diverted packets find the device. Which packets these are, the nftables sets alone say, to
+ * the port; they give them our mark. A rule on exactly this mark and UDP leads to a table of our
+ * own whose one route is the device. The tunnel's own TCP never carries the mark, so it never
+ * loops. A lease changes nothing here: route changes wait for a lock that anything which makes or
+ * removes interfaces holds, for many milliseconds where containers come and go.
  *
- * A rule on "UDP" alone with the same table would do without nftables, but takes a public address
- * whole: the answers of the STUN responder, and the ICE checks of other devices behind the same NAT
- * that need no tunnel, would end in the device too.
+ * A rule on "UDP" alone, with a route for each leased address, would do without nftables, but takes
+ * a public address whole: the answers of the STUN responder, and the ICE checks of other devices
+ * behind the same NAT that need no tunnel, would end in the device too.
  *
  * The reverse path filter. Packets from the device come with a source that the main table routes
  * elsewhere, so strict filtering would drop them all. The larger of the settings for the interface
@@ -190,7 +191,7 @@ change_rule (TepServerHelperChild *child, int family, gboolean is_added)
   rule->action = FR_ACT_TO_TBL;
   mnl_attr_put_u32 (message, FRA_PRIORITY, RULE_PRIORITY);
   mnl_attr_put_u32 (message, FRA_FWMARK, child->plan.mark);
-  mnl_attr_put_u32 (message, FRA_FWMASK, child->plan.mark);
+  mnl_attr_put_u32 (message, FRA_FWMASK, G_MAXUINT32);
   mnl_attr_put_u8 (message, FRA_IP_PROTO, IPPROTO_UDP);
   mnl_attr_put_u32 (message, FRA_TABLE, child->plan.table);
   return tep_server_netlink_talk (&netlink, child->route);
@@ -209,28 +210,32 @@ tep_server_helper_add_rules (TepServerHelperChild *child)
   return error == EEXIST ? 0 : error;
 }
 
-int
-tep_server_helper_change_route (TepServerHelperChild *child,
-                                const StunExtAddress *host,
-                                gboolean is_added)
+static int
+add_route (TepServerHelperChild *child, int family)
 {
   TepServerNetlink netlink = { 0 };
   struct rtmsg *route;
-  struct nlmsghdr *message = tep_server_netlink_message (
-      &netlink, is_added ? RTM_NEWROUTE : RTM_DELROUTE,
-      (guint16)(NLM_F_ACK | (is_added ? NLM_F_CREATE | NLM_F_REPLACE : 0)), sizeof *route,
-      (void **)&route);
-  gsize length = stun_ext_address_length (host);
+  struct nlmsghdr *message =
+      tep_server_netlink_message (&netlink, RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
+                                  sizeof *route, (void **)&route);
 
-  route->rtm_family = host->family == 4 ? AF_INET : AF_INET6;
-  route->rtm_dst_len = (guint8)(length * 8);
+  route->rtm_family = (guint8)family;
   route->rtm_protocol = RTPROT_STATIC;
-  route->rtm_scope = host->family == 4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+  route->rtm_scope = family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
   route->rtm_type = RTN_UNICAST;
   mnl_attr_put_u32 (message, RTA_TABLE, child->plan.table);
   mnl_attr_put_u32 (message, RTA_OIF, (guint32)child->device_index);
-  mnl_attr_put (message, RTA_DST, length, host->octets);
   return tep_server_netlink_talk (&netlink, child->route);
+}
+
+int
+tep_server_helper_add_routes (TepServerHelperChild *child)
+{
+  int error = add_route (child, AF_INET);
+
+  if (error == 0 && child->has_ipv6)
+    error = add_route (child, AF_INET6);
+  return error;
 }
 
 /* The routes go with the device: the veth pair here, the TUN device when its last queue is closed.

@@ -37,6 +37,7 @@ static const char *const stage_texts[] = {
   [TEP_SERVER_HELPER_STAGE_DEVICE] = "make its device",
   [TEP_SERVER_HELPER_STAGE_OFFLOAD] = "switch off checksum and segmentation offloads of its device",
   [TEP_SERVER_HELPER_STAGE_LINK] = "set up its device",
+  [TEP_SERVER_HELPER_STAGE_ROUTE] = "add its routes",
   [TEP_SERVER_HELPER_STAGE_RULE] = "add its routing rules",
   [TEP_SERVER_HELPER_STAGE_RAW] = "open raw sockets",
   [TEP_SERVER_HELPER_STAGE_RIGHTS] = "give up its rights",

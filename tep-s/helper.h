@@ -20,7 +20,7 @@ G_BEGIN_DECLS
  * device: name of the device that diverted packets are routed to
  * far_end: of a veth pair, the end where they end
  * table: the routing table that leads to the device
- * mark: the bits of the packet mark that mean "to the device"
+ * mark: the packet mark that means "to the device"
  * filter_table: the nftables table of family inet
  * mtu: octets of the largest packet the device takes
  * n_workers: 1 to TEP_SERVER_HELPER_MAX
