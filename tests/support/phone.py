@@ -113,6 +113,13 @@ class Phone:
         except OSError:
             pass  # A port unreachable of an earlier packet: on this network it is a loss like any other.
 
+    def announce(self, listener, timeout_s=5):
+        """Sends an empty datagram until the listener heard from this phone, so that translators and tunnels on the way know it."""
+        def is_known():
+            self._line.sendto(b"", self.remote)
+            return listener.heard_from
+        wait_until(is_known, timeout_s, f"{self.name} being heard")
+
     def record(self):
         """Starts recording what is heard, as mu-law, to the file "recording". Call before the other side talks."""
         with self._bound(("127.0.0.1", 0)) as chosen:
