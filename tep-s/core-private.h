@@ -277,9 +277,21 @@ gsize tep_server_connection_unsent (const TepServerConnection *connection);
 void tep_server_connection_set_waiting (TepServerConnection *connection, gboolean is_waiting);
 void tep_server_connection_encrypt (TepServerConnection *connection);
 void tep_server_connection_authenticated (TepServerConnection *connection);
+void tep_server_connection_arm (TepServerConnection *connection);
+static inline gboolean
+tep_server_connection_is_reading (const TepServerConnection *connection)
+{
+  return connection->state < CONNECTION_LEAVING;
+}
 void tep_server_connection_timeout (TepServerConnection *connection);
 void tep_server_connection_release (TepServerConnection *connection, TepServerHandover *handover);
 void tep_server_connection_adopt (TepServerConnection *connection, TepServerHandover *handover);
+
+/* layers.c */
+void tep_server_connection_read_plain (TepServerConnection *connection,
+                                       const guint8 *data,
+                                       gsize length);
+void tep_server_connection_read_tls (TepServerConnection *connection);
 
 /* opening.c: STUN messages on a connection without tunnel; bare STUN. */
 void tep_server_opening_message (TepServerConnection *connection, const guint8 *data, gsize length);

@@ -72,11 +72,11 @@ send_request (Fuzz *fuzz, guint which)
   if (request.kind == STUN_EXT_TEP_OPEN_FLOW && request.open_flow.binding_id == 0)
     request.open_flow.binding_id = 1;
   client_send (client, client->peer, &request, client_key (client));
+  if ((flags & 6) == 6)
+    client->key[0] ^= 1;
   if (client_answer (client, client->peer, request.kind, &success) == 0 &&
       request.kind == STUN_EXT_TEP_LEASE)
     fuzz->leased[which] = success.leased;
-  if ((flags & 6) == 6)
-    client->key[0] ^= 1;
 }
 
 static void
