@@ -8,7 +8,6 @@
 
 #include "stun-ext/attribute.h"
 #include "stun-ext/challenge.h"
-#include "stun-ext/octets.h"
 #include "tep-s/messages-private.h"
 
 /* ---- opening ---- */

@@ -618,11 +618,12 @@ static GBytes *
 whole_frame (Peer *peer)
 {
   gsize left = peer->received->len - peer->consumed;
-  const guint8 *at = peer->received->data + peer->consumed;
+  const guint8 *at;
   gsize length;
 
   if (left < 2)
     return NULL;
+  at = peer->received->data + peer->consumed;
   length = (gsize)at[0] << 8 | at[1];
   if (left < 2 + length)
     return NULL;
