@@ -17,6 +17,7 @@
 #define BATCH 32
 #define DATAGRAM_SIZE 2048 /* LARGEST-PACKET and more */
 #define TRIES 200          /* ports tried at random before one by one */
+#define RETRIES 4          /* of one batch, after errors that pass */
 #define SEGMENTS 32        /* of one bundle; the kernel allows 64 */
 #define BUNDLE_OCTETS 60000
 
@@ -261,7 +262,7 @@ static gsize
 send_filled (TepServerMedia *media, int fd, guint n_messages)
 {
   gsize failed = 0;
-  guint at = 0;
+  guint at = 0, retries = 0;
 
   while (at < n_messages) {
     int sent = sendmmsg (fd, media->messages + at, n_messages - at, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -270,10 +271,8 @@ send_filled (TepServerMedia *media, int fd, guint n_messages)
       at += (guint)sent;
       continue;
     }
-    if (sent < 0 && errno == EINTR)
-      continue;
     /* An ICMP error of an earlier packet is reported here once; the next call goes through. */
-    if (errno == ECONNREFUSED)
+    if ((errno == EINTR || errno == ECONNREFUSED) && retries++ < RETRIES)
       continue;
     if (media->messages[at].msg_hdr.msg_controllen > 0 && (errno == EINVAL || errno == EIO))
       media->has_segments = FALSE;
