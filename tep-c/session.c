@@ -161,6 +161,15 @@ tep_client_session_due (TepClientSession *session, gint64 now_us)
     attempt (session);
 }
 
+/* A server that is restarted, full or drained may take us again later, or somebody else at its address. */
+static gboolean
+may_pass (const GError *cause)
+{
+  return g_error_matches (cause, TEP_CLIENT_ERROR, TEP_CLIENT_ERROR_BUSY) ||
+         g_error_matches (cause, TEP_CLIENT_ERROR, TEP_CLIENT_ERROR_QUOTA) ||
+         g_error_matches (cause, TEP_CLIENT_ERROR, TEP_CLIENT_ERROR_GONE);
+}
+
 static void
 tunnel_changed (gpointer user,
                 TepClientTunnelState before,
@@ -181,7 +190,7 @@ tunnel_changed (gpointer user,
     break;
   case TEP_CLIENT_TUNNEL_IDLE:
     /* Ended for good; input () says so to the link, which comes back through link_failed (). */
-    if (before != TEP_CLIENT_TUNNEL_SUSPENDED && cause != NULL && session->end_cause == NULL)
+    if (cause != NULL && !may_pass (cause) && session->end_cause == NULL)
       session->end_cause = g_error_copy (cause);
     break;
   default:

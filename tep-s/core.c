@@ -343,6 +343,19 @@ tep_server_core_is_finished (const TepServerConnection *connection)
   return connection->state == CONNECTION_CLOSING && connection->out.length == 0;
 }
 
+/* Writing may have marked the very connection that it brought to its end. */
+static void
+unmark_dirty (TepServerCore *core, TepServerConnection *connection)
+{
+  TepServerConnection **link = &core->dirty;
+
+  if (!connection->is_dirty)
+    return;
+  while (*link != connection)
+    link = &(*link)->next_dirty;
+  *link = connection->next_dirty;
+}
+
 static void
 flush_connection (TepServerCore *core, TepServerConnection *connection)
 {
@@ -356,6 +369,7 @@ flush_connection (TepServerCore *core, TepServerConnection *connection)
       (connection->out.length > 0 || connection->state == CONNECTION_CLOSING))
     core->host->output (core->host_data, connection);
   if (connection->state == CONNECTION_OVER) {
+    unmark_dirty (core, connection);
     core->host->over (core->host_data, connection);
     tep_server_connection_free (connection);
   }
