@@ -8,6 +8,8 @@
 
 #include "tep-c/session-private.h"
 
+#define LINGER_MS 1000 /* as long as a packet may be on its way through a tunnel; arbitrary */
+
 /* The path */
 
 static void
@@ -158,6 +160,30 @@ tep_client_branch_tunnel_failed (TepClientBranch *branch, const GError *cause)
   step (branch, TEP_CLIENT_PATH_TUNNEL_FAILED);
 }
 
+static gboolean
+linger_over (gpointer data)
+{
+  TepClientBranch *branch = data;
+
+  g_clear_pointer (&branch->linger, g_source_unref);
+  tep_client_legs_drop (branch->old_legs);
+  return G_SOURCE_REMOVE;
+}
+
+/* Packets on the flow that is left are still on their way. */
+static void
+linger (TepClientBranch *branch)
+{
+  tep_client_legs_drop (branch->old_legs);
+  for (guint i = 0; i < TEP_CLIENT_CALL_COMPONENTS_MAX; i++)
+    branch->old_legs[i] = g_steal_pointer (&branch->legs[i]);
+  if (branch->linger != NULL)
+    return;
+  branch->linger = g_timeout_source_new (LINGER_MS);
+  g_source_set_callback (branch->linger, linger_over, branch, NULL);
+  g_source_attach (branch->linger, branch->call->context);
+}
+
 void
 tep_client_branch_leg_done (TepClientBranch *branch, TepClientLeg *leg)
 {
@@ -170,7 +196,7 @@ tep_client_branch_leg_done (TepClientBranch *branch, TepClientLeg *leg)
   if (leg->error != NULL) {
     tep_client_branch_tunnel_failed (branch, leg->error);
   } else if (tep_client_legs_are_open (branch->next_legs, branch->n_components)) {
-    tep_client_legs_drop (branch->legs);
+    linger (branch);
     for (guint i = 0; i < TEP_CLIENT_CALL_COMPONENTS_MAX; i++)
       branch->legs[i] = g_steal_pointer (&branch->next_legs[i]);
     offer_tunnel_to_ice (branch);
@@ -267,7 +293,6 @@ tep_client_branch_take_agent (TepClientBranch *branch)
   branch->nominated = 0;
   branch->is_ice_dead = FALSE;
   if (branch->has_ice) {
-    tep_client_ice_set_controlling (call->ice, call->options.is_offerer || branch->is_lite);
     tep_client_ice_set_remote (call->ice, branch->ice_text);
     if (tep_client_legs_are_open (branch->legs, branch->n_components))
       offer_tunnel_to_ice (branch);
@@ -396,6 +421,10 @@ begin (TepClientBranch *branch)
   gboolean gets_agent = call->ice_branch == NULL || call->ice_branch == branch;
   TepClientPathEvent event;
 
+  if (branch->has_ice && branch->is_lite && !call->options.is_offerer && !call->is_described) {
+    tep_client_call_take_control (call);
+    branch->has_ice = call->ice != NULL;
+  }
   if (branch->has_ice)
     event = !branch->has_tunnel ? TEP_CLIENT_PATH_ANSWER_ICE
             : gets_agent        ? TEP_CLIENT_PATH_ANSWER_BOTH
@@ -447,7 +476,6 @@ change (TepClientBranch *branch, gboolean had_tunnel, gboolean had_ice)
         return;
     }
     call->is_ice_restarted = FALSE;
-    tep_client_ice_set_controlling (call->ice, call->options.is_offerer || branch->is_lite);
     tep_client_ice_set_remote (call->ice, branch->ice_text);
     if (tep_client_legs_are_open (branch->legs, branch->n_components))
       offer_tunnel_to_ice (branch);
@@ -515,7 +543,10 @@ has_remote (const TepClientBranch *branch, guint component, const StunExtAddress
   const TepClientLeg *leg = branch->legs[component - 1];
   const TepClientLeg *next = branch->next_legs[component - 1];
 
+  const TepClientLeg *old = branch->old_legs[component - 1];
+
   return (leg != NULL && stun_ext_address_equal (&leg->remote, remote)) ||
+         (old != NULL && stun_ext_address_equal (&old->remote, remote)) ||
          (next != NULL && stun_ext_address_equal (&next->remote, remote));
 }
 
@@ -551,6 +582,10 @@ void
 tep_client_branch_close (TepClientBranch *branch)
 {
   disarm (branch);
+  if (branch->linger != NULL)
+    g_source_destroy (branch->linger);
+  g_clear_pointer (&branch->linger, g_source_unref);
+  tep_client_legs_drop (branch->old_legs);
   tep_client_legs_drop (branch->next_legs);
   tep_client_legs_drop (branch->legs);
   branch->call = NULL;

@@ -238,11 +238,11 @@ ask_for_lease (TepClientCall *call)
 }
 
 static void
-start_ice (TepClientCall *call)
+start_ice (TepClientCall *call, gboolean is_controlling)
 {
-  call->ice =
-      tep_client_ice_new (call->context, &call->options.stun_server, call->options.is_offerer,
-                          call->options.n_components, &ice_events, call, &call->ice_error);
+  g_clear_error (&call->ice_error);
+  call->ice = tep_client_ice_new (call->context, &call->options.stun_server, is_controlling,
+                                  call->options.n_components, &ice_events, call, &call->ice_error);
   if (call->ice == NULL)
     return;
   call->is_gathering = TRUE;
@@ -250,6 +250,15 @@ start_ice (TepClientCall *call)
     call->is_gathering = FALSE;
     g_clear_pointer (&call->ice, tep_client_ice_free);
   }
+}
+
+void
+tep_client_call_take_control (TepClientCall *call)
+{
+  if (call->ice == NULL || call->ice_branch != NULL)
+    return;
+  g_clear_pointer (&call->ice, tep_client_ice_free);
+  start_ice (call, TRUE);
 }
 
 void
@@ -268,7 +277,7 @@ tep_client_call_prepare_async (TepClientCall *call,
   call->preparing = g_steal_pointer (&task);
   if (call->session != NULL)
     ask_for_lease (call);
-  start_ice (call);
+  start_ice (call, call->options.is_offerer);
   arm_prepare_timer (call, call->is_gathering ? MIN (STUN_WAIT_MS, prepare_timeout (call))
                                               : prepare_timeout (call));
   check_prepared (call);

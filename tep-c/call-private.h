@@ -36,6 +36,8 @@ typedef struct {
   gboolean has_tunnel; /* it offers our TEP-S, and we have a lease */
   TepClientLeg *legs[TEP_CLIENT_CALL_COMPONENTS_MAX];
   TepClientLeg *next_legs[TEP_CLIENT_CALL_COMPONENTS_MAX]; /* of a new remote */
+  TepClientLeg *old_legs[TEP_CLIENT_CALL_COMPONENTS_MAX];  /* of the one before, for a while */
+  GSource *linger;
   GError *tunnel_cause;
 
   gboolean has_ice;
@@ -85,6 +87,8 @@ struct _TepClientCall {
 void tep_client_call_release_lease (TepClientCall *call);
 
 /* call-prepare.c */
+/* The answerer controls if the far side is ICE-lite: a new agent, before our description. */
+void tep_client_call_take_control (TepClientCall *call);
 void tep_client_call_end_preparing (TepClientCall *call, GError *error);
 
 /* call-leg.c */

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The folder's door to libnice. libnice cannot be given a path of ours, but it can be given a
- * remote candidate on loopback: behind that stands a socket here, and what libnice sends to it goes
- * through the tunnel. So one agent checks the direct pairs and the tunnel, answers the far side on
- * both, and nominates by priority. Media does not take that detour. */
+ * remote candidate at an address of this device: behind that stands a socket here, and what libnice
+ * sends to it goes through the tunnel. So one agent checks the direct pairs and the tunnel, answers
+ * the far side on both, and nominates by priority. Media does not take that detour.
+ *
+ * The address is that of the first host candidate and not loopback: libnice would need a candidate
+ * on loopback for that, ranks it above all others, and checks it against each of the far side's
+ * first, at 20 ms apiece of the 500 that ICE has. */
 #include "tep-c/ice.h"
 
 #include <string.h>
@@ -15,20 +19,21 @@
 #define LINES_MAX 1024    /* twice the lines of a section; arbitrary */
 #define CANDIDATES_MAX 50 /* arbitrary; libnice forgets those beyond 25 per component */
 /* RFC 8445 section 5.1.2: below every candidate that a far side may name. */
-#define TUNNEL_PRIORITY 1
+#define LEAST_PRIORITY 1
 
 typedef struct {
   TepClientIce *ice;
   guint number; /* from 1 */
   GSocket *tunnel;
   GSource *tunnel_source;
-  GSocketAddress *tunnel_address; /* what libnice takes for the far side */
-  GSocketAddress *agent_address;  /* the agent's own loopback candidate */
+  StunExtAddress tunnel_address; /* what libnice takes for the far side */
+  StunExtAddress agent_address;  /* the agent's candidate that it is checked from */
   gboolean has_tunnel;
 } Component;
 
 struct _TepClientIce {
   GMainContext *context;
+  guint n_forced;
   guint depth;        /* callbacks of libnice that are running */
   gboolean is_closed; /* wanted by one of them */
   char *remote_ufrag;
@@ -119,21 +124,6 @@ on_gathered (NiceAgent *agent, guint stream, gpointer data)
 {
   TepClientIce *ice = data;
 
-  for (guint i = 0; i < ice->n_components; i++) {
-    GSList *candidates = nice_agent_get_local_candidates (agent, ice->stream, i + 1);
-
-    for (GSList *l = candidates; l != NULL; l = l->next) {
-      const NiceCandidate *candidate = l->data;
-
-      if (candidate->type == NICE_CANDIDATE_TYPE_HOST &&
-          nice_address_is_loopback (&candidate->addr)) {
-        g_clear_object (&ice->components[i].agent_address);
-        ice->components[i].agent_address = g_inet_socket_address_new_from_string (
-            "127.0.0.1", nice_address_get_port (&candidate->addr));
-      }
-    }
-    g_slist_free_full (candidates, (GDestroyNotify)nice_candidate_free);
-  }
   if (!enter (ice))
     return;
   ice->events.gathered (ice->user);
@@ -150,9 +140,14 @@ on_selected (NiceAgent *agent,
 {
   TepClientIce *ice = data;
 
+  StunExtAddress address;
+
+  from_nice (&remote->addr, &address);
   if (!enter (ice))
     return;
-  ice->events.nominated (ice->user, component, nice_address_is_loopback (&remote->addr));
+  ice->events.nominated (
+      ice->user, component,
+      stun_ext_address_equal (&address, &ice->components[component - 1].tunnel_address));
   leave (ice);
 }
 
@@ -180,15 +175,22 @@ on_packet (NiceAgent *agent, guint stream, guint component, guint length, char *
 
 /* libnice pairs its other addresses with ours too, and anybody on this machine can send here. */
 static gboolean
-is_agent (Component *component, GSocketAddress *from)
+from_socket (GSocketAddress *theirs, StunExtAddress *ours)
 {
-  GInetSocketAddress *agent = (GInetSocketAddress *)component->agent_address;
-  GInetSocketAddress *sender = (GInetSocketAddress *)from;
+  struct sockaddr_storage storage;
 
-  return agent != NULL &&
-         g_inet_socket_address_get_port (agent) == g_inet_socket_address_get_port (sender) &&
-         g_inet_address_equal (g_inet_socket_address_get_address (agent),
-                               g_inet_socket_address_get_address (sender));
+  return theirs != NULL && g_socket_address_to_native (theirs, &storage, sizeof storage, NULL) &&
+         stun_ext_address_from_sockaddr (ours, (struct sockaddr *)&storage,
+                                         g_socket_address_get_native_size (theirs));
+}
+
+static GSocketAddress *
+to_socket (const StunExtAddress *ours)
+{
+  struct sockaddr_storage storage;
+  gsize length = stun_ext_address_to_sockaddr (ours, &storage);
+
+  return g_socket_address_new_from_native (&storage, length);
 }
 
 static gboolean
@@ -200,31 +202,66 @@ on_tunnel_check (GSocket *socket, GIOCondition condition, gpointer data)
 
   for (guint i = 0; i < 16; i++) {
     g_autoptr (GSocketAddress) from = NULL;
+    StunExtAddress sender;
     gssize length =
         g_socket_receive_from (socket, &from, (char *)datagram, sizeof datagram, NULL, NULL);
 
     if (length <= 0)
       break;
-    if (component->has_tunnel && is_agent (component, from) &&
+    /* libnice pairs its other addresses with ours too, and others can send here as well. */
+    if (component->has_tunnel && from_socket (from, &sender) &&
+        stun_ext_address_equal (&sender, &component->agent_address) &&
         tep_client_ice_is_check (datagram, length))
       ice->events.tunnel_check (ice->user, component->number, datagram, length);
   }
   return G_SOURCE_CONTINUE;
 }
 
+/* The candidate that is named as default: IPv4 before IPv6, which fewer far sides have. The copy is
+ * the caller's. */
+static NiceCandidate *
+find_default (TepClientIce *ice, guint component, guint family)
+{
+  GSList *candidates = nice_agent_get_local_candidates (ice->agent, ice->stream, component);
+  NiceCandidate *found = NULL;
+
+  for (GSList *l = candidates; l != NULL; l = l->next) {
+    NiceCandidate *candidate = l->data;
+    guint its_family = nice_address_ip_version (&candidate->addr);
+
+    if (candidate->type != NICE_CANDIDATE_TYPE_HOST || (family != 0 && its_family != family))
+      continue;
+    if (found == NULL || (nice_address_ip_version (&found->addr) != 4 && its_family == 4))
+      found = candidate;
+  }
+  if (found != NULL)
+    candidates = g_slist_remove (candidates, found);
+  g_slist_free_full (candidates, (GDestroyNotify)nice_candidate_free);
+  return found;
+}
+
 static gboolean
 open_tunnel_end (Component *component, GError **error)
 {
-  g_autoptr (GInetAddress) loopback = g_inet_address_new_loopback (G_SOCKET_FAMILY_IPV4);
-  g_autoptr (GSocketAddress) any = g_inet_socket_address_new (loopback, 0);
+  g_autoptr (GSocketAddress) any = NULL;
+  g_autoptr (GSocketAddress) bound = NULL;
+  StunExtAddress address;
 
-  component->tunnel =
-      g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_UDP, error);
+  if (!tep_client_ice_default_address (component->ice, component->number,
+                                       &component->agent_address)) {
+    g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_FAILED, "ICE has no local address");
+    return FALSE;
+  }
+  address = component->agent_address;
+  address.port = 0;
+  any = to_socket (&address);
+  component->tunnel = g_socket_new (g_socket_address_get_family (any), G_SOCKET_TYPE_DATAGRAM,
+                                    G_SOCKET_PROTOCOL_UDP, error);
   if (component->tunnel == NULL || !g_socket_bind (component->tunnel, any, FALSE, error))
     return FALSE;
   g_socket_set_blocking (component->tunnel, FALSE);
-  component->tunnel_address = g_socket_get_local_address (component->tunnel, error);
-  if (component->tunnel_address == NULL)
+  bound = g_socket_get_local_address (component->tunnel, error);
+  if (!from_socket (bound, &component->tunnel_address))
     return FALSE;
   component->tunnel_source = g_socket_create_source (component->tunnel, G_IO_IN, NULL);
   g_source_set_callback (component->tunnel_source, G_SOURCE_FUNC (on_tunnel_check), component,
@@ -233,7 +270,7 @@ open_tunnel_end (Component *component, GError **error)
   return TRUE;
 }
 
-/* Naming addresses ends libnice's own search, so all of them are named, and loopback with them. */
+/* libnice's own search would take link-local addresses as well, which a far side has no use for. */
 static void
 add_local_addresses (TepClientIce *ice)
 {
@@ -247,9 +284,6 @@ add_local_addresses (TepClientIce *ice)
       nice_agent_add_local_address (ice->agent, &address);
   }
   g_list_free_full (texts, g_free);
-  nice_address_init (&address);
-  nice_address_set_from_string (&address, "127.0.0.1");
-  nice_agent_add_local_address (ice->agent, &address);
 }
 
 TepClientIce *
@@ -281,8 +315,6 @@ tep_client_ice_new (GMainContext *context,
   for (guint i = 0; i < ice->n_components; i++) {
     ice->components[i].ice = ice;
     ice->components[i].number = i + 1;
-    if (!open_tunnel_end (&ice->components[i], error))
-      return NULL;
   }
   ice->stream = nice_agent_add_stream (ice->agent, ice->n_components);
   g_signal_connect (ice->agent, "candidate-gathering-done", G_CALLBACK (on_gathered), ice);
@@ -317,8 +349,6 @@ tep_client_ice_free (TepClientIce *ice)
       g_clear_pointer (&component->tunnel_source, g_source_unref);
     }
     g_clear_object (&component->tunnel);
-    g_clear_object (&component->tunnel_address);
-    g_clear_object (&component->agent_address);
   }
   g_main_context_unref (ice->context);
   g_free (ice->remote_ufrag);
@@ -328,11 +358,16 @@ tep_client_ice_free (TepClientIce *ice)
 gboolean
 tep_client_ice_gather (TepClientIce *ice, GError **error)
 {
-  if (nice_agent_gather_candidates (ice->agent, ice->stream))
-    return TRUE;
-  g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_FAILED,
-                       "ICE found no local address to gather candidates on");
-  return FALSE;
+  if (!nice_agent_gather_candidates (ice->agent, ice->stream)) {
+    g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_FAILED,
+                         "ICE found no local address to gather candidates on");
+    return FALSE;
+  }
+  for (guint i = 0; i < ice->n_components; i++) {
+    if (!open_tunnel_end (&ice->components[i], error))
+      return FALSE;
+  }
+  return TRUE;
 }
 
 static void
@@ -362,8 +397,6 @@ tep_client_ice_describe (TepClientIce *ice, const StunExtAddress *leases)
     for (GSList *l = candidates; l != NULL; l = l->next) {
       g_autofree char *line = NULL;
 
-      if (nice_address_is_loopback (&((NiceCandidate *)l->data)->addr))
-        continue;
       line = nice_agent_generate_local_candidate_sdp (ice->agent, l->data);
       g_string_append_printf (lines, "%s\r\n", line);
     }
@@ -377,19 +410,13 @@ tep_client_ice_describe (TepClientIce *ice, const StunExtAddress *leases)
 gboolean
 tep_client_ice_default_address (TepClientIce *ice, guint component, StunExtAddress *address)
 {
-  GSList *candidates = nice_agent_get_local_candidates (ice->agent, ice->stream, component);
-  gboolean is_found = FALSE;
+  NiceCandidate *candidate = find_default (ice, component, 0);
 
-  for (GSList *l = candidates; l != NULL && !is_found; l = l->next) {
-    const NiceCandidate *candidate = l->data;
-
-    if (candidate->type != NICE_CANDIDATE_TYPE_HOST || nice_address_is_loopback (&candidate->addr))
-      continue;
-    from_nice (&candidate->addr, address);
-    is_found = TRUE;
-  }
-  g_slist_free_full (candidates, (GDestroyNotify)nice_candidate_free);
-  return is_found;
+  if (candidate == NULL)
+    return FALSE;
+  from_nice (&candidate->addr, address);
+  nice_candidate_free (candidate);
+  return TRUE;
 }
 
 static const char *
@@ -427,12 +454,6 @@ tep_client_ice_is_new_remote (TepClientIce *ice, const char *sdp)
 
   find_credentials (lines, &ufrag, &password);
   return ufrag != NULL && password != NULL && g_strcmp0 (ufrag, ice->remote_ufrag) != 0;
-}
-
-void
-tep_client_ice_set_controlling (TepClientIce *ice, gboolean is_controlling)
-{
-  g_object_set (ice->agent, "controlling-mode", is_controlling, NULL);
 }
 
 static guint
@@ -485,43 +506,53 @@ tep_client_ice_set_remote (TepClientIce *ice, const char *sdp)
   return n;
 }
 
-void
-tep_client_ice_force (TepClientIce *ice, guint component, const StunExtAddress *address)
+static NiceCandidate *
+remote_candidate (TepClientIce *ice,
+                  NiceCandidateType type,
+                  guint component,
+                  const StunExtAddress *address,
+                  const char *foundation)
 {
-  NiceCandidate *candidate = nice_candidate_new (NICE_CANDIDATE_TYPE_HOST);
+  NiceCandidate *candidate = nice_candidate_new (type);
   char text[STUN_EXT_ADDRESS_TEXT_LENGTH];
 
   nice_address_set_from_string (&candidate->addr, stun_ext_address_print_host (address, text));
   nice_address_set_port (&candidate->addr, address->port);
   candidate->base_addr = candidate->addr;
   candidate->transport = NICE_CANDIDATE_TRANSPORT_UDP;
-  candidate->priority = 1;
+  candidate->priority = LEAST_PRIORITY;
   candidate->stream_id = ice->stream;
   candidate->component_id = component;
-  g_strlcpy (candidate->foundation, "direct", NICE_CANDIDATE_MAX_FOUNDATION);
-  if (is_acceptable (&candidate->addr))
-    nice_agent_set_selected_remote_candidate (ice->agent, ice->stream, component, candidate);
-  nice_candidate_free (candidate);
+  g_strlcpy (candidate->foundation, foundation, NICE_CANDIDATE_MAX_FOUNDATION);
+  return candidate;
+}
+
+void
+tep_client_ice_force (TepClientIce *ice, guint component, const StunExtAddress *address)
+{
+  g_autofree char *foundation = g_strdup_printf ("direct%u", ++ice->n_forced);
+  NiceCandidate *local = find_default (ice, component, address->family);
+  NiceCandidate *remote =
+      remote_candidate (ice, NICE_CANDIDATE_TYPE_HOST, component, address, foundation);
+
+  /* The first call makes it known, the second one chooses the local side. */
+  if (local != NULL && is_acceptable (&remote->addr) &&
+      nice_agent_set_selected_remote_candidate (ice->agent, ice->stream, component, remote))
+    nice_agent_set_selected_pair (ice->agent, ice->stream, component, local->foundation,
+                                  remote->foundation);
+  g_clear_pointer (&local, nice_candidate_free);
+  nice_candidate_free (remote);
 }
 
 void
 tep_client_ice_add_tunnel (TepClientIce *ice, guint component)
 {
   Component *c = &ice->components[component - 1];
-  NiceCandidate *candidate = nice_candidate_new (NICE_CANDIDATE_TYPE_RELAYED);
-  g_autoptr (GSList) list = NULL;
+  NiceCandidate *candidate =
+      remote_candidate (ice, NICE_CANDIDATE_TYPE_RELAYED, component, &c->tunnel_address, "tep");
+  g_autoptr (GSList) list = g_slist_prepend (NULL, candidate);
 
   c->has_tunnel = TRUE;
-  nice_address_set_from_string (&candidate->addr, "127.0.0.1");
-  nice_address_set_port (
-      &candidate->addr, g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (c->tunnel_address)));
-  candidate->base_addr = candidate->addr;
-  candidate->transport = NICE_CANDIDATE_TRANSPORT_UDP;
-  candidate->priority = TUNNEL_PRIORITY;
-  candidate->stream_id = ice->stream;
-  candidate->component_id = component;
-  g_strlcpy (candidate->foundation, "tep", NICE_CANDIDATE_MAX_FOUNDATION);
-  list = g_slist_prepend (NULL, candidate);
   nice_agent_set_remote_candidates (ice->agent, ice->stream, component, list);
   nice_candidate_free (candidate);
 }
@@ -533,9 +564,12 @@ tep_client_ice_tunnel_received (TepClientIce *ice,
                                 gsize length)
 {
   Component *c = &ice->components[component - 1];
+  g_autoptr (GSocketAddress) agent = NULL;
 
-  if (c->agent_address != NULL && tep_client_ice_is_check (data, length))
-    g_socket_send_to (c->tunnel, c->agent_address, (const char *)data, length, NULL, NULL);
+  if (c->tunnel == NULL || !tep_client_ice_is_check (data, length))
+    return;
+  agent = to_socket (&c->agent_address);
+  g_socket_send_to (c->tunnel, agent, (const char *)data, length, NULL, NULL);
 }
 
 void

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The ordinary ICE agent of a call, libnice's. One stream, one or two components (RTP, RTCP). The
- * tunnel appears in it as one more remote candidate, on loopback, so that checks and consent of a
+ * tunnel appears in it as one more remote candidate, on this device, so that checks and consent of a
  * far side that does ICE pass the tunnel like media. Internal to the library; all calls and
  * callbacks in the context given at construction. */
 #pragma once
@@ -30,8 +30,8 @@ typedef struct {
   void (*tunnel_check) (gpointer user, guint component, const guint8 *data, gsize length);
 } TepClientIceEvents;
 
-/* stun_server: may be NULL. is_controlling: whether this side sent the offer (RFC 8445
- * section 6.1.1). */
+/* stun_server: may be NULL. is_controlling: whether this side sent the offer, or the far side is
+ * ICE-lite (RFC 8445 section 6.1.1); libnice does not change it once candidates were gathered. */
 TepClientIce *tep_client_ice_new (GMainContext *context,
                                   const StunExtAddress *stun_server,
                                   gboolean is_controlling,
@@ -44,18 +44,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (TepClientIce, tep_client_ice_free)
 
 gboolean tep_client_ice_gather (TepClientIce *ice, GError **error);
 
-/* The lines a=ice-ufrag, a=ice-pwd and a=candidate for the SDP, each ended by CRLF, without the
- * loopback ones. leases: for each component the leased address, which becomes a server-reflexive
+/* The lines a=ice-ufrag, a=ice-pwd and a=candidate for the SDP, each ended by CRLF. leases: for each component the leased address, which becomes a server-reflexive
  * candidate; or NULL. */
 char *tep_client_ice_describe (TepClientIce *ice, const StunExtAddress *leases);
 
-/* The first local host candidate of a component that is not loopback: the default address where
- * there is no lease. */
+/* The first local host candidate of a component, IPv4 before IPv6: the default address where there is
+ * no lease. */
 gboolean
 tep_client_ice_default_address (TepClientIce *ice, guint component, StunExtAddress *address);
-
-/* Whether this side is controlling; before the checks of a run begin. */
-void tep_client_ice_set_controlling (TepClientIce *ice, gboolean is_controlling);
 
 /* sdp: the far side's media section, after what it says for all of them. Takes its credentials and
  * candidates; returns the number of candidates, -1 if there are no credentials. */
