@@ -343,49 +343,37 @@ tep_server_core_is_finished (const TepServerConnection *connection)
   return connection->state == CONNECTION_CLOSING && connection->out.length == 0;
 }
 
-/* Writing may have marked the very connection that it brought to its end. */
-static void
-unmark_dirty (TepServerCore *core, TepServerConnection *connection)
-{
-  TepServerConnection **link = &core->dirty;
-
-  if (!connection->is_dirty)
-    return;
-  while (*link != connection)
-    link = &(*link)->next_dirty;
-  *link = connection->next_dirty;
-}
-
 static void
 flush_connection (TepServerCore *core, TepServerConnection *connection)
 {
-  if (connection->state == CONNECTION_LEAVING) {
-    core->host->hand_over (core->host_data, connection, connection->target_worker);
-    return;
-  }
   if (connection->state != CONNECTION_OVER && connection->plain.length > 0)
     tep_server_connection_encrypt (connection);
   if (connection->state != CONNECTION_OVER &&
       (connection->out.length > 0 || connection->state == CONNECTION_CLOSING))
     core->host->output (core->host_data, connection);
   if (connection->state == CONNECTION_OVER) {
-    unmark_dirty (core, connection);
     core->host->over (core->host_data, connection);
     tep_server_connection_free (connection);
+    return;
   }
+  connection->is_dirty = FALSE;
+  if (connection->state == CONNECTION_LEAVING)
+    core->host->hand_over (core->host_data, connection, connection->target_worker);
 }
 
 void
 tep_server_core_flush (TepServerCore *core)
 {
   tep_server_core_flush_packets (core);
+  core->plain_used = 0;
   /* Writing may bring a connection to its end and so mark others. */
   while (core->dirty != NULL) {
     TepServerConnection *connection = core->dirty;
 
     core->dirty = connection->next_dirty;
     connection->next_dirty = NULL;
-    connection->is_dirty = FALSE;
+    /* It stays marked until it is done with: what comes to its end here is freed here, and must not
+     * be in the list again. */
     flush_connection (core, connection);
   }
   free_over (core);

@@ -278,8 +278,10 @@ tep_server_connection_read_tls (TepServerConnection *connection)
 
     if (core->plain_buffer == NULL)
       core->plain_buffer = g_malloc (PLAIN_BUFFER_SIZE);
-    if (PLAIN_BUFFER_SIZE - core->plain_used < TLS_RECORD_MAX)
+    if (PLAIN_BUFFER_SIZE - core->plain_used < TLS_RECORD_MAX) {
       tep_server_core_flush_packets (core);
+      core->plain_used = 0; /* only here: a record that is still being read must stay */
+    }
     buffer = core->plain_buffer + core->plain_used;
     verdict =
         tep_server_tls_read (connection->tls, buffer, PLAIN_BUFFER_SIZE - core->plain_used, &n);

@@ -66,7 +66,6 @@ tep_server_core_flush_packets (TepServerCore *core)
   gsize octets = 0;
   gsize failed;
 
-  core->plain_used = 0;
   if (core->n_batch == 0)
     return;
   for (gsize i = 0; i < core->n_batch; i++) {

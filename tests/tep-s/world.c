@@ -73,6 +73,10 @@ host_output (gpointer host, TepServerConnection *connection)
   struct iovec pieces[8];
   gsize n;
 
+  if (peer->is_broken) {
+    tep_server_core_hangup (peer->core, connection);
+    return;
+  }
   while (peer->is_reading && (n = tep_server_core_output (connection, pieces, 8)) > 0) {
     gsize length = 0;
 

@@ -60,6 +60,7 @@ struct _Peer {
   GByteArray *sent;
   gboolean is_shut;    /* the server will send nothing more */
   gboolean is_reading; /* else its window is closed */
+  gboolean is_broken;  /* writing to it fails, before reading told */
   gsize consumed;      /* octets of received that frames were taken from */
 };
 
