@@ -4,6 +4,7 @@
  * somebody unknown is kept so short that nobody is flooded through it.
  */
 #include "stun-ext/attribute.h"
+#include "stun-ext/classic.h"
 #include "stun-ext/octets.h"
 #include "tep-s/messages-private.h"
 
@@ -117,9 +118,11 @@ tep_server_stun_answer (TepServerCore *core,
                         gsize capacity)
 {
   StunExtMessage request;
+  StunExtParse parse = stun_ext_message_parse (&request, data, length);
 
-  if (stun_ext_message_parse (&request, data, length) != STUN_EXT_PARSE_OK ||
-      request.method != STUN_EXT_METHOD_BINDING ||
+  if (parse == STUN_EXT_PARSE_NOT_STUN)
+    return stun_ext_classic_answer (source, data, length, answer, capacity);
+  if (parse != STUN_EXT_PARSE_OK || request.method != STUN_EXT_METHOD_BINDING ||
       request.message_class != STUN_EXT_CLASS_REQUEST ||
       stun_ext_fingerprint_verify (&request) == STUN_EXT_VERDICT_WRONG)
     return 0;

@@ -5,6 +5,7 @@
 
 #include "fuzz.h"
 #include "stun-ext/attribute.h"
+#include "stun-ext/classic.h"
 #include "stun-ext/integrity.h"
 #include "stun-ext/message.h"
 
@@ -92,6 +93,19 @@ write_again (const StunExtMessage *message)
                    STUN_EXT_VERDICT_VALID);
 }
 
+/* Whatever is answered gets its own transaction id, and little more than it sent. */
+static void
+answer_classic (const guint8 *data, gsize length)
+{
+  const StunExtAddress source = { .family = 6, .port = 1 };
+  guint8 answer[64];
+  gsize n = stun_ext_classic_answer (&source, data, length, answer, sizeof answer);
+
+  g_assert_cmpuint (n, <=, length + 24);
+  if (n > 0)
+    g_assert_cmpmem (answer + 4, 16, data + 4, 16);
+}
+
 int
 LLVMFuzzerTestOneInput (const guint8 *data, gsize length)
 {
@@ -104,6 +118,7 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize length)
     g_assert_cmpint (measured, ==, STUN_EXT_PARSE_OK);
     g_assert_cmpuint (total, ==, length);
   }
+  answer_classic (data, length);
   if (parsed != STUN_EXT_PARSE_OK)
     return 0;
   read_all (&message);
