@@ -769,8 +769,7 @@ client_answer (Client *client, Peer *peer, StunExtTepKind kind, StunExtTepSucces
   if (frame == NULL)
     return 1; /* no answer */
   if (message.message_class == STUN_EXT_CLASS_SUCCESS) {
-    if (!stun_ext_tep_read_success (&message, kind, success))
-      return 2; /* the answer to something else */
+    g_assert_true (stun_ext_tep_read_success (&message, kind, success));
     if (kind == STUN_EXT_TEP_OPEN) {
       /* Copied before the frame goes. */
       memcpy (client->id, success->opened.tunnel_id.data, success->opened.tunnel_id.length);

@@ -136,7 +136,7 @@ void client_send (Client *client, Peer *peer, const StunExtTepRequest *request, 
 /* 0, or the code of the refusal, 1 without an answer. */
 guint client_try_open (Client *client, gboolean is_keep);
 void client_open (Client *client, gboolean is_keep);
-/* Takes the next answer; 0 for success, 1 for none, 2 for one to something else, or the code. */
+/* Takes the next answer; 0 for success, else the code. */
 guint client_answer (Client *client, Peer *peer, StunExtTepKind kind, StunExtTepSuccess *success);
 /* Sends a request under the tunnel key and takes its answer. */
 guint client_ask (Client *client, StunExtTepRequest *request, StunExtTepSuccess *success);

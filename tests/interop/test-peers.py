@@ -1,0 +1,157 @@
+#!/usr/bin/python3
+"""Software that is not ours: STUN clients at TEP-S, a SIP user agent through the tunnel, tshark reading along."""
+import os
+import pathlib
+import re
+import struct
+import sys
+
+from ends import Agent, HERE, LOCAL_PORT, PASSWORD, PEER_PORT, PHONE_PORT, Scratch, Server, USER
+from baresip import Baresip, SIP_PORT, far_off, samples, speech
+from capture import Capture, stun_frames, tshark
+import audio
+from lab import Lab
+from phone import Phone, converse
+from process import wait_until
+from tap import run, test
+
+sys.path.insert(0, str(HERE.parent / "stun-ext"))
+import tep_decoder  # noqa: E402
+
+BUILD = pathlib.Path(os.environ["TEPKIT_BUILD"])
+AS_STUN = ("-d", "udp.port==443,stun"), ("-d", "tcp.port==443,stun")
+
+
+def stun_client(lab, command, mark=""):
+    """Runs a STUN client behind the router and returns what it said."""
+    ended = lab.run("device", [*command[:1], *(w.format(lab[f"CORE_ADDR{mark}"]) for w in command[1:])], timeout=30)
+    assert ended.returncode == 0, ended
+    return ended.stdout
+
+
+@test("/interop/peers/stun-clients-that-are-not-ours-learn-their-public-address")
+def _():
+    with Scratch() as scratch, Lab.up("nat") as lab, \
+            Server(lab, scratch, {"limits": {"udp-replies": "1000"}}) as server, \
+            Capture(lab, "core", scratch.path / "stun.pcap", "udp port 443") as capture:
+        answered = 0
+        for mark in ("", "6"):
+            for command in (["turnutils_stunclient", "-p", "443", "{}"], ["turnutils_natdiscovery", "-m", "-p", "443", "{}"]):
+                said = stun_client(lab, command, mark)
+                found = set(re.findall(r"UDP reflexive addr: (\S+):\d+$", said, re.MULTILINE))
+                assert found == {lab[f"PUBLIC_ADDR{mark}"]}, said
+                answered += 1
+        for command in ([HERE / "aioice_gather.py", "{}", "443"], [BUILD / "tests/interop/nice-gather", "{}", "443"]):
+            said = stun_client(lab, command)
+            assert re.fullmatch(rf"srflx {lab['PUBLIC_ADDR']} \d+\n", said), said
+            answered += 1
+        capture.stop()
+        # aioice and coturn speak RFC 8489, libnice asks servers as RFC 3489 has it.
+        both = "stun || classicstun"
+        assert stun_frames(capture.path, both, AS_STUN[0]) >= 2 * answered
+        assert tshark(capture.path, "classicstun", "frame.number", options=AS_STUN[0])
+        assert not tshark(capture.path, f"!({both}) && udp", "frame.number", options=AS_STUN[0])
+        assert server.metrics()['tep_server_stun_answers_total{carrier="udp"}'] >= answered
+
+
+def listen_to(path):
+    """What the decoder that was made from PROTOCOL.md alone reads in a capture of one tunnel: [(frame, key)] in order."""
+    streams, found = {}, []
+    tunnel = tep_decoder.Tunnel(USER, "tep-s", PASSWORD)
+    for source, payload in tshark(path, "tcp.len > 0 && !tcp.analysis.retransmission", "tcp.srcport", "tcp.payload"):
+        stream = streams.setdefault(source, bytearray())
+        stream += bytes.fromhex(payload.replace(":", ""))
+        while len(stream) >= 2 and len(stream) >= 2 + (length := struct.unpack_from(">H", stream)[0]):
+            body = bytes(stream[2:2 + length])
+            del stream[:2 + length]
+            found.append((body, *tunnel.decode(body)))
+    assert len(streams) == 2, streams.keys()
+    return found
+
+
+def write_as_udp(path, messages):
+    """A capture of STUN messages, each a datagram, so that tshark judges every one wherever it stood in a stream."""
+    with open(path, "wb") as file:
+        file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101))
+        for message in messages:
+            packet = tep_decoder.rebuild("192.0.2.1:3478", "192.0.2.2:3478", 0, message)
+            file.write(struct.pack("<IIII", 0, 0, len(packet), len(packet)) + packet)
+
+
+@test("/interop/peers/tshark-and-a-second-decoder-read-the-tunnel-and-both-recordings")
+def _():
+    with Scratch() as scratch, Lab.up("web-only") as lab:
+        sources = [audio.mu_law(scratch.path, name, length_s=2) for name in ("demo-congrats", "demo-instruct")]
+        recordings = [scratch.path / "device.pcap", scratch.path / "core.pcap"]
+        os.chown(scratch.path, 65534, 65534)
+        with Server(lab, scratch, arguments=["--pcap", recordings[1]]), \
+                Capture(lab, "core", scratch.path / "tunnel.pcap", "tcp port 443") as capture, \
+                Agent(lab, scratch, arguments=["--pcap", recordings[0]]) as agent:
+            leased = agent.leased()
+            with Phone(lab, "device", ("127.0.0.1", PHONE_PORT), ("127.0.0.1", LOCAL_PORT)) as left, \
+                    Phone(lab, "peer", (lab["PEER_ADDR"], PEER_PORT), leased) as right:
+                left.announce(right)
+                converse(left, right, *sources)
+            agent.stop()
+            capture.stop()
+        frames = listen_to(capture.path)
+        dropped = [body.hex() for body, frame, _ in frames if frame["frame"] == "dropped"]
+        assert not dropped, dropped[:3]
+        carried = [frame for _, frame, _ in frames if frame["frame"] == "compact"]
+        assert len(carried) >= 200, (len(carried), len(frames))
+        messages = [(body, frame, key) for body, frame, key in frames if frame["frame"] == "message"]
+        unsigned = [f for _, f, key in messages if key == "none"]
+        assert [(f["method"], f["class"]) for f in unsigned] == [("Binding", "request"), ("Binding", "error")], unsigned
+        write_as_udp(scratch.path / "messages.pcap", [body for body, _, _ in messages])
+        assert stun_frames(scratch.path / "messages.pcap") == len(messages)
+        assert stun_frames(capture.path, "stun", AS_STUN[1]) >= 4
+
+        peer = (lab["PEER_ADDR"], str(PEER_PORT))
+        for recording in recordings:
+            rows = tshark(recording, "rtp", "ip.src", "udp.srcport", "ip.dst", "udp.dstport", "rtp.p_type",
+                          options=("-d", f"udp.port=={PEER_PORT},rtp"))
+            up = [row for row in rows if tuple(row[2:4]) == peer and row[4] == "0"]
+            down = [row for row in rows if tuple(row[:2]) == peer and row[4] == "0"]
+            assert (len(up), len(down)) == (100, 100), (recording.name, len(up), len(down))
+            assert {tuple(row[:2]) for row in up} == {(leased[0], str(leased[1]))}, (recording.name, up[0])
+            assert not tshark(recording, "_ws.malformed || ip.checksum.status == 0 || udp.checksum.status == 0",
+                              "frame.number", options=("-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE"))
+
+
+@test("/interop/peers/a-sip-user-agent-behind-a-tun-device-calls-another-through-the-tunnel")
+def _():
+    with Scratch() as scratch, Lab.up("web-only") as lab:
+        said = {}
+        for host, name in (("device", "demo-congrats"), ("peer", "demo-instruct")):
+            mu_law = audio.mu_law(scratch.path, name, length_s=3)
+            said[host] = speech(mu_law, scratch.path / f"{host}.wav")
+        allow = f"{lab['PEER_ADDR']}:{SIP_PORT};{lab['PEER_ADDR']}"
+        stun = (lab["CORE_2_ADDR"], 3478)
+        with Server(lab, scratch, {"policy": {"allow": allow}, "media": {"stun-addresses": f"{stun[0]}:{stun[1]}"}}) as server, \
+                Agent(lab, scratch, flows=[], arguments=["--tun", "192.0.2.0/24"]) as agent:
+            agent.wait_for_event(lambda e: e.get("state") == "open", "an open tunnel")
+            with Baresip(lab, "peer", lab["PEER_ADDR"], scratch.path / "peer", said["peer"]) as peer, \
+                    Baresip(lab, "device", lab["DEVICE_ADDR"], scratch.path / "device", said["device"], stun,
+                            f"sip:peer@{lab['PEER_ADDR']}") as device:
+                for end in (device, peer):
+                    end.wait_for_end(20)
+                # The device offered the lease that STUN inside the tunnel told it, and media came from there.
+                (_, _, invite), = device.messages("INVITE ")
+                offered = (re.search(r"^c=IN IP4 (\S+)\n", invite[invite.index("m=audio"):], re.MULTILINE)[1],
+                           int(re.search(r"m=audio (\d+) ", invite)[1]))
+                leases = [event["leased"] for event in agent.events("lease")]
+                assert f"{offered[0]}:{offered[1]}" in leases, (offered, leases)
+                (caller, callee, _), = peer.messages("INVITE ")
+                assert caller in leases and callee == f"{lab['PEER_ADDR']}:{SIP_PORT}", (caller, leases)
+                peer.wait_for(re.escape(f"receiving from {offered[0]}:{offered[1]}") if "receiving from" in peer.output
+                              else "established")
+                for listener, speaker in ((device, "peer"), (peer, "device")):
+                    heard = wait_until(listener.heard, 5, "what was heard")
+                    assert len(heard) >= 0.9 * 24000, len(heard)
+                    assert far_off(samples(said[speaker]), heard) == 0
+            counted = server.metrics()
+            assert counted['tep_server_stun_answers_total{carrier="tunnel"}'] >= 2, counted
+            assert lab.refused()["udp"] == 0, lab.refused()
+
+
+run()
