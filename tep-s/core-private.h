@@ -8,6 +8,7 @@
 #include "stun-ext/frame.h"
 #include "stun-ext/front-door.h"
 #include "stun-ext/http-request.h"
+#include "stun-ext/message.h"
 #include "stun-ext/stream.h"
 #include "stun-ext/tunnel-key.h"
 #include "tep-s/core.h"
@@ -125,8 +126,18 @@ typedef struct {
   TepServerLeasing *leasing;
 } LeasedPort;
 
+/* An answer to a Lease request that waits for the media side. */
+typedef struct {
+  TepServerConnection *connection; /* to compare only: it may be gone */
+  guint8 number;
+  guint8 transaction_id[STUN_EXT_TRANSACTION_ID_LENGTH];
+  guint8 key[STUN_EXT_TUNNEL_KEY_LENGTH];
+  guint32 lifetime_s;
+} HeldAnswer;
+
 struct _TepServerLeasing {
-  TepServerBinding binding; /* what the media side sees */
+  TepServerBinding binding; /* what the media side sees; first, so that it leads back here */
+  HeldAnswer *held;         /* while the binding is pending */
   TepServerTunnel *tunnel;
   TepServerLeasing *next;
   LeasedPort ports[2];

@@ -117,6 +117,9 @@ gsize tep_server_core_datagram (TepServerCore *core,
 /* Packets from the core network to devices. */
 void tep_server_core_deliver (TepServerCore *core, const TepServerPacket *packets, gsize n);
 
+/* A binding that lease() left pending is usable now, or will never be; then it is released. */
+void tep_server_core_leased (TepServerCore *core, TepServerBinding *binding, gboolean is_usable);
+
 /* Sends the packets collected so far, before the buffers they lie in are used again. */
 void tep_server_core_flush_packets (TepServerCore *core);
 

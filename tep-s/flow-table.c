@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "stun-ext/crypto.h"
 #include "tep-s/core-private.h"
 
 static guint64
@@ -103,6 +104,9 @@ tep_server_leasing_remove (TepServerLeasing *leasing)
   if (!leasing->binding.is_relayed)
     tep_server_leases_give (core->shared->leases, &leasing->binding.address,
                             leasing->binding.is_pair);
+  if (leasing->held != NULL)
+    stun_ext_crypto_cleanse (leasing->held, sizeof *leasing->held);
+  g_free (leasing->held);
   g_free (leasing);
 }
 

@@ -336,6 +336,7 @@ tep_server_helper_undivert (const TepServerHelperShare *share, const StunExtAddr
 TepServerHelperAnswer
 tep_server_helper_answer (const TepServerHelperShare *share,
                           StunExtAddress *address,
+                          gboolean *is_divert,
                           int *errno_out)
 {
   TepServerHelperMessage message;
@@ -346,6 +347,7 @@ tep_server_helper_answer (const TepServerHelperShare *share,
   if (n != sizeof message)
     return TEP_SERVER_HELPER_NOTHING;
   *address = message.address;
+  *is_divert = message.op == TEP_SERVER_HELPER_OP_DIVERT;
   *errno_out = message.error;
   return message.error == 0 ? TEP_SERVER_HELPER_DONE : TEP_SERVER_HELPER_REFUSED;
 }

@@ -102,9 +102,10 @@ typedef enum {
   TEP_SERVER_HELPER_GONE,
 } TepServerHelperAnswer;
 
-/* Reads one answer. */
+/* Reads one answer; answers come in the order of the requests. is_divert: to divert(). */
 TepServerHelperAnswer tep_server_helper_answer (const TepServerHelperShare *share,
                                                 StunExtAddress *address,
+                                                gboolean *is_divert,
                                                 int *errno_out);
 
 G_END_DECLS

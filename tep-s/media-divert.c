@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The part of the backends tun and pcap that is the same. A lease is known to the client before the
- * helper has diverted its address, by some 50 us; what the gateway sends in between goes out as it
- * would without us, and nothing can have been sent before the client tells the address to anyone.
+ * The part of the backends tun and pcap that is the same. A lease is pending until the helper has
+ * diverted its address, some 50 us: before that, what a gateway sends would go out as it would
+ * without us, and whether it can be diverted at all is the kernel's to say.
  */
 #include "tep-s/media-divert.h"
 
@@ -24,6 +24,7 @@ tep_server_divert_open (TepServerDivert *divert,
   divert->worker = worker;
   divert->largest = config->media.largest_packet;
   divert->complained_us = -COMPLAINT_US;
+  g_queue_init (&divert->pending);
   g_return_val_if_fail (helper != NULL, FALSE);
   if (!tep_server_helper_take_share (helper, tep_server_worker_index (worker), &divert->share,
                                      error))
@@ -41,6 +42,7 @@ tep_server_divert_close (TepServerDivert *divert)
 {
   if (!divert->is_gone)
     tep_server_worker_unwatch (divert->worker, divert->share.channel);
+  g_queue_clear (&divert->pending);
   tep_server_helper_share_clear (&divert->share);
 }
 
@@ -73,12 +75,15 @@ tep_server_divert_lease (TepServerDivert *divert, TepServerBinding *binding, GEr
                                  : "the media helper does not keep up");
     return FALSE;
   }
+  binding->is_pending = TRUE;
+  g_queue_push_tail (&divert->pending, binding);
   return TRUE;
 }
 
 void
 tep_server_divert_release (TepServerDivert *divert, TepServerBinding *binding)
 {
+  g_queue_remove (&divert->pending, binding);
   for (guint i = 0; i < (binding->is_pair ? 2 : 1) && !divert->is_gone; i++) {
     StunExtAddress address = address_of (binding, i);
 
@@ -99,26 +104,60 @@ complain (TepServerDivert *divert, const StunExtAddress *address, int number, gi
              g_strerror (number));
 }
 
+/* Of a pair the answer for the odd port, which comes last, ends the wait, unless the other was bad
+ * already. An answer to a binding that was released meanwhile finds none. */
+static void
+end_wait (TepServerDivert *divert, const StunExtAddress *address, gboolean is_done)
+{
+  for (GList *link = divert->pending.head; link != NULL; link = link->next) {
+    TepServerBinding *binding = link->data;
+    StunExtAddress first = address_of (binding, 0), last = address_of (binding, binding->is_pair);
+
+    if (!stun_ext_address_equal (address, &last) &&
+        (is_done || !stun_ext_address_equal (address, &first)))
+      continue;
+    g_queue_delete_link (&divert->pending, link);
+    tep_server_worker_leased (divert->worker, binding, is_done);
+    return;
+  }
+}
+
+static void
+lose_helper (TepServerDivert *divert)
+{
+  TepServerBinding *binding;
+
+  tep_server_worker_unwatch (divert->worker, divert->share.channel);
+  divert->is_gone = TRUE;
+  tep_server_worker_count (divert->worker, TEP_SERVER_COUNTER_HELPERS_LOST, 1);
+  g_message ("the media helper has ended; calls go on, new leases are refused until a restart");
+  while ((binding = g_queue_pop_head (&divert->pending)) != NULL)
+    tep_server_worker_leased (divert->worker, binding, FALSE);
+}
+
 void
 tep_server_divert_readable (TepServerDivert *divert, gint64 now_us)
 {
   for (guint i = 0; i < TEP_SERVER_DIVERT_BATCH; i++) {
     StunExtAddress address;
+    gboolean is_divert;
     int number = 0;
 
-    switch (tep_server_helper_answer (&divert->share, &address, &number)) {
+    switch (tep_server_helper_answer (&divert->share, &address, &is_divert, &number)) {
     case TEP_SERVER_HELPER_NOTHING:
       return;
     case TEP_SERVER_HELPER_DONE:
+      if (is_divert)
+        end_wait (divert, &address, TRUE);
       break;
     case TEP_SERVER_HELPER_REFUSED:
+      if (!is_divert)
+        break; /* to take back what was refused is refused too */
       complain (divert, &address, number, now_us);
+      end_wait (divert, &address, FALSE);
       break;
     case TEP_SERVER_HELPER_GONE:
-      tep_server_worker_unwatch (divert->worker, divert->share.channel);
-      divert->is_gone = TRUE;
-      tep_server_worker_count (divert->worker, TEP_SERVER_COUNTER_HELPERS_LOST, 1);
-      g_message ("the media helper has ended; calls go on, new leases are refused until a restart");
+      lose_helper (divert);
       return;
     }
   }

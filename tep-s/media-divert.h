@@ -14,7 +14,8 @@ G_BEGIN_DECLS
 typedef struct {
   TepServerWorker *worker;
   TepServerHelperShare share;
-  gsize largest; /* octets of the largest inner packet */
+  gsize largest;  /* octets of the largest inner packet */
+  GQueue pending; /* TepServerBinding, in the order they were asked for */
   gboolean is_gone;
   gint64 complained_us;
 } TepServerDivert;

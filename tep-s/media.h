@@ -41,6 +41,8 @@ typedef struct {
  * @is_relayed: whether the address is one of the server's own
  * @is_even: whether the device asked for an even port
  * @is_pair: whether the port above belongs to the binding too
+ * @is_pending: not usable yet: lease() may set it, and tep_server_worker_leased() ends it; the client
+ * is answered only then
  * @media_data: for the backend, one for each port
  *
  * A lease, as the media side sees it. The same pointer is given to lease() and release().
@@ -50,6 +52,7 @@ struct _TepServerBinding {
   gboolean is_relayed;
   gboolean is_even;
   gboolean is_pair;
+  gboolean is_pending;
   gpointer media_data[2];
 };
 
@@ -62,8 +65,8 @@ struct _TepServerBinding {
  * @close: control thread, after the worker's thread ended and every binding was released
  * @lease: worker thread: a binding starts. A relayed binding comes with the family wanted and the
  * port wanted or 0, and the backend sets its address; any other comes with the address decided,
- * which the backend does not change. It must not block: what a helper process has to do is asked
- * for and awaited elsewhere. %FALSE with @error set: the client is told 508
+ * which the backend does not change. It must not block: what takes longer leaves the binding
+ * pending. %FALSE with @error set: the client is told 508
  * @release: worker thread: the binding is over; its pointer dies when this returns
  * @send: worker thread: packets from devices to the core, at the end of a round of reading; returns
  * how many could not be sent

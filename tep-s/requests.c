@@ -3,6 +3,9 @@
  * Requests inside a tunnel, under its key: leases, flows, keepalive, close. Each ordinal is good
  * once, and nothing that the flight key granted counts before something came under the tunnel key.
  */
+#include <string.h>
+
+#include "stun-ext/crypto.h"
 #include "tep-s/messages-private.h"
 #include "tep-s/requests-private.h"
 
@@ -122,11 +125,39 @@ tep_server_lease_exactly (TepServerTunnel *tunnel, TepServerBinding *binding, gu
 }
 
 static void
+grant_lease (const Request *request, const TepServerLeasing *leasing, guint32 lifetime_s)
+{
+  StunExtTepSuccess success = { .kind = STUN_EXT_TEP_LEASE };
+
+  success.leased =
+      (StunExtTepLeased){ .binding_id = leasing->id,
+                          .address = leasing->binding.address,
+                          .kind = leasing->binding.is_relayed ? STUN_EXT_TEP_FLOW_RELAYED
+                                                              : STUN_EXT_TEP_FLOW_REFLEXIVE,
+                          .is_pair = leasing->binding.is_pair,
+                          .lifetime_s = lifetime_s };
+  grant (request, &success);
+}
+
+/* The connection may end before the answer comes, and the flight key may. */
+static void
+hold_answer (const Request *request, TepServerLeasing *leasing, guint32 lifetime_s)
+{
+  HeldAnswer *held = g_new0 (HeldAnswer, 1);
+
+  held->connection = request->connection;
+  held->number = request->connection->number;
+  held->lifetime_s = lifetime_s;
+  memcpy (held->transaction_id, request->message->transaction_id, sizeof held->transaction_id);
+  memcpy (held->key, request->key.data, sizeof held->key);
+  leasing->held = held;
+}
+
+static void
 lease (const Request *request, const StunExtTepLease *fields)
 {
   const TepServerTimers *timers = &request->core->settings.config->timers;
   TepServerBinding binding = { 0 };
-  StunExtTepSuccess success = { .kind = STUN_EXT_TEP_LEASE };
   guint32 lifetime_s = grant_lifetime (timers, fields->lifetime_s);
   guint code = check_lease (request, fields, &binding);
   TepServerLeasing *leasing = NULL;
@@ -139,16 +170,51 @@ lease (const Request *request, const StunExtTepLease *fields)
   if (code != 0) {
     COUNT (request->core, LEASES_REFUSED);
     refuse (request, code);
-    return;
+  } else if (leasing->binding.is_pending) {
+    hold_answer (request, leasing, lifetime_s);
+  } else {
+    grant_lease (request, leasing, lifetime_s);
   }
-  success.leased =
-      (StunExtTepLeased){ .binding_id = leasing->id,
-                          .address = leasing->binding.address,
-                          .kind = leasing->binding.is_relayed ? STUN_EXT_TEP_FLOW_RELAYED
-                                                              : STUN_EXT_TEP_FLOW_REFLEXIVE,
-                          .is_pair = leasing->binding.is_pair,
-                          .lifetime_s = lifetime_s };
-  grant (request, &success);
+}
+
+/* Whoever asked is still there to be told? */
+static void
+answer_held (TepServerLeasing *leasing, const HeldAnswer *held, gboolean is_usable)
+{
+  TepServerConnection *connection = leasing->tunnel->connections[held->number];
+  StunExtMessage message = { .method = STUN_EXT_TEP_METHOD_LEASE,
+                             .message_class = STUN_EXT_CLASS_REQUEST };
+  Request request = { .tunnel = leasing->tunnel,
+                      .core = leasing->tunnel->core,
+                      .connection = connection,
+                      .message = &message,
+                      .key = { held->key, sizeof held->key } };
+
+  if (connection == NULL || connection != held->connection)
+    return;
+  memcpy (message.transaction_id, held->transaction_id, sizeof message.transaction_id);
+  if (is_usable)
+    grant_lease (&request, leasing, held->lifetime_s);
+  else
+    refuse (&request, STUN_EXT_CODE_INSUFFICIENT_CAPACITY);
+}
+
+void
+tep_server_core_leased (TepServerCore *core, TepServerBinding *binding, gboolean is_usable)
+{
+  TepServerLeasing *leasing = (TepServerLeasing *)(gpointer)binding;
+  HeldAnswer *held = g_steal_pointer (&leasing->held);
+
+  binding->is_pending = FALSE;
+  if (held != NULL) {
+    answer_held (leasing, held, is_usable);
+    stun_ext_crypto_cleanse (held, sizeof *held);
+    g_free (held);
+  }
+  if (is_usable)
+    return;
+  COUNT (core, LEASES_REFUSED);
+  tep_server_leasing_remove (leasing);
 }
 
 /* ---- Refresh ---- */

@@ -683,6 +683,12 @@ tep_server_worker_send (TepServerWorker *worker, const TepServerPacket *packets,
   tep_server_core_deliver (worker->core, packets, n);
 }
 
+void
+tep_server_worker_leased (TepServerWorker *worker, TepServerBinding *binding, gboolean is_usable)
+{
+  tep_server_core_leased (worker->core, binding, is_usable);
+}
+
 gboolean
 tep_server_worker_watch (TepServerWorker *worker, int fd, gpointer tag)
 {

@@ -14,6 +14,11 @@ G_BEGIN_DECLS
  * packet of another worker's binding is handed over to that worker. */
 void tep_server_worker_deliver (TepServerWorker *worker, const TepServerPacket *packets, gsize n);
 
+/* Ends the wait of a binding that lease() left pending: the client gets its answer, a lease or 508.
+ * If the binding is not usable, release() is called for it before this returns. */
+void
+tep_server_worker_leased (TepServerWorker *worker, TepServerBinding *binding, gboolean is_usable);
+
 /* Has readable (fd, tag) called while fd can be read. FALSE with errno set if the kernel refuses.
  */
 gboolean tep_server_worker_watch (TepServerWorker *worker, int fd, gpointer tag);

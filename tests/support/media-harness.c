@@ -41,6 +41,20 @@ static TepServerHelper *helper;
 static const TepServerMediaOps *ops;
 static guint8 scratch[1 << 18];
 
+static void say (const char *format, ...) G_GNUC_PRINTF (1, 2);
+
+static void
+say (const char *format, ...)
+{
+  va_list arguments;
+
+  va_start (arguments, format);
+  vprintf (format, arguments);
+  va_end (arguments);
+  printf ("\n");
+  fflush (stdout);
+}
+
 void
 tep_server_worker_deliver (TepServerWorker *worker, const TepServerPacket *packets, gsize n)
 {
@@ -54,6 +68,19 @@ tep_server_worker_deliver (TepServerWorker *worker, const TepServerPacket *packe
     printf ("\n");
   }
   fflush (stdout);
+}
+
+void
+tep_server_worker_leased (TepServerWorker *worker, TepServerBinding *binding, gboolean is_usable)
+{
+  binding->is_pending = FALSE;
+  if (is_usable) {
+    say ("ok");
+    return;
+  }
+  ops->release (worker->media, binding);
+  memset (binding, 0, sizeof *binding);
+  say ("error it cannot be diverted");
 }
 
 gboolean
@@ -109,20 +136,6 @@ tep_server_worker_scratch (TepServerWorker *worker, gsize *length)
   return scratch;
 }
 
-static void say (const char *format, ...) G_GNUC_PRINTF (1, 2);
-
-static void
-say (const char *format, ...)
-{
-  va_list arguments;
-
-  va_start (arguments, format);
-  vprintf (format, arguments);
-  va_end (arguments);
-  printf ("\n");
-  fflush (stdout);
-}
-
 static StunExtAddress
 address_of (const char *text)
 {
@@ -143,10 +156,8 @@ lease (TepServerWorker *worker, const char *text, gboolean is_pair)
     binding++;
   binding->address = address_of (text);
   binding->is_pair = is_pair;
-  if (ops->lease (worker->media, binding, &error)) {
-    say ("ok");
-    return;
-  }
+  if (ops->lease (worker->media, binding, &error))
+    return; /* pending; leased() answers */
   memset (binding, 0, sizeof *binding);
   say ("error %s", error->message);
 }

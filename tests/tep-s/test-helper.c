@@ -95,9 +95,10 @@ static TepServerHelperAnswer
 await_answer (const TepServerHelperShare *share, StunExtAddress *address, int *number)
 {
   struct pollfd watched = { .fd = share->channel, .events = POLLIN };
+  gboolean is_divert;
 
   g_assert_cmpint (poll (&watched, 1, PATIENCE_MS), ==, 1);
-  return tep_server_helper_answer (share, address, number);
+  return tep_server_helper_answer (share, address, &is_divert, number);
 }
 
 static StunExtAddress

@@ -98,18 +98,7 @@ def call(backend, family, place):
             network.lab.socket("device", socket.AF_INET, socket.SOCK_DGRAM) as device:
         device.settimeout(PATIENCE_S)
         device.bind(("127.0.0.1", 0))
-        leased = programs.await_flow()
-        if backend != "relay":
-            await_diverted(network, leased)
-        yield network, programs, device, leased
-
-
-def await_diverted(network, leased):
-    """The helper works beside the server: on a busy machine the first packets of a gateway may be faster."""
-    host, _, port = leased.rpartition(":")
-    deadline = time.monotonic() + PATIENCE_S
-    while f" {host.strip('[]')} . {port}" not in network.in_core("nft", "-n", "list", "table", "inet", "tep-s"):
-        assert time.monotonic() < deadline, leased
+        yield network, programs, device, programs.await_flow()
 
 
 def exchange(device, payloads):

@@ -26,6 +26,12 @@ tep_server_worker_deliver (TepServerWorker *worker, const TepServerPacket *packe
   g_assert_not_reached ();
 }
 
+void
+tep_server_worker_leased (TepServerWorker *worker, TepServerBinding *binding, gboolean is_usable)
+{
+  g_assert_not_reached ();
+}
+
 gboolean
 tep_server_worker_watch (TepServerWorker *worker, int fd, gpointer tag)
 {

@@ -29,6 +29,10 @@ host_lease (gpointer host, TepServerBinding *binding)
 
   if (world->is_media_full)
     return FALSE;
+  if (world->is_media_slow) {
+    binding->is_pending = TRUE;
+    world->pending = binding;
+  }
   world->n_media_bindings++;
   return TRUE;
 }

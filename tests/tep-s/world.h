@@ -42,8 +42,10 @@ struct _World {
   guint n_media_bindings;
   guint n_events;
   gboolean is_media_full;
-  guint16 real_port; /* of a server in another process */
-  TepServer *server; /* a real one, with sockets; there are no cores then */
+  gboolean is_media_slow;    /* leases stay pending */
+  TepServerBinding *pending; /* the last one */
+  guint16 real_port;         /* of a server in another process */
+  TepServer *server;         /* a real one, with sockets; there are no cores then */
 };
 
 /* One TCP connection as its client sees it. */
