@@ -6,9 +6,9 @@
 
 #include <string.h>
 
-#include "tep-s/certificate-private.h"
 #include "tep-s/config-private.h"
 #include "tep-s/error.h"
+#include "tep-s/tls.h"
 
 #define MAX_FILE_OCTETS (1024 * 1024)
 #define MIN_TOKEN_OCTETS 16
@@ -145,8 +145,8 @@ check_tls (TepServerConfig *config, const TepServerConfigFile *file, GError **er
                                         error, "is missing; certificate and key go together");
   if (tls->certificate_file == NULL)
     return TRUE;
-  return tep_server_certificate_check (tls->certificate_file, tls->key_file,
-                                       &tls->certificate_expires_ms, &cause) ||
+  return tep_server_tls_check_files (tls->certificate_file, tls->key_file,
+                                     &tls->certificate_expires_ms, &cause) ||
          fail_with (file, "tls", NULL, cause, error);
 }
 

@@ -69,4 +69,22 @@ gboolean tep_server_tls_is_web_only (const TepServerTls *tls);
 /* The tls-exporter channel binding (RFC 9266); after the handshake. */
 gboolean tep_server_tls_exporter (TepServerTls *tls, guint8 out[TEP_SERVER_EXPORTER_LENGTH]);
 
+/**
+ * tep_server_tls_check_files:
+ * @certificate_file: PEM file with the certificate and its chain
+ * @key_file: PEM file with the private key, readable by its owner alone
+ * @expires_ms: (out): wall clock time in milliseconds at which the first of the certificates ends
+ * @error: return location
+ *
+ * An expired certificate passes: it is reported, but stops neither plain connections nor those that
+ * exist.
+ *
+ * Returns: %FALSE with %TEP_SERVER_ERROR_CONFIG if a file cannot be read or the key belongs to
+ * another certificate
+ */
+gboolean tep_server_tls_check_files (const char *certificate_file,
+                                     const char *key_file,
+                                     gint64 *expires_ms,
+                                     GError **error);
+
 G_END_DECLS
