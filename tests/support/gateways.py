@@ -9,7 +9,7 @@ import time
 
 from lab import Lab
 import hosts
-from hosts import start_time  # noqa: F401  for the tests
+from hosts import processes_in, start_time  # noqa: F401  for the tests
 
 BUILD = pathlib.Path(os.environ.get("TEPKIT_BUILD", pathlib.Path(__file__).resolve().parent.parent.parent / "build"))
 GSO_SEND = BUILD / "tests/tep-s/udp-gso-send"

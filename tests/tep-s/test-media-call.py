@@ -17,7 +17,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 from gateways import (BUILD, GATEWAY_PORT, GSO_SEND, NEXT, PATIENCE_S, SOCKET_FAMILY, Network, bundle, echo,  # noqa: E402
-                      joined, voice)
+                      joined, processes_in, voice)
 from tap import run, test  # noqa: E402
 
 TEP_S, TEP_C = BUILD / "tools/tep-s", BUILD / "tools/tep-c"
@@ -156,6 +156,25 @@ def _(backend, family, place):
 
 def plain_length(family):
     return bytes.fromhex("000c" if family == 4 else "0018")
+
+
+def rights(process):
+    """Of a process: effective, permitted and bounding capabilities, and whether it is root."""
+    status = dict(line.split(":\t", 1) for line in
+                  pathlib.Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines())
+    return [int(status[name], 16) for name in ("CapEff", "CapPrm", "CapInh", "CapAmb")], status["Uid"].split()[0] == "0"
+
+
+@each("the daemon keeps no right and its helper one", backends=("tun", "pcap"), families=(4,), places=("here",))
+def _(backend, family, place):
+    net_admin = 1 << 12
+    with call(backend, family, place) as (network, programs, device, _):
+        exchange(device, voice(5))
+        assert rights(programs.tep_s.pid) == ([0, 0, 0, 0], False)
+        helpers = [p for p in processes_in([network.namespace("core")])
+                   if pathlib.Path(f"/proc/{p}/comm").read_text(encoding="ascii") == "tep-s-helper\n"]
+        assert len(helpers) == 1
+        assert rights(helpers[0]) == ([net_admin, net_admin, 0, 0], False)
 
 
 def traces(network):
