@@ -573,6 +573,42 @@ def wrong_password():
                 call.wait_until_passes(b"right")
 
 
+def others_in_namespace(pid):
+    """Processes in the network namespace of a process, besides itself."""
+    own = os.readlink(f"/proc/{pid}/ns/net")
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and int(entry.name) != pid and os.readlink(entry / "ns/net") == own:
+                found.append(int(entry.name))
+    return found
+
+
+@test("tep-s: with the backend tun, rights are the helper's alone, and its end is not the daemon's")
+def helper_has_the_rights():
+    in_namespace = ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+    net_admin = 1 << 12
+    for is_killed in (False, True):
+        with Place() as place:
+            place.values["server"]["listen"] = "127.0.0.1:443"
+            place.values["media"] = {"backend": "tun"}
+            with place.start(before=in_namespace) as daemon:
+                ready(daemon)
+                helpers = others_in_namespace(daemon.pid)
+                assert len(helpers) == 1, helpers
+                capabilities = {pid: int(re.search(r"^CapEff:\t(\S+)", pathlib.Path(f"/proc/{pid}/status").read_text(),
+                                                   re.MULTILINE)[1], 16) for pid in (daemon.pid, helpers[0])}
+                assert capabilities == {daemon.pid: 0, helpers[0]: net_admin}, capabilities
+                if is_killed:
+                    os.kill(helpers[0], signal.SIGKILL)
+                    wait_until(lambda: metric(place, "tep_server_helpers_lost_total") > 0, 10, "the loss of the helper")
+                    assert get(place, "/ready")[0] == 200
+                daemon.signal(signal.SIGTERM)
+                assert daemon.wait(10) == 0
+                gone = f"/proc/{helpers[0]}"
+                wait_until(lambda path=gone: not os.path.exists(path), 5, "the end of the helper")
+
+
 SOURCE = pathlib.Path(os.environ["TEPKIT_SOURCE"])
 
 
