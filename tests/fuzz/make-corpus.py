@@ -283,3 +283,56 @@ for name, text in {
         "header": "User-Agent: 3GPP-IMS-FS_FIRE",
         "alpn": "tep/1"}.items():
     put("proxy-url", name, text)
+
+# The daemon's configuration, policy and log
+
+LEAST = "[credentials]\nusers=100\n[server]\nlisten=127.0.0.1:443;[::1]:8443\n"
+ALL = LEAST + """names=tep.example.net
+[media]
+backend=relay
+relay-addresses=192.0.2.1
+relay-ports=40000-40999
+dscp=0;46
+[policy]
+allow=10.0.0.0/8;10.0.0.5:5060;[2001:db8::/32]:5060-5070
+deny=10.1.0.0/16
+core=10.2.0.0/16
+own=192.0.2.9
+public=deny
+[limits]
+tunnels=7
+[timers]
+silence=30
+[metrics]
+listen=unix:/run/metrics
+"""
+put("config", "all", ALL)
+put("config", "least", LEAST)
+put("config", "empty", "")
+put("config", "key-twice", LEAST + "listen=127.0.0.1:1\n")
+put("config", "group-twice", LEAST + "[server]\n")
+put("config", "unknown", LEAST + "[nonsense]\nkey=value\n")
+put("config", "escapes", LEAST + "names=a\\;b\\sc\n# comment\n\n[log]\nlevel = debug \n")
+
+
+def address(octets, port):
+    return bytes([1 if len(octets) == 16 else 0]) + struct.pack(">H", port) + octets
+
+
+def policy(rules, *addresses):
+    return bytes([len(addresses)]) + b"".join(addresses) + rules.encode()
+
+
+FOUR = [address(socket.inet_aton(a), p) for a, p in (("10.0.0.5", 5060), ("127.0.0.1", 20000), ("8.8.8.8", 20000))]
+SIX = [address(socket.inet_pton(socket.AF_INET6, a), 20000)
+       for a in ("::ffff:10.0.0.5", "64:ff9b::a00:5", "2002:a00:5::", "2a00::5efe:a00:5", "::1", "2a00::1")]
+put("policy", "four", policy("10.0.0.0/8\n10.0.0.5:5060\n127.0.0.1:16384-32767", *FOUR))
+put("policy", "six", policy("10.0.0.0/8\n64:ff9b::/96\n2002::/16\n::1\n[2a00::/16]:20000", *SIX))
+put("policy", "listed-only", policy("8.8.8.0/24", *FOUR))
+put("policy", "overlap", policy("10.0.0.0/8\n10.1.0.0/16", *FOUR[:2]))
+
+put("log", "plain", b"\xffa name")
+put("log", "forged", b"\xff\r\n2026-11-21T00:00:00.000Z error: forged")
+put("log", "terminal", b"\x40\x1b[2J\x7f\xc2\x9b31m\xe2\x80\xa8\xe2\x80\xae")
+put("log", "broken", b"\x20\xff\xfe\xc3\xed\xa0\x80\x00\\\"")
+put("log", "short", b"\x02abcdef")
