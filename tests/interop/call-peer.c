@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Both ends of a call, for tests: "device" is an application over TepClientCall, "far" an IMS media
- * end point with a NiceAgent of its own. Commands come on stdin, a line each; what happens goes to
+ * end point with a NiceAgent of its own, "stun" asks for the device's public address. Commands come on stdin, a line each; what happens goes to
  * stdout as lines of JSON. Descriptions go through files. Media are packets of RTP's shape that
  * carry a number; "far" sends back what it hears. */
 #include <stdio.h>
@@ -9,6 +9,7 @@
 #include <nice/agent.h>
 
 #include "tep-c/call.h"
+#include "tep-c/public-address.h"
 
 #define PACKET_MS 20
 #define PACKET_LENGTH 172
@@ -329,6 +330,34 @@ far_command (Peer *peer, char **words)
     g_assert_not_reached ();
 }
 
+/* ---- its public address ---- */
+
+static void
+say_found (const char *transport, const TepClientPublicAddress *found)
+{
+  char address[STUN_EXT_ADDRESS_TEXT_LENGTH], local[STUN_EXT_ADDRESS_TEXT_LENGTH];
+  g_autofree char *cause = g_strescape (found->error != NULL ? found->error->message : "", NULL);
+
+  say ("{\"event\": \"%s\", \"address\": \"%s\", \"local\": \"%s\", \"took_us\": "
+       "%" G_GUINT64_FORMAT ", \"cause\": \"%s\"}",
+       transport, stun_ext_address_print (&found->address, address),
+       stun_ext_address_print (&found->local, local), found->took_us, cause);
+}
+
+static void
+found (GObject *object, GAsyncResult *result, gpointer data)
+{
+  Peer *peer = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (TepClientPublicAddresses) addresses =
+      tep_client_public_address_find_finish (result, &error);
+
+  g_assert_no_error (error);
+  say_found ("udp", &addresses->udp);
+  say_found ("tcp", &addresses->tcp);
+  g_main_loop_quit (peer->loop);
+}
+
 /* ---- both ---- */
 
 static gboolean
@@ -450,11 +479,16 @@ main (int argc, char **argv)
     stun_ext_address_parse (stun, &call_options.stun_server);
   peer.n_components = call_options.n_components = n_components;
   peer.received = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  if (g_str_equal (argv[1], "device"))
+  if (g_str_equal (argv[1], "stun")) {
+    TepClientPublicAddressOptions ask = { options->host, options->port, 0, options->proxy, 2500 };
+
+    tep_client_public_address_find_async (&ask, NULL, found, &peer);
+  } else if (g_str_equal (argv[1], "device"))
     start_device (&peer, options, &call_options);
   else
     start_far (&peer, call_options.is_offerer);
-  g_io_add_watch (channel, G_IO_IN | G_IO_HUP, command, &peer);
+  if (!g_str_equal (argv[1], "stun"))
+    g_io_add_watch (channel, G_IO_IN | G_IO_HUP, command, &peer);
   say ("{\"event\": \"ready\"}");
   g_main_loop_run (peer.loop);
   end (&peer);
