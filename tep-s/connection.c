@@ -9,7 +9,6 @@
 #include "tep-s/core-private.h"
 
 #define CLOSING_US (2 * US_PER_S) /* for the peer to take the last octets and close */
-#define RESERVE_OCTETS 16384      /* what answers may use of the output beyond media */
 
 typedef struct {
   ConnectionState from;

@@ -11,6 +11,9 @@
 
 #define FEEDBACK_LATEST_US (STUN_EXT_FEEDBACK_INTERVAL_US + 60000)
 #define MEMORY_CHECK_US US_PER_S
+/* Of all places for newcomers one proxy with many phones may hold a quarter, or a single one of its clients could
+ * keep everybody else out. */
+#define KNOWN_SOURCE_PART 4
 
 /* ---- construction ---- */
 
@@ -149,7 +152,9 @@ take_connection (TepServerCore *core, const StunExtAddress *source)
   guint64 key = tep_server_quota_source_key (source);
   /* A source from which somebody logged in may be a proxy with a hundred phones behind it. */
   gboolean is_known = tep_server_quota_count (shared->source_tunnels, key) > 0;
-  guint per_source = is_known ? limits->unauthenticated : limits->unauthenticated_per_source;
+  guint per_source = is_known ? MAX (limits->unauthenticated / KNOWN_SOURCE_PART,
+                                     limits->unauthenticated_per_source)
+                              : limits->unauthenticated_per_source;
 
   if (core->memory_level >= 95)
     return TEP_SERVER_COUNTER_REFUSED_MEMORY;

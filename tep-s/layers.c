@@ -13,8 +13,12 @@ static gboolean
 write_tls (gpointer user_data, const guint8 *data, gsize length)
 {
   TepServerConnection *connection = user_data;
+  gsize limit = connection->core->settings.config->limits.output_octets + RESERVE_OCTETS;
 
-  if (!tep_server_output_append (&connection->out, &connection->core->pool, data, length))
+  /* What TLS says of its own accord, such as answers to requests for new keys, is bounded too. Twice, for
+   * what records add to what was measured before it was encrypted. */
+  if (connection->out.length + length > 2 * limit ||
+      !tep_server_output_append (&connection->out, &connection->core->pool, data, length))
     return FALSE;
   tep_server_connection_mark_dirty (connection);
   return TRUE;

@@ -10,7 +10,9 @@
 
 #include "tep-s/table.h"
 
-#define FIRST_PORT 1024u /* what is below belongs to services, and policies deny it */
+/* What is below belongs to services. The leased address is the one that the device's proxy or gateway has, and what
+ * such a box answers there, DNS or time, is nothing for a device to take over. */
+#define FIRST_PORT 1024u
 #define PORTS (65536u - FIRST_PORT)
 
 typedef struct {
@@ -102,7 +104,7 @@ tep_server_leases_take (TepServerLeases *leases,
   gboolean is_taken = FALSE;
 
   pthread_mutex_lock (&leases->lock);
-  if (wanted_port > 0 && (step == 1 || wanted_port % 2 == 0))
+  if (wanted_port >= FIRST_PORT && (step == 1 || wanted_port % 2 == 0))
     is_taken = try_port (leases, &address, wanted_port, is_pair);
   for (guint32 i = 0; !is_taken && i < PORTS; i += step) {
     is_taken = try_port (leases, &address, FIRST_PORT + offset, is_pair);

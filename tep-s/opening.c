@@ -285,16 +285,20 @@ take_quotas (Opening *opening)
   guint64 user_key = opening->credential.identity;
   guint64 source_key = opening->connection->source_key;
 
-  if (core->is_draining || core->memory_level >= 90 || !take_rate (core) ||
-      !tep_server_shared_take (&shared->tunnels, limits->tunnels))
+  if (core->is_draining || core->memory_level >= 90)
     return STUN_EXT_CODE_INSUFFICIENT_CAPACITY;
-  if (tep_server_quota_take (shared->user_tunnels, user_key, limits->tunnels_per_user)) {
-    if (tep_server_quota_take (shared->source_tunnels, source_key, limits->tunnels_per_source))
-      return 0;
+  if (!tep_server_quota_take (shared->user_tunnels, user_key, limits->tunnels_per_user))
+    return STUN_EXT_CODE_QUOTA_REACHED;
+  if (!tep_server_quota_take (shared->source_tunnels, source_key, limits->tunnels_per_source)) {
     tep_server_quota_give (shared->user_tunnels, user_key);
+    return STUN_EXT_CODE_QUOTA_REACHED;
   }
-  atomic_fetch_sub_explicit (&shared->tunnels, 1, memory_order_relaxed);
-  return STUN_EXT_CODE_QUOTA_REACHED;
+  /* What all share comes last: who has used up his own part must not use up theirs by asking on. */
+  if (take_rate (core) && tep_server_shared_take (&shared->tunnels, limits->tunnels))
+    return 0;
+  tep_server_quota_give (shared->user_tunnels, user_key);
+  tep_server_quota_give (shared->source_tunnels, source_key);
+  return STUN_EXT_CODE_INSUFFICIENT_CAPACITY;
 }
 
 static void

@@ -114,6 +114,26 @@ test_answer_to_connect_is_not_lost_on_the_way_to_another_worker (void)
   g_assert_cmpmem (second->received->data, 12, "HTTP/1.1 200", 12);
 }
 
+/* Each of them wants an answer, and its sender takes none. */
+static void
+test_tls_answers_that_nobody_takes_are_bounded (void)
+{
+  g_autoptr (World) world = world_new (WORLD_TLS, 1);
+  g_autoptr (Client) client = client_new (world, "192.0.2.7:5000");
+
+  peer_start_tls (client->peer, WORLD_NAME, "\005tep/1", 0);
+  client_open (client, FALSE);
+  client->peer->is_reading = FALSE;
+  for (guint i = 0; i < 200; i++) {
+    for (guint j = 0; j < 100; j++)
+      tls_client_ask_for_keys (client->peer->tls);
+    peer_send (client->peer, "\0\0", 2);
+    if (client->peer->connection == NULL)
+      return;
+    g_assert_cmpuint (tep_server_connection_unsent (client->peer->connection), <, 256 * 1024);
+  }
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -122,5 +142,6 @@ main (int argc, char *argv[])
   ADD ("tls-record-keeps-its-place", test_tls_record_keeps_its_place_until_its_packets_are_out);
   ADD ("breaks-while-written-to", test_connection_that_breaks_while_written_to_is_freed_once);
   ADD ("connect-and-join-at-once", test_answer_to_connect_is_not_lost_on_the_way_to_another_worker);
+  ADD ("tls-answers-are-bounded", test_tls_answers_that_nobody_takes_are_bounded);
   return g_test_run ();
 }

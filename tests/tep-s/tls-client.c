@@ -86,6 +86,13 @@ tls_client_write (TlsClient *client, const void *data, gsize length)
   write_waiting (client);
 }
 
+void
+tls_client_ask_for_keys (TlsClient *client)
+{
+  g_assert_cmpint (SSL_key_update (client->ssl, SSL_KEY_UPDATE_REQUESTED), ==, 1);
+  g_assert_cmpint (SSL_do_handshake (client->ssl), ==, 1);
+}
+
 GByteArray *
 tls_client_output (TlsClient *client)
 {

@@ -16,6 +16,8 @@ gboolean tls_client_input (TlsClient *client, const void *data, gsize length, GB
 void tls_client_write (TlsClient *client, const void *data, gsize length);
 /* What must be sent to the server. */
 GByteArray *tls_client_output (TlsClient *client);
+/* Asks the server for new keys, which makes it answer. */
+void tls_client_ask_for_keys (TlsClient *client);
 gboolean tls_client_is_ready (TlsClient *client);
 gboolean tls_client_exporter (TlsClient *client, guint8 out[32]);
 
