@@ -4,6 +4,7 @@ A phone stands between ffmpeg and the network in a host of the lab, because ffmp
 listens on, and calls through translators and tunnels need just that. It passes RTP on unchanged, both ways, and
 notes when each packet went out and came in.
 """
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -120,10 +121,18 @@ class Phone:
             return listener.heard_from
         wait_until(is_known, timeout_s, f"{self.name} being heard")
 
+    def _free_pair(self):
+        """An even port with the odd one above it, for RTP and RTCP, both free."""
+        while True:
+            with self._bound(("127.0.0.1", 0)) as chosen:
+                port = chosen.getsockname()[1]
+                with contextlib.suppress(OSError):
+                    self._bound(("127.0.0.1", port ^ 1)).close()
+                    return port & ~1
+
     def record(self):
         """Starts recording what is heard, as mu-law, to the file "recording". Call before the other side talks."""
-        with self._bound(("127.0.0.1", 0)) as chosen:
-            port = chosen.getsockname()[1] & ~1
+        port = self._free_pair()
         description = pathlib.Path(self._scratch.name, "heard.sdp")
         description.write_text("v=0\no=- 0 0 IN IP4 127.0.0.1\ns=heard\nc=IN IP4 127.0.0.1\nt=0 0\n"
                                f"m=audio {port} RTP/AVP 0\n", encoding="ascii")

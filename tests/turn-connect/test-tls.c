@@ -13,6 +13,12 @@
  * has an allocator of its own, which counts for nothing here. */
 static guint n_allocations;
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
+#define __SANITIZE_ADDRESS__ 1 /* as gcc says it */
+#endif
+#endif
+
 #ifndef __SANITIZE_ADDRESS__
 void *__libc_malloc (size_t size);
 void *__libc_realloc (void *old, size_t size);
