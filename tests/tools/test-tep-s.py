@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The daemon tep-s as its operator meets it: start, rights, readiness, reload, end, what it says and serves."""
+import collections
 import contextlib
 import json
 import os
@@ -380,6 +381,8 @@ def no_secrets():
         place.values["metrics"]["token"] = "token"
         with place.start() as daemon:
             ports = ready(daemon)
+            with Call(place, ports[0]).begin() as call:
+                call.wait_until_passes(b"logged in")
             with socket.create_connection(("127.0.0.1", ports[0])) as stranger:
                 stranger.sendall(b"GET /" + PASSWORD.encode() + b" HTTP/1.1\r\n\r\n")
                 stranger.recv(4096)
@@ -607,6 +610,31 @@ def helper_has_the_rights():
                 assert daemon.wait(10) == 0
                 gone = f"/proc/{helpers[0]}"
                 wait_until(lambda path=gone: not os.path.exists(path), 5, "the end of the helper")
+
+
+@test("tep-s: a flood of garbage fills no log, at the level debug, while a call goes on")
+def flood_and_log():
+    with Place() as place:
+        place.values["policy"]["allow"] = "127.0.0.0/8"
+        daemon, port = start_on_port(place)
+        with daemon:
+            ready(daemon)
+            with Call(place, port).begin() as call, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flood:
+                call.wait_until_passes(b"before")
+                flood.connect(("127.0.0.1", port))
+                passed = 0
+                for turn in range(40):
+                    for _ in range(1000):
+                        with contextlib.suppress(ConnectionError):
+                            flood.send(b"\x00\x01\x00\x00\x21\x12\xa4\x42" + os.urandom(12))
+                    for garbage in (b"\0", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff", os.urandom(64)):
+                        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as one:
+                            one.sendall(garbage)
+                    passed += call.passes(b"turn %d" % turn)
+                assert passed >= 39, passed
+                assert metric(place, "tep_server_stun_limited_total") > 1000
+            seconds = collections.Counter(line[:19] for line in daemon.errors.splitlines())
+            assert max(seconds.values()) <= 100, seconds
 
 
 SOURCE = pathlib.Path(os.environ["TEPKIT_SOURCE"])
