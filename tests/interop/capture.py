@@ -13,7 +13,7 @@ class Capture(Process):
 
     def __init__(self, lab, host, path, expression):
         self.path = path
-        super().__init__(["tcpdump", "-i", "any", "--immediate-mode", "-U", "-Z", "root", "-w", path, *expression.split()], lab, host,
+        super().__init__(["tcpdump", "-i", "any", "--immediate-mode", "-B", "8192", "-U", "-Z", "root", "-w", path, *expression.split()], lab, host,
                          name=f"tcpdump-{pathlib.Path(path).stem}")
         self.wait_for("listening on", PATIENCE_S)
 
@@ -38,3 +38,14 @@ def stun_frames(path, display_filter="stun", options=()):
                    options=options)
     assert not wrong, wrong[:5]
     return len(tshark(path, display_filter, "frame.number", options=options))
+
+
+def said(path, display_filter):
+    """What one end said in the first connection that fits the filter, put in order by its sequence numbers."""
+    rows = [(stream, int(sequence), bytes.fromhex(payload.replace(":", ""))) for stream, sequence, payload in
+            tshark(path, f"tcp.len > 0 && ({display_filter})", "tcp.stream", "tcp.seq", "tcp.payload")]
+    text = bytearray()
+    for _, sequence, payload in sorted(row for row in rows if row[0] == rows[0][0]):
+        assert sequence - 1 <= len(text), f"the capture lacks octets {len(text)} to {sequence - 2}"
+        text[sequence - 1:sequence - 1 + len(payload)] = payload
+    return bytes(text)

@@ -57,10 +57,10 @@ class Scratch(tempfile.TemporaryDirectory):
 class Server(Process):
     """tep-s in the host "core" on ports 80 and 443, both families.
 
-    settings: {group: {key: value}} over the usual ones; None takes a key away.
+    settings: {group: {key: value}} over the usual ones; None takes a key away. users: (name, password) of others.
     """
 
-    def __init__(self, lab, scratch, settings=None, before=(), arguments=(), name="tep-s"):
+    def __init__(self, lab, scratch, settings=None, before=(), arguments=(), users=(), name="tep-s"):
         self.lab, self.scratch = lab, scratch
         scratch.certificate()
         addresses = [lab["CORE_ADDR"], lab["CORE_ADDR6"]]
@@ -69,7 +69,7 @@ class Server(Process):
             "server": {"listen": ";".join(joined(a, p) for a in addresses for p in (80, 443)),
                        "names": ";".join(["core.lab", *addresses]), "workers": "2"},
             "tls": {"certificate": "certificate.pem", "key": "key.pem"},
-            "credentials": {"users": secret(scratch.path, "users", f"{USER}:{PASSWORD}")},
+            "credentials": {"users": secret(scratch.path, "users", "\n".join(map(":".join, [(USER, PASSWORD), *users])))},
             "media": {"backend": "relay", "relay-addresses": ";".join(addresses)},
             "policy": {"allow": ";".join(peers)},
             "metrics": {"listen": f"unix:{scratch.path}/metrics-{name}"},
