@@ -432,6 +432,22 @@ admit (TepServerTunnel *tunnel,
   tep_server_grant (connection, message, &success, key);
 }
 
+/* A Resume that somebody on the way held back must not take the tunnel over later, when the client has resumed by
+ * another one or gone on; nor may a Join from before the last Resume be added then. */
+static gboolean
+accept_ordinal (TepServerTunnel *tunnel, const StunExtTepRequest *request)
+{
+  gboolean is_resume = request->kind == STUN_EXT_TEP_RESUME;
+
+  if (is_resume && request->ordinal <= tunnel->ordinals.highest)
+    return FALSE;
+  if (!stun_ext_ordinal_window_accept (&tunnel->ordinals, request->ordinal))
+    return FALSE;
+  if (is_resume)
+    tunnel->ordinals.seen = G_MAXUINT64;
+  return TRUE;
+}
+
 /* An unknown tunnel, a wrong signature and a used ordinal look alike, and take alike. */
 static void
 join_tunnel (TepServerConnection *connection,
@@ -457,8 +473,7 @@ join_tunnel (TepServerConnection *connection,
   }
   if (tunnel != NULL)
     key = (StunExtSpan){ tunnel->key, sizeof tunnel->key };
-  if (!stun_ext_tep_verify (message, key) || tunnel == NULL ||
-      !stun_ext_ordinal_window_accept (&tunnel->ordinals, request->ordinal)) {
+  if (!stun_ext_tep_verify (message, key) || tunnel == NULL || !accept_ordinal (tunnel, request)) {
     tep_server_mismatch (connection, message);
     return;
   }

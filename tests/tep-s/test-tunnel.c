@@ -579,6 +579,33 @@ test_resume_keeps_flows (void)
   g_assert_cmpuint (world_count (world, TEP_SERVER_COUNTER_RESUMED), ==, 2);
 }
 
+/* Somebody on the way kept what the client sent, and comes with it from elsewhere later. */
+static void
+test_join_and_resume_held_back_are_worth_nothing_later (void)
+{
+  g_autoptr (World) world = world_new (NULL, 1);
+  g_autoptr (Client) client = client_new (world, "192.0.2.7:5000");
+  StunExtTepRequest request = { .kind = STUN_EXT_TEP_RESUME };
+
+  client_open (client, TRUE);
+  request.join.version = STUN_EXT_TEP_VERSION;
+  request.join.tunnel_id = (StunExtSpan){ client->id, client->id_length };
+  client->ordinal += 2; /* sent, and never arrived */
+  peer_hang_up (client->peer);
+  client->peer = peer_new (world, 0, "198.51.100.77:9999");
+  g_assert_cmpuint (client_join (client, client->peer, TRUE), ==, 0);
+  for (request.ordinal = 1; request.ordinal < client->ordinal; request.ordinal++) {
+    Peer *thief = peer_new (world, 0, "192.0.2.66:5000");
+
+    request.kind = request.ordinal % 2 != 0 ? STUN_EXT_TEP_RESUME : STUN_EXT_TEP_JOIN;
+    client_send (client, thief, &request, client_key (client));
+    g_assert_cmpuint (client_answer (client, thief, request.kind, NULL), ==, 437);
+    g_assert_nonnull (client->peer->connection);
+  }
+  request = (StunExtTepRequest){ .kind = STUN_EXT_TEP_KEEPALIVE };
+  g_assert_cmpuint (client_ask (client, &request, NULL), ==, 0);
+}
+
 static void
 test_stolen_tunnel_id_is_worth_nothing (void)
 {
@@ -942,6 +969,7 @@ main (int argc, char **argv)
        test_revoked_remote_is_denied_with_the_next_packet);
   ADD ("pinholes-alone-open-the-way", test_pinholes_alone_open_the_way);
   ADD ("resume-keeps-flows", test_resume_keeps_flows);
+  ADD ("held-back", test_join_and_resume_held_back_are_worth_nothing_later);
   ADD ("stolen-tunnel-id-is-worth-nothing", test_stolen_tunnel_id_is_worth_nothing);
   ADD ("join-reaches-the-worker-that-owns-the-tunnel",
        test_join_reaches_the_worker_that_owns_the_tunnel);
