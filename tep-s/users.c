@@ -8,24 +8,19 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "stun-ext/crypto.h"
 #include "tep-s/error.h"
 #include "tep-s/secret-file-private.h"
 
-#define NAME_MAX_LENGTH 508     /* RFC 8489 section 14.3 */
-#define PASSWORD_MAX_LENGTH 255 /* fits TepServerKey */
+#define NAME_MAX_LENGTH 508 /* RFC 8489 section 14.3 */
 #define USERS_FILE_MAX (64 * 1024 * 1024)
 #define SECRET_FILE_MAX 4096
 #define KEY_MARK "sha256-key:"
-#define CLOCK_TOLERANCE_MS (300 * 1000) /* clocks of those who issue time-limited credentials */
 
 typedef struct {
   guint64 identity;
-  guint8 userhash[STUN_EXT_SHA256_LENGTH];
-  guint8 sha256[STUN_EXT_SHA256_LENGTH];
-  guint8 md5[STUN_EXT_MD5_LENGTH];
+  guint8 userhash[STUN_EXT_USERHASH_LENGTH];
+  StunExtKey keys[TEP_SERVER_N_KEY_KINDS]; /* empty where there is none */
   char *name;
-  char *password; /* NULL if only the SHA-256 key is known */
   gboolean is_tls_only;
 } User;
 
@@ -62,12 +57,22 @@ user_free (gpointer data)
 {
   User *user = data;
 
-  if (user->password != NULL)
-    stun_ext_crypto_cleanse (user->password, strlen (user->password));
-  g_clear_pointer (&user->password, g_free);
   g_clear_pointer (&user->name, g_free);
   stun_ext_crypto_cleanse (user, sizeof *user);
   g_free (user);
+}
+
+static StunExtSpan
+span (const char *text)
+{
+  return (StunExtSpan){ text, strlen (text) };
+}
+
+static StunExtPasswordAlgorithm
+algorithm_of (TepServerKeyKind kind)
+{
+  return kind == TEP_SERVER_KEY_LONG_TERM_MD5 ? STUN_EXT_PASSWORD_ALGORITHM_MD5
+                                              : STUN_EXT_PASSWORD_ALGORITHM_SHA256;
 }
 
 static guint64
@@ -82,24 +87,6 @@ identity_of (const char *name, gsize length)
   for (gsize i = 0; i < sizeof identity; i++)
     identity = identity << 8 | digest[i];
   return identity;
-}
-
-/* RFC 8489 section 18.5.1: hash of name, realm and password with colons between them. */
-static gboolean
-long_term_key (StunExtHash hash,
-               const TepServerUsers *users,
-               const char *name,
-               gsize name_length,
-               const char *password,
-               guint8 *key)
-{
-  const StunExtSpan parts[] = { { name, name_length },
-                                { ":", 1 },
-                                { users->realm, strlen (users->realm) },
-                                { ":", 1 },
-                                { password, strlen (password) } };
-
-  return stun_ext_crypto_digest (hash, parts, G_N_ELEMENTS (parts), key);
 }
 
 static gboolean
@@ -138,57 +125,58 @@ parse_hex_key (const char *text, guint8 key[STUN_EXT_SHA256_LENGTH])
 }
 
 static gboolean
-derive_keys (TepServerUsers *users, User *user)
+fail_cause (GError **error, const char *path, guint line, const char *what, const GError *cause)
 {
-  const StunExtSpan hash_parts[] = { { user->name, strlen (user->name) },
-                                     { ":", 1 },
-                                     { users->realm, strlen (users->realm) } };
-  gsize length = strlen (user->name);
+  g_autofree char *problem = g_strdup_printf ("%s%s; write name:password", what, cause->message);
 
-  user->identity = identity_of (user->name, length);
-  if (!stun_ext_crypto_digest (STUN_EXT_HASH_SHA256, hash_parts, G_N_ELEMENTS (hash_parts),
-                               user->userhash))
+  return fail_line (error, path, line, problem);
+}
+
+static gboolean
+derive_keys (TepServerUsers *users, User *user, const char *password, GError **error)
+{
+  if (!stun_ext_key_short_term (&user->keys[TEP_SERVER_KEY_SHORT_TERM], password, error))
     return FALSE;
-  if (user->password == NULL)
-    return TRUE;
-  if (users->is_md5_allowed &&
-      !long_term_key (STUN_EXT_HASH_MD5, users, user->name, length, user->password, user->md5))
-    return FALSE;
-  return long_term_key (STUN_EXT_HASH_SHA256, users, user->name, length, user->password,
-                        user->sha256);
+  user->is_tls_only = user->keys[TEP_SERVER_KEY_SHORT_TERM].length < TEP_SERVER_PLAIN_PASSWORD_MIN;
+  for (guint kind = TEP_SERVER_KEY_LONG_TERM_SHA256; kind < TEP_SERVER_N_KEY_KINDS; kind++)
+    if (!stun_ext_key_long_term (&user->keys[kind], algorithm_of ((TepServerKeyKind)kind),
+                                 user->name, users->realm, password, error))
+      return FALSE;
+  return TRUE;
 }
 
 /* One "name:password" or "name:sha256-key:HEX". The text is cut in place. */
 static gboolean
 parse_line (TepServerUsers *users, const char *path, guint line, char *text, GError **error)
 {
+  g_autoptr (GError) cause = NULL;
   char *colon = strchr (text, ':');
   User *user;
 
   if (colon == NULL)
     return fail_line (error, path, line, "has no colon; write name:password");
   *colon = '\0';
-  if (!is_clean (text, strlen (text)) || strlen (text) > NAME_MAX_LENGTH)
-    return fail_line (error, path, line,
-                      "the name is empty, too long, or no plain UTF-8; write name:password");
   user = g_new0 (User, 1);
-  user->name = g_strdup (text);
   g_ptr_array_add (users->by_name, user);
+  user->name = stun_ext_opaque_string (text, &cause);
+  if (user->name == NULL)
+    return fail_cause (error, path, line, "the name: ", cause);
+  if (strlen (user->name) > NAME_MAX_LENGTH)
+    return fail_line (error, path, line, "the name is longer than 508 octets");
   if (g_str_has_prefix (colon + 1, KEY_MARK)) {
+    StunExtKey *key = &user->keys[TEP_SERVER_KEY_LONG_TERM_SHA256];
+
     user->is_tls_only = TRUE;
-    if (!parse_hex_key (colon + 1 + strlen (KEY_MARK), user->sha256))
+    key->length = STUN_EXT_SHA256_LENGTH;
+    if (!parse_hex_key (colon + 1 + strlen (KEY_MARK), key->octets))
       return fail_line (error, path, line, "the key behind sha256-key: is not 64 hex digits");
-  } else {
-    if (!is_clean (colon + 1, strlen (colon + 1)) || strlen (colon + 1) > PASSWORD_MAX_LENGTH)
-      return fail_line (error, path, line,
-                        "the password is empty, longer than 255 octets, or no plain UTF-8");
-    user->password = g_utf8_normalize (colon + 1, -1, G_NORMALIZE_NFC);
-    user->is_tls_only = strlen (user->password) < TEP_SERVER_PLAIN_PASSWORD_MIN;
+  } else if (!derive_keys (users, user, colon + 1, &cause)) {
+    return fail_cause (error, path, line, "", cause);
   }
   users->n_tls_only += user->is_tls_only ? 1 : 0;
-  if (!derive_keys (users, user))
-    return fail_line (error, path, line, "the cryptographic library refused to derive a key");
-  return TRUE;
+  user->identity = identity_of (user->name, strlen (user->name));
+  return stun_ext_userhash (span (user->name), span (users->realm), user->userhash) ||
+         fail_line (error, path, line, "the cryptographic library refused");
 }
 
 static gint
@@ -292,15 +280,20 @@ TepServerUsers *
 tep_server_users_new (const TepServerUsersRules *rules, GError **error)
 {
   g_autoptr (TepServerUsers) users = g_new0 (TepServerUsers, 1);
+  g_autoptr (GError) cause = NULL;
 
   atomic_init (&users->references, 1);
-  users->realm = g_strdup (rules->realm != NULL ? rules->realm : "");
+  users->realm = stun_ext_opaque_string (rules->realm, &cause);
   users->longest_s = rules->longest_s;
   users->has_short_term = rules->has_short_term;
   users->has_long_term = rules->has_long_term;
   users->is_md5_allowed = rules->is_md5_allowed;
   users->by_name = g_ptr_array_new_with_free_func (user_free);
   users->by_hash = g_ptr_array_new ();
+  if (users->realm == NULL) {
+    g_set_error (error, TEP_SERVER_ERROR, TEP_SERVER_ERROR_CONFIG, "the realm: %s", cause->message);
+    return NULL;
+  }
   if (getrandom (users->dummy_secret, sizeof users->dummy_secret, 0) !=
       (ssize_t)sizeof users->dummy_secret) {
     g_set_error (error, TEP_SERVER_ERROR, TEP_SERVER_ERROR_RESOURCE,
@@ -384,21 +377,14 @@ find_hash (const TepServerUsers *users, const guint8 userhash[STUN_EXT_SHA256_LE
 /* A key that depends on the name alone, so that a name which does not exist behaves the same at
  * each try. */
 static void
-dummy_key (const TepServerUsers *users, const void *name, gsize length, TepServerKey *key)
+dummy_key (const TepServerUsers *users, const void *name, gsize length, StunExtKey *key)
 {
-  StunExtSpan part = { name, length };
+  const StunExtSpan secret = { users->dummy_secret, sizeof users->dummy_secret };
 
-  key->length = STUN_EXT_SHA256_LENGTH;
-  if (!stun_ext_crypto_hmac (STUN_EXT_HASH_SHA256, users->dummy_secret, sizeof users->dummy_secret,
-                             &part, 1, key->octets))
-    memcpy (key->octets, users->dummy_secret, sizeof users->dummy_secret);
-}
-
-static void
-set_key (TepServerKey *key, const void *octets, gsize length)
-{
-  memcpy (key->octets, octets, length);
-  key->length = length;
+  if (stun_ext_key_dummy (key, secret, (StunExtSpan){ name, length }))
+    return;
+  memcpy (key->octets, users->dummy_secret, sizeof users->dummy_secret);
+  key->length = sizeof users->dummy_secret;
 }
 
 static gboolean
@@ -411,6 +397,8 @@ is_kind_allowed (const TepServerUsers *users, TepServerKeyKind kind)
     return users->has_long_term;
   case TEP_SERVER_KEY_LONG_TERM_MD5:
     return users->has_long_term && users->is_md5_allowed;
+  case TEP_SERVER_N_KEY_KINDS:
+    break;
   }
   return FALSE;
 }
@@ -430,95 +418,59 @@ use_user (const User *user,
     credential->refusal = TEP_SERVER_REFUSAL_TLS_ONLY;
     return;
   }
-  if (kind != TEP_SERVER_KEY_LONG_TERM_SHA256 && user->password == NULL) {
+  if (user->keys[kind].length == 0) {
     credential->refusal = TEP_SERVER_REFUSAL_KIND;
     return;
   }
   credential->refusal = TEP_SERVER_REFUSAL_NONE;
-  if (kind == TEP_SERVER_KEY_SHORT_TERM)
-    set_key (&credential->keys[0], user->password, strlen (user->password));
-  else if (kind == TEP_SERVER_KEY_LONG_TERM_MD5)
-    set_key (&credential->keys[0], user->md5, sizeof user->md5);
-  else
-    set_key (&credential->keys[0], user->sha256, sizeof user->sha256);
-}
-
-/* "digits:user". Returns the user's part, or NULL if the name has another form. */
-static const char *
-split_limited (const char *name, gsize length, gint64 *expires_s)
-{
-  gint64 value = 0;
-  gsize i = 0;
-
-  for (; i < length && g_ascii_isdigit (name[i]); i++) {
-    if (i == 12)
-      return NULL;
-    value = value * 10 + (name[i] - '0');
-  }
-  if (i == 0 || i + 1 >= length || name[i] != ':' || memchr (name + i + 1, ':', length - i - 1))
-    return NULL;
-  *expires_s = value;
-  return name + i + 1;
+  credential->keys[0] = user->keys[kind];
 }
 
 static gboolean
 limited_key (const TepServerUsers *users,
              const Secret *secret,
              TepServerKeyKind kind,
-             const char *name,
-             gsize length,
-             TepServerKey *key)
+             StunExtSpan name,
+             StunExtKey *key)
 {
-  guint8 mac[STUN_EXT_SHA1_LENGTH];
-  StunExtSpan part = { name, length };
-  g_autofree char *password = NULL;
-  gboolean is_made;
+  char password[STUN_EXT_REST_PASSWORD_LENGTH + 1];
+  StunExtSpan shared = { secret->octets, secret->length };
+  gboolean is_made = stun_ext_rest_password (STUN_EXT_HASH_SHA1, shared, name, password);
 
-  if (!stun_ext_crypto_hmac (STUN_EXT_HASH_SHA1, secret->octets, secret->length, &part, 1, mac))
-    return FALSE;
-  password = g_base64_encode (mac, sizeof mac);
   if (kind == TEP_SERVER_KEY_SHORT_TERM) {
-    set_key (key, password, strlen (password));
-    is_made = TRUE;
+    key->length = strlen (password);
+    memcpy (key->octets, password, key->length);
   } else {
-    gboolean is_md5 = kind == TEP_SERVER_KEY_LONG_TERM_MD5;
-
-    key->length = is_md5 ? STUN_EXT_MD5_LENGTH : STUN_EXT_SHA256_LENGTH;
-    is_made = long_term_key (is_md5 ? STUN_EXT_HASH_MD5 : STUN_EXT_HASH_SHA256, users, name, length,
-                             password, key->octets);
+    is_made = is_made && stun_ext_key_derive (key, algorithm_of (kind), name, span (users->realm),
+                                              span (password));
   }
-  stun_ext_crypto_cleanse (password, strlen (password));
-  stun_ext_crypto_cleanse (mac, sizeof mac);
+  stun_ext_crypto_cleanse (password, sizeof password);
   return is_made;
 }
 
+/* All keys are made whatever the verdict, for their time must not tell it. */
 static void
 use_limited (const TepServerUsers *users,
              TepServerKeyKind kind,
-             const char *name,
-             gsize length,
-             gint64 expires_s,
-             gint64 now_ms,
+             StunExtSpan name,
+             StunExtRestVerdict verdict,
              TepServerCredential *credential)
 {
-  gint64 expires_ms = expires_s * 1000;
-  TepServerKey real[TEP_SERVER_MAX_KEYS];
+  StunExtKey real[TEP_SERVER_MAX_KEYS];
   gboolean is_made = TRUE;
 
   for (guint i = 0; i < users->n_secrets; i++) {
-    dummy_key (users, name, length, &credential->keys[i]);
-    is_made &= limited_key (users, &users->secrets[i], kind, name, length, &real[i]);
+    dummy_key (users, name.data, name.length, &credential->keys[i]);
+    is_made &= limited_key (users, &users->secrets[i], kind, name, &real[i]);
   }
   credential->n_keys = users->n_secrets;
-  credential->expires_ms = expires_ms;
   if (credential->refusal == TEP_SERVER_REFUSAL_UNKNOWN && is_made) {
-    if (expires_ms <= now_ms)
-      credential->refusal = TEP_SERVER_REFUSAL_EXPIRED;
-    else if (expires_ms - now_ms > (gint64)users->longest_s * 1000 + CLOCK_TOLERANCE_MS)
-      credential->refusal = TEP_SERVER_REFUSAL_TOO_FAR;
-    else {
+    if (verdict == STUN_EXT_REST_VALID) {
       credential->refusal = TEP_SERVER_REFUSAL_NONE;
       memcpy (credential->keys, real, users->n_secrets * sizeof *real);
+    } else {
+      credential->refusal = verdict == STUN_EXT_REST_EXPIRED ? TEP_SERVER_REFUSAL_EXPIRED
+                                                             : TEP_SERVER_REFUSAL_TOO_FAR;
     }
   }
   stun_ext_crypto_cleanse (real, sizeof real);
@@ -533,7 +485,9 @@ tep_server_users_find (const TepServerUsers *users,
                        gint64 now_ms,
                        TepServerCredential *credential)
 {
-  const char *limited_user = NULL;
+  StunExtSpan name = { username, length };
+  StunExtSpan limited_user = { 0 };
+  StunExtRestVerdict verdict = STUN_EXT_REST_MALFORMED;
   const User *user;
   gint64 expires_s = 0;
 
@@ -545,15 +499,17 @@ tep_server_users_find (const TepServerUsers *users,
   else if (length > NAME_MAX_LENGTH || !is_clean (username, length))
     credential->refusal = TEP_SERVER_REFUSAL_MALFORMED;
   else if (users->n_secrets > 0)
-    limited_user = split_limited (username, length, &expires_s);
-  if (limited_user != NULL) {
-    credential->name = limited_user;
-    credential->name_length = length - (gsize)(limited_user - username);
+    verdict =
+        stun_ext_rest_check (name, now_ms / 1000, users->longest_s, &expires_s, &limited_user);
+  if (verdict != STUN_EXT_REST_MALFORMED) {
+    credential->name = limited_user.data;
+    credential->name_length = limited_user.length;
+    credential->expires_ms = expires_s * 1000;
   }
   credential->identity = identity_of (credential->name, credential->name_length);
   dummy_key (users, username, length, &credential->keys[0]);
-  if (limited_user != NULL) {
-    use_limited (users, kind, username, length, expires_s, now_ms, credential);
+  if (verdict != STUN_EXT_REST_MALFORMED) {
+    use_limited (users, kind, name, verdict, credential);
     return;
   }
   user = find_name (users, credential->identity, username, length);

@@ -3,6 +3,7 @@
 
 #include <glib.h>
 
+#include "stun-ext/credentials.h"
 #include "tep-s/version.h"
 
 G_BEGIN_DECLS
@@ -19,11 +20,13 @@ G_BEGIN_DECLS
  * @TEP_SERVER_KEY_SHORT_TERM: the password itself (RFC 8489 section 9.1.1)
  * @TEP_SERVER_KEY_LONG_TERM_SHA256: section 18.5.1.2
  * @TEP_SERVER_KEY_LONG_TERM_MD5: section 18.5.1.1; only where the configuration allows it
+ * @TEP_SERVER_N_KEY_KINDS: how many there are
  */
 typedef enum {
   TEP_SERVER_KEY_SHORT_TERM,
   TEP_SERVER_KEY_LONG_TERM_SHA256,
   TEP_SERVER_KEY_LONG_TERM_MD5,
+  TEP_SERVER_N_KEY_KINDS
 } TepServerKeyKind;
 
 /**
@@ -53,16 +56,6 @@ typedef enum {
 } TepServerRefusal;
 
 /**
- * TepServerKey:
- * @octets: the key; a short-term one may be a whole password
- * @length: octets in it
- */
-typedef struct {
-  guint8 octets[256];
-  gsize length;
-} TepServerKey;
-
-/**
  * TepServerCredential:
  * @refusal: %TEP_SERVER_REFUSAL_NONE if the user may log in, provided a key verifies
  * @n_keys: keys to try, at least 1
@@ -80,7 +73,7 @@ typedef struct {
 typedef struct {
   TepServerRefusal refusal;
   guint n_keys;
-  TepServerKey keys[TEP_SERVER_MAX_KEYS];
+  StunExtKey keys[TEP_SERVER_MAX_KEYS];
   guint64 identity;
   const char *name;
   gsize name_length;

@@ -232,7 +232,8 @@ static const struct {
 } limited_names[] = {
   { "1800000001:carol", TEP_SERVER_REFUSAL_NONE },
   { "1800000000:carol", TEP_SERVER_REFUSAL_EXPIRED },
-  { "0:carol", TEP_SERVER_REFUSAL_EXPIRED },
+  { "0:carol", TEP_SERVER_REFUSAL_UNKNOWN },
+  { "1:carol", TEP_SERVER_REFUSAL_EXPIRED },
   { "1800086400:carol", TEP_SERVER_REFUSAL_NONE },
   { "1800090000:carol", TEP_SERVER_REFUSAL_TOO_FAR },
   { "99999999999:carol", TEP_SERVER_REFUSAL_TOO_FAR },
@@ -283,8 +284,8 @@ static const struct {
   { "ok:" LONG_PASSWORD "\n:secretword\n", "line 2: " },
   { "alice:\n", "line 1: " },
   { "alice:sha256-key:12\n", "line 1: the key behind sha256-key: is not 64 hex digits" },
-  { "a\xff:secretword\n", "line 1: " },
-  { "alice:secret\x01word\n", "line 1: " },
+  { "a\xff:secretword\n", "line 1: the name: " },
+  { "alice:secretword\x01\n", "line 1: password: " },
   { "alice:secretword\nbob:x\nalice:y\n", "user \"alice\" stands there twice" },
 };
 
