@@ -278,6 +278,25 @@ offers_tunnel (TepClientCall *call, const StunExtSdp *sdp, GError **error)
 
 /* ICE */
 
+static void
+set_cause (GError **cause, const char *text)
+{
+  g_clear_error (cause);
+  *cause = g_error_new_literal (TEP_CLIENT_ERROR, TEP_CLIENT_ERROR_NO_PATH, text);
+}
+
+/* Hands the far side's credentials and candidates to the agent. Without any that can be used libnice
+ * would wait for ever. */
+static gboolean
+check_remote (TepClientBranch *branch)
+{
+  if (tep_client_ice_set_remote (branch->call->ice, branch->ice_text) > 0)
+    return TRUE;
+  branch->is_ice_dead = TRUE;
+  set_cause (&branch->ice_cause, "the far side names no candidate that can be used");
+  return FALSE;
+}
+
 void
 tep_client_branch_take_agent (TepClientBranch *branch)
 {
@@ -293,7 +312,7 @@ tep_client_branch_take_agent (TepClientBranch *branch)
   branch->nominated = 0;
   branch->is_ice_dead = FALSE;
   if (branch->has_ice) {
-    tep_client_ice_set_remote (call->ice, branch->ice_text);
+    check_remote (branch);
     if (tep_client_legs_are_open (branch->legs, branch->n_components))
       offer_tunnel_to_ice (branch);
   } else if (branch->state == TEP_CLIENT_PATH_ON_DIRECT) {
@@ -384,13 +403,6 @@ section_text (const StunExtSdp *sdp, guint index)
   return g_string_free (text, FALSE);
 }
 
-static void
-set_cause (GError **cause, const char *text)
-{
-  g_clear_error (cause);
-  *cause = g_error_new_literal (TEP_CLIENT_ERROR, TEP_CLIENT_ERROR_NO_PATH, text);
-}
-
 /* What the far side can do, and why not. */
 static void
 take_abilities (TepClientBranch *branch, const StunExtSdp *sdp)
@@ -443,6 +455,8 @@ begin (TepClientBranch *branch)
   tep_client_path_step (&branch->state, event);
   if (gets_agent && (branch->has_ice || branch->state == TEP_CLIENT_PATH_ON_DIRECT))
     tep_client_branch_take_agent (branch);
+  if (branch->is_ice_dead)
+    tep_client_path_step (&branch->state, TEP_CLIENT_PATH_ICE_FAILED);
   if (call->options.is_offerer || call->is_described)
     tep_client_branch_answered (branch);
   open_legs (branch);
@@ -476,8 +490,9 @@ change (TepClientBranch *branch, gboolean had_tunnel, gboolean had_ice)
         return;
     }
     call->is_ice_restarted = FALSE;
-    tep_client_ice_set_remote (call->ice, branch->ice_text);
-    if (tep_client_legs_are_open (branch->legs, branch->n_components))
+    if (!check_remote (branch))
+      step (branch, TEP_CLIENT_PATH_ICE_FAILED);
+    if (branch->call != NULL && tep_client_legs_are_open (branch->legs, branch->n_components))
       offer_tunnel_to_ice (branch);
   }
   if (branch->call != NULL && had_ice && !branch->has_ice)
