@@ -9,6 +9,8 @@
 #include "stun-ext/pcap-file.h"
 #include "tep-c/capture-ports.h"
 #include "tep-c/capture-tun.h"
+#include "tep-c/network-watch.h"
+#include "tep-c/session-private.h"
 
 #define PCAP_LIMIT (1024 * 1024 * 1024ull) /* octets; a capture nobody ends must not fill a disk */
 #define PCAP_SNAP 65535
@@ -20,6 +22,7 @@ struct _TepClientAgent {
   gpointer user_data;
   GPtrArray *ports; /* (element-type TepClientPort) */
   TepClientTun *tun;
+  TepClientNetworkWatch *network;
   int pcap_descriptor;
   StunExtPcapFile pcap;
 };
@@ -36,7 +39,8 @@ state_changed (TepClientSession *session, int before, int now, const GError *cau
   TepClientAgent *agent = data;
   TepClientAgentEvent event = { .name = "state",
                                 .state = tep_client_state_name (now),
-                                .cause = cause != NULL ? cause->message : NULL };
+                                .cause = cause != NULL ? cause->message : NULL,
+                                .error = cause };
 
   if (now == TEP_CLIENT_STATE_OPEN && agent->tun != NULL)
     tep_client_tun_set_mtu (agent->tun, tep_client_session_get_largest_packet (session));
@@ -56,57 +60,115 @@ progressed (TepClientSession *session,
 }
 
 static void
-moved (TepClientSession *session, TepClientBinding *binding, gpointer data)
+loopback (StunExtAddress *address, guint16 port)
 {
-  TepClientAgentEvent event = { .name = "moved",
-                                .leased = tep_client_binding_get_address (binding) };
-
-  say (data, &event);
+  stun_ext_address_parse ("127.0.0.1", address);
+  address->port = port;
 }
 
 static void
-port_ready (TepClientPort *port,
-            const StunExtAddress *leased,
-            const GError *error,
-            gpointer user_data)
+moved (TepClientSession *session, TepClientBinding *binding, gpointer data)
+{
+  TepClientAgent *agent = data;
+  TepClientAgentEvent event = { .name = "moved",
+                                .leased = tep_client_binding_get_address (binding) };
+  StunExtAddress local;
+
+  if (agent->tun != NULL)
+    event.local = tep_client_tun_find_local (agent->tun, binding);
+  for (guint i = 0; i < agent->ports->len; i++) {
+    TepClientPort *port = g_ptr_array_index (agent->ports, i);
+
+    if (tep_client_port_get_binding (port) != binding)
+      continue;
+    loopback (&local, tep_client_port_get_local (port));
+    event.local = &local;
+    event.remote = tep_client_port_get_remote (port);
+  }
+  say (agent, &event);
+}
+
+static void
+port_changed (TepClientPort *port,
+              const StunExtAddress *leased,
+              const GError *error,
+              gpointer user_data)
 {
   StunExtAddress local;
   TepClientAgentEvent event = { .name = error == NULL ? "flow" : "flow-failed",
                                 .cause = error != NULL ? error->message : NULL,
+                                .error = error,
                                 .local = &local,
                                 .leased = leased,
                                 .remote = tep_client_port_get_remote (port) };
 
-  stun_ext_address_parse ("127.0.0.1", &local);
-  local.port = tep_client_port_get_local (port);
+  loopback (&local, tep_client_port_get_local (port));
   say (user_data, &event);
 }
 
 static void
-tun_event (TepClientTun *tun,
-           const StunExtAddress *local,
-           const StunExtAddress *leased,
-           const GError *error,
-           gpointer user_data)
+tun_changed (TepClientTun *tun,
+             const StunExtAddress *local,
+             const StunExtAddress *leased,
+             const GError *error,
+             gpointer user_data)
 {
   TepClientAgentEvent event = { .name = error == NULL ? "lease" : "lease-failed",
                                 .cause = error != NULL ? error->message : NULL,
+                                .error = error,
                                 .local = local,
                                 .leased = leased };
 
   say (user_data, &event);
 }
 
+/* A connection whose local address is gone is dead; who waits for a next attempt may have a way now. */
+static void
+network_changed (gpointer data)
+{
+  TepClientAgent *agent = data;
+  TepClientAgentEvent event = { .name = "network-changed" };
+  StunExtAddress local;
+
+  if (tep_client_session_get_state (agent->session) == TEP_CLIENT_STATE_WAITING) {
+    event.cause = "trying again at once";
+  } else if (tep_client_session_get_local_address (agent->session, &local) &&
+             !tep_client_network_has_address (&local)) {
+    event.local = &local;
+    event.cause = "the connection's local address is gone, it is replaced";
+  } else {
+    return;
+  }
+  say (agent, &event);
+  tep_client_session_network_changed (agent->session);
+}
+
+/* The capture file */
+
 /* A capture that cannot be written ends; the media it shows goes on. */
 static void
-write_pcap (TepClientAgent *agent, const StunExtWriter *writer)
+end_pcap (TepClientAgent *agent, const char *cause)
 {
-  if (write (agent->pcap_descriptor, writer->data, writer->length) == (gssize)writer->length)
-    return;
-  g_warning ("the capture ends: %s: %s", agent->config->pcap_file, g_strerror (errno));
+  TepClientAgentEvent event = { .name = "capture-ended", .cause = cause };
+
   tep_client_session_set_tap (agent->session, NULL, NULL);
   close (agent->pcap_descriptor);
   agent->pcap_descriptor = -1;
+  say (agent, &event);
+}
+
+static void
+write_pcap (TepClientAgent *agent, const StunExtWriter *writer)
+{
+  gssize written = write (agent->pcap_descriptor, writer->data, writer->length);
+
+  if (written == (gssize)writer->length)
+    return;
+  /* No reader is left with half a packet. */
+  if (written > 0 &&
+      ftruncate (agent->pcap_descriptor, (off_t)(agent->pcap.size - writer->length)) < 0)
+    g_debug ("%s: %s", agent->config->pcap_file, g_strerror (errno));
+  end_pcap (agent, written < 0 ? g_strerror (errno) : "the disk is full");
 }
 
 static void
@@ -119,6 +181,8 @@ captured (const guint8 *packet, gsize length, gpointer data)
   stun_ext_writer_init (&writer, record, sizeof record);
   if (stun_ext_pcap_file_packet (&agent->pcap, &writer, g_get_real_time (), packet, length))
     write_pcap (agent, &writer);
+  else
+    end_pcap (agent, "the file has reached 1 GiB");
 }
 
 static gboolean
@@ -132,7 +196,7 @@ open_pcap (TepClientAgent *agent, GError **error)
     return TRUE;
   agent->pcap_descriptor = open (path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (agent->pcap_descriptor < 0) {
-    g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "capture file %s: %s", path,
+    g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno), "capture file %s: %s", path,
                  g_strerror (errno));
     return FALSE;
   }
@@ -156,7 +220,7 @@ open_captures (TepClientAgent *agent, GError **error)
   for (guint i = 0; i < config->flows->len; i++) {
     const TepClientAgentFlow *flow = &g_array_index (config->flows, TepClientAgentFlow, i);
     TepClientPort *port = tep_client_port_new (agent->session, flow->local_port, &flow->remote,
-                                               port_ready, agent, error);
+                                               port_changed, agent, error);
 
     if (port == NULL)
       return FALSE;
@@ -164,7 +228,7 @@ open_captures (TepClientAgent *agent, GError **error)
   }
   if (config->tun_prefixes == NULL)
     return TRUE;
-  agent->tun = tep_client_tun_new (agent->session, &tun, tun_event, agent, error);
+  agent->tun = tep_client_tun_new (agent->session, &tun, tun_changed, agent, error);
   return agent->tun != NULL;
 }
 
@@ -189,6 +253,7 @@ tep_client_agent_new (const TepClientAgentConfig *config,
   g_signal_connect (agent->session, "state-changed", G_CALLBACK (state_changed), agent);
   g_signal_connect (agent->session, "progress", G_CALLBACK (progressed), agent);
   g_signal_connect (agent->session, "binding-moved", G_CALLBACK (moved), agent);
+  agent->network = tep_client_network_watch_new (network_changed, agent);
   tep_client_session_open (agent->session);
   return agent;
 }
@@ -200,6 +265,7 @@ tep_client_agent_free (TepClientAgent *agent)
     return;
   g_signal_handlers_disconnect_by_data (agent->session, agent);
   tep_client_session_set_tap (agent->session, NULL, NULL);
+  tep_client_network_watch_free (agent->network);
   tep_client_tun_free (agent->tun);
   g_ptr_array_unref (agent->ports);
   if (tep_client_session_get_state (agent->session) != TEP_CLIENT_STATE_IDLE)
@@ -223,11 +289,17 @@ tep_client_agent_foreach_flow (TepClientAgent *agent,
 {
   for (guint i = 0; i < agent->ports->len; i++) {
     TepClientPort *port = g_ptr_array_index (agent->ports, i);
+    TepClientBinding *binding = tep_client_port_get_binding (port);
     TepClientFlow *flow = tep_client_port_get_flow (port);
     TepClientFlowQuality quality = { 0 };
+    StunExtAddress local;
 
     if (flow != NULL)
       tep_client_flow_get_quality (flow, &quality);
-    func (tep_client_port_get_local (port), tep_client_port_get_remote (port), &quality, user_data);
+    loopback (&local, tep_client_port_get_local (port));
+    func (&local, flow != NULL ? tep_client_binding_get_address (binding) : NULL,
+          tep_client_port_get_remote (port), &quality, user_data);
   }
+  if (agent->tun != NULL)
+    tep_client_tun_foreach_flow (agent->tun, func, user_data);
 }

@@ -11,20 +11,21 @@ G_BEGIN_DECLS
 
 /**
  * TepClientAgentFlow:
- * @local_port: UDP port on 127.0.0.1
- * @remote: the far side
+ * @local_port: UDP port on 127.0.0.1, 0 for any
+ * @remote: the far side; only its port is set while @host is there
+ * @host: (nullable): its name, until tep_client_agent_config_resolve() has looked it up
  */
 typedef struct {
   guint16 local_port;
   StunExtAddress remote;
+  char *host;
 } TepClientAgentFlow;
 
 /**
  * TepClientAgentConfig:
  * @options: how to reach the server
  * @flows: (element-type TepClientAgentFlow): local ports
- * @tun_prefixes: (nullable) (array zero-terminated=1): UDP to these prefixes is taken in by a TUN device; needs
- *   CAP_NET_ADMIN
+ * @tun_prefixes: (nullable) (array zero-terminated=1): UDP to these prefixes is taken in by a TUN device; needs root
  * @tun_name: (nullable): name of that device
  * @tun_address4: (nullable): its IPv4 address
  * @tun_address6: (nullable): its IPv6 address
@@ -48,9 +49,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (TepClientAgentConfig, tep_client_agent_config_fre
 /**
  * tep_client_agent_config_load:
  * @config: what the file's keys are put into
- * @path: a GKeyFile: [server], [proxy], [credentials], [tun], and any number of [flow NAME]; see tep-c(1)
+ * @path: a GKeyFile: [server], [proxy], [credentials], [tun], [capture], and any number of [flow NAME]; see
+ *   tep-c.conf(5). Files that it names are relative to its folder
  *
- * Returns: %FALSE with an error that names file, group and key
+ * Returns: %FALSE with an error that names file, group and key, and says what to write instead
  */
 TEP_CLIENT_API gboolean tep_client_agent_config_load (TepClientAgentConfig *config,
                                                       const char *path,
@@ -58,7 +60,8 @@ TEP_CLIENT_API gboolean tep_client_agent_config_load (TepClientAgentConfig *conf
 
 /**
  * tep_client_agent_config_load_credentials:
- * @path: a file with one line "user:password" that nobody else can read
+ * @path: a file with one line "user:password" that nobody else can read. The first colon divides, but for the
+ *   time-limited credentials of PROTOCOL section 7.1, whose user name "expiry:name" has a colon of its own
  *
  * Returns: %FALSE with an error that names the file and what to do
  */
@@ -71,18 +74,57 @@ TEP_CLIENT_API gboolean tep_client_agent_config_load_proxy_credentials (
     TepClientAgentConfig *config, const char *path, GError **error);
 
 /**
+ * tep_client_agent_config_set_mechanism:
+ * @name: "long-term" or "short-term"
+ */
+TEP_CLIENT_API gboolean tep_client_agent_config_set_mechanism (TepClientAgentConfig *config,
+                                                               const char *name,
+                                                               GError **error);
+
+/**
+ * tep_client_agent_config_set_server:
+ * @text: "HOST", "HOST:PORT" or "[IPV6]:PORT"; without a port it stays as it is
+ */
+TEP_CLIENT_API gboolean tep_client_agent_config_set_server (TepClientAgentConfig *config,
+                                                            const char *text,
+                                                            GError **error);
+
+/**
  * tep_client_agent_config_add_flow:
- * @text: "LOCALPORT=ADDRESS:PORT"
+ * @text: "LOCALPORT=ADDRESS:PORT"; a host name may stand for the address
  */
 TEP_CLIENT_API gboolean tep_client_agent_config_add_flow (TepClientAgentConfig *config,
                                                           const char *text,
                                                           GError **error);
 
 /**
+ * tep_client_agent_config_check:
+ *
+ * Checks everything together, as far as that goes without the network.
+ *
+ * Returns: %FALSE with an error that says what is missing or does not go together
+ */
+TEP_CLIENT_API gboolean tep_client_agent_config_check (const TepClientAgentConfig *config,
+                                                       GError **error);
+
+/**
+ * tep_client_agent_config_resolve:
+ *
+ * Looks up the host names of flows, and blocks until that is done. Behind a proxy there is nobody to ask:
+ * tep_client_agent_config_check() refuses names there.
+ *
+ * Returns: %FALSE with an error that names the host
+ */
+TEP_CLIENT_API gboolean tep_client_agent_config_resolve (TepClientAgentConfig *config,
+                                                         GError **error);
+
+/**
  * TepClientAgentEvent:
- * @name: "state", "progress", "lease", "lease-failed", "flow", "flow-failed", "moved"
+ * @name: "state", "progress", "lease", "lease-failed", "flow", "flow-failed", "moved", "network-changed",
+ *   "capture-ended"
  * @state: (nullable): with "state": name of the new state; with "progress": of the step
- * @cause: (nullable): why, for people
+ * @cause: (nullable): why, for people; with "progress": with whom
+ * @error: (nullable): why, for programs
  * @local: (nullable): the local address and port that it concerns
  * @leased: (nullable): what the far side sees instead
  * @remote: (nullable): the far side
@@ -93,6 +135,7 @@ typedef struct {
   const char *name;
   const char *state;
   const char *cause;
+  const GError *error;
   const StunExtAddress *local;
   const StunExtAddress *leased;
   const StunExtAddress *remote;
@@ -107,7 +150,9 @@ typedef void (*TepClientAgentFunc) (TepClientAgent *agent,
  * tep_client_agent_new:
  * @config: what to do; must outlive the agent
  *
- * Opens local ports, TUN device and capture file, and starts the session, on the thread-default main context.
+ * Opens local ports, TUN device and capture file, and starts the session, on the thread-default main context. From
+ * then on it follows the device's network: a connection whose local address went away is replaced at once.
+ * @func may be called before this returns.
  *
  * Returns: (transfer full): the agent, or %NULL with what could not be opened
  */
@@ -120,14 +165,18 @@ TEP_CLIENT_API void tep_client_agent_free (TepClientAgent *agent);
 TEP_CLIENT_API TepClientSession *tep_client_agent_get_session (TepClientAgent *agent);
 
 /**
- * tep_client_agent_foreach_flow:
- *
- * Calls @func for every local port: its port, the remote, and its quality so far.
+ * TepClientAgentFlowFunc:
+ * @local: where the program sends to, or, with a TUN device, from
+ * @leased: (nullable): what the far side sees; %NULL while there is no lease
+ * @remote: the far side
+ * @quality: so far
  */
-typedef void (*TepClientAgentFlowFunc) (guint16 local_port,
+typedef void (*TepClientAgentFlowFunc) (const StunExtAddress *local,
+                                        const StunExtAddress *leased,
                                         const StunExtAddress *remote,
                                         const TepClientFlowQuality *quality,
                                         gpointer user_data);
+/** Calls @func for every local port, and for all that goes through the TUN device. */
 TEP_CLIENT_API void tep_client_agent_foreach_flow (TepClientAgent *agent,
                                                    TepClientAgentFlowFunc func,
                                                    gpointer user_data);

@@ -7,29 +7,67 @@
 #define DATAGRAM_MAX 65536
 #define ROUND_MAX 64   /* datagrams read before others get their turn */
 #define WAITING_MAX 16 /* datagrams kept until the flow stands */
+#define RETRY_S 10
 
+/* Lives until its owner has freed it and no answer is awaited any more. */
 struct _TepClientPort {
   TepClientSession *session;
+  gboolean is_closed;
   TepClientBinding *binding;
   TepClientFlow *flow;
-  GCancellable *cancellable;
   GSocket *socket;
   GSource *source;
+  GSource *retry;
   GSocketAddress *local_peer; /* who sent last */
   GQueue waiting;             /* GBytes */
   StunExtAddress remote;
   guint16 local_port;
-  TepClientPortReady ready;
+  TepClientPortEvent event;
   gpointer user_data;
   guint8 datagram[DATAGRAM_MAX];
 };
+
+static void ask (TepClientPort *port);
+
+static void
+drop_source (GSource *source)
+{
+  g_source_destroy (source);
+  g_source_unref (source);
+}
+
+static void
+clear (gpointer data)
+{
+  TepClientPort *port = data;
+
+  g_clear_object (&port->socket);
+  g_clear_object (&port->local_peer);
+  g_queue_clear_full (&port->waiting, (GDestroyNotify)g_bytes_unref);
+  g_object_unref (port->session);
+}
+
+static void
+unref (TepClientPort *port)
+{
+  g_rc_box_release_full (port, clear);
+}
+
+static void
+give_back (TepClientPort *port)
+{
+  g_clear_object (&port->flow);
+  if (port->binding != NULL)
+    tep_client_binding_release (port->binding);
+  g_clear_object (&port->binding);
+}
 
 static void
 received (TepClientBinding *binding, const TepClientPacket *packet, gpointer data)
 {
   TepClientPort *port = data;
 
-  if (port->local_peer != NULL && port->socket != NULL)
+  if (port->local_peer != NULL && !port->is_closed)
     g_socket_send_to (port->socket, port->local_peer, (const char *)packet->payload, packet->length,
                       NULL, NULL);
 }
@@ -63,44 +101,97 @@ readable (GSocket *socket, GIOCondition condition, gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
+static gboolean
+retry_due (gpointer data)
+{
+  TepClientPort *port = data;
+
+  g_clear_pointer (&port->retry, g_source_unref);
+  ask (port);
+  return G_SOURCE_REMOVE;
+}
+
+/* What policy forbids is not asked for again, and a session that has ended grants nothing. */
+static void
+failed (TepClientPort *port, const GError *error)
+{
+  give_back (port);
+  if (!g_error_matches (error, TEP_CLIENT_ERROR, TEP_CLIENT_ERROR_FORBIDDEN) &&
+      !g_error_matches (error, TEP_CLIENT_ERROR, TEP_CLIENT_ERROR_FAMILY) &&
+      tep_client_session_get_state (port->session) != TEP_CLIENT_STATE_CLOSED) {
+    port->retry = g_timeout_source_new_seconds (RETRY_S);
+    g_source_set_callback (port->retry, retry_due, port, NULL);
+    g_source_attach (port->retry, g_main_context_get_thread_default ());
+  }
+  port->event (port, NULL, error, port->user_data);
+}
+
 static void
 flow_opened (GObject *source, GAsyncResult *result, gpointer data)
 {
   g_autoptr (GError) error = NULL;
-  TepClientFlow *flow =
+  g_autoptr (TepClientFlow) flow =
       tep_client_binding_open_flow_finish (TEP_CLIENT_BINDING (source), result, &error);
   TepClientPort *port = data;
   GBytes *bytes;
 
-  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    return; /* the port is gone */
-  port->flow = flow;
-  while (flow != NULL && (bytes = g_queue_pop_head (&port->waiting)) != NULL) {
+  if (port->is_closed || port->binding != TEP_CLIENT_BINDING (source)) {
+    unref (port);
+    return;
+  }
+  if (flow == NULL) {
+    failed (port, error);
+    unref (port);
+    return;
+  }
+  port->flow = g_steal_pointer (&flow);
+  while ((bytes = g_queue_pop_head (&port->waiting)) != NULL) {
     gsize length;
     const guint8 *payload = g_bytes_get_data (bytes, &length);
 
-    tep_client_flow_send (flow, payload, length);
+    tep_client_flow_send (port->flow, payload, length);
     g_bytes_unref (bytes);
   }
-  port->ready (port, tep_client_binding_get_address (port->binding), error, port->user_data);
+  port->event (port, tep_client_binding_get_address (port->binding), NULL, port->user_data);
+  unref (port);
 }
 
 static void
 leased (GObject *source, GAsyncResult *result, gpointer data)
 {
   g_autoptr (GError) error = NULL;
-  TepClientBinding *binding =
+  g_autoptr (TepClientBinding) binding =
       tep_client_session_lease_finish (TEP_CLIENT_SESSION (source), result, &error);
   TepClientPort *port = data;
 
-  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    return; /* the port is gone */
-  port->binding = binding;
-  if (binding == NULL)
-    port->ready (port, NULL, error, port->user_data);
-  else
-    tep_client_binding_open_flow_async (binding, &port->remote, 0, 0, -1, port->cancellable,
-                                        flow_opened, port);
+  if (port->is_closed && binding != NULL)
+    tep_client_binding_release (binding);
+  else if (!port->is_closed && binding == NULL)
+    failed (port, error);
+  else if (!port->is_closed) {
+    port->binding = g_steal_pointer (&binding);
+    tep_client_binding_open_flow_async (port->binding, &port->remote, 0, 0, -1, NULL, flow_opened,
+                                        g_rc_box_acquire (port));
+  }
+  unref (port);
+}
+
+static void
+ask (TepClientPort *port)
+{
+  TepClientLease lease = { .wanted_port = port->local_port, .family = port->remote.family };
+
+  tep_client_session_lease_async (port->session, &lease, received, port, NULL, leased,
+                                  g_rc_box_acquire (port));
+}
+
+static void
+lost (TepClientSession *session, GObject *handle, const GError *cause, gpointer data)
+{
+  TepClientPort *port = data;
+
+  if (handle == (GObject *)port->binding || handle == (GObject *)port->flow)
+    failed (port, cause);
 }
 
 static gboolean
@@ -116,7 +207,7 @@ open_socket (TepClientPort *port, GError **error)
     return FALSE;
   g_socket_set_blocking (port->socket, FALSE);
   if (!g_socket_bind (port->socket, address, FALSE, error)) {
-    g_prefix_error (error, "local port %u: ", port->local_port);
+    g_prefix_error (error, "local port %u cannot be used, choose another: ", port->local_port);
     return FALSE;
   }
   bound = g_socket_get_local_address (port->socket, error);
@@ -133,47 +224,36 @@ TepClientPort *
 tep_client_port_new (TepClientSession *session,
                      guint16 local_port,
                      const StunExtAddress *remote,
-                     TepClientPortReady ready,
+                     TepClientPortEvent event,
                      gpointer user_data,
                      GError **error)
 {
-  TepClientPort *port = g_new0 (TepClientPort, 1);
-  TepClientLease lease = { .family = remote->family };
+  TepClientPort *port = g_rc_box_new0 (TepClientPort);
 
   port->session = g_object_ref (session);
-  port->cancellable = g_cancellable_new ();
   port->remote = *remote;
   port->local_port = local_port;
-  port->ready = ready;
+  port->event = event;
   port->user_data = user_data;
   g_queue_init (&port->waiting);
   if (!open_socket (port, error)) {
     tep_client_port_free (port);
     return NULL;
   }
-  lease.wanted_port = port->local_port;
-  tep_client_session_lease_async (session, &lease, received, port, port->cancellable, leased, port);
+  g_signal_connect (session, "lost", G_CALLBACK (lost), port);
+  ask (port);
   return port;
 }
 
 void
 tep_client_port_free (TepClientPort *port)
 {
-  g_cancellable_cancel (port->cancellable);
-  g_clear_object (&port->cancellable);
-  if (port->source != NULL) {
-    g_source_destroy (port->source);
-    g_source_unref (port->source);
-  }
-  if (port->binding != NULL)
-    tep_client_binding_release (port->binding);
-  g_clear_object (&port->flow);
-  g_clear_object (&port->binding);
-  g_clear_object (&port->socket);
-  g_clear_object (&port->local_peer);
-  g_queue_clear_full (&port->waiting, (GDestroyNotify)g_bytes_unref);
-  g_object_unref (port->session);
-  g_free (port);
+  port->is_closed = TRUE;
+  g_signal_handlers_disconnect_by_data (port->session, port);
+  g_clear_pointer (&port->source, drop_source);
+  g_clear_pointer (&port->retry, drop_source);
+  give_back (port);
+  unref (port);
 }
 
 guint16
@@ -186,6 +266,12 @@ const StunExtAddress *
 tep_client_port_get_remote (TepClientPort *port)
 {
   return &port->remote;
+}
+
+TepClientBinding *
+tep_client_port_get_binding (TepClientPort *port)
+{
+  return port->binding;
 }
 
 TepClientFlow *

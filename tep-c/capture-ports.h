@@ -9,24 +9,26 @@ G_BEGIN_DECLS
 
 typedef struct _TepClientPort TepClientPort;
 
-/* leased: what the far side sees; error: why the lease or the flow failed, or NULL. Called when
- * either is known. */
-typedef void (*TepClientPortReady) (TepClientPort *port,
+/* leased: what the far side sees; error: why the lease or the flow failed or was lost, or NULL.
+ * Called when either is known, and again when that changes. */
+typedef void (*TepClientPortEvent) (TepClientPort *port,
                                     const StunExtAddress *leased,
                                     const GError *error,
                                     gpointer user_data);
 
-/* Binds 127.0.0.1:local_port and asks the session for a lease and a flow. The session outlives the
- * port. */
+/* Binds 127.0.0.1:local_port (0 for any) and asks the session for a lease and a flow; where they
+ * are refused and that may pass, it asks again every ten seconds. The session outlives the port. */
 TepClientPort *tep_client_port_new (TepClientSession *session,
                                     guint16 local_port,
                                     const StunExtAddress *remote,
-                                    TepClientPortReady ready,
+                                    TepClientPortEvent event,
                                     gpointer user_data,
                                     GError **error);
 void tep_client_port_free (TepClientPort *port);
 guint16 tep_client_port_get_local (TepClientPort *port);
 const StunExtAddress *tep_client_port_get_remote (TepClientPort *port);
+/* Either is NULL until it stands. */
+TepClientBinding *tep_client_port_get_binding (TepClientPort *port);
 TepClientFlow *tep_client_port_get_flow (TepClientPort *port);
 
 G_END_DECLS

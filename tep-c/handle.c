@@ -143,8 +143,14 @@ tep_client_handle_flow_event (gpointer user, TepClientTunnelFlow *tunnel_flow, c
   TepClientFlow *flow = tunnel_flow->owner;
   g_autoptr (TepClientFlow) hold = g_object_ref (flow);
 
-  if (flow->pending == NULL)
-    return; /* opened anew after the server forgot it; nobody waits */
+  if (flow->pending == NULL) {
+    /* Opened anew after the server forgot it; nobody waits. */
+    if (error != NULL) {
+      tep_client_flow_close (flow);
+      g_signal_emit_by_name (user, "lost", flow, error);
+    }
+    return;
+  }
   if (error != NULL) {
     g_autoptr (GTask) task = g_steal_pointer (&flow->pending);
 
@@ -172,6 +178,8 @@ count_sent (TepClientSession *session, TepClientSent sent, gsize length)
     tep_client_link_kick (session);
   } else if (sent == TEP_CLIENT_SENT_BLOCKED) {
     session->statistics.dropped_blocked++;
+  } else if (sent == TEP_CLIENT_SENT_TOO_LARGE) {
+    session->statistics.dropped_too_large++;
   }
   return sent;
 }
@@ -279,6 +287,14 @@ tep_client_session_lease_async (TepClientSession *session,
   g_ptr_array_add (session->bindings, binding);
   binding->tunnel_binding =
       tep_client_tunnel_add_binding (session->tunnel, lease, binding, g_get_monotonic_time ());
+  if (binding->tunnel_binding == NULL) {
+    g_autoptr (GError) error = g_error_new_literal (TEP_CLIENT_ERROR, TEP_CLIENT_ERROR_QUOTA,
+                                                    "a tunnel has no more than 16 bindings");
+
+    fail_task (&binding->pending, error);
+    g_ptr_array_remove (session->bindings, binding);
+    return;
+  }
   tep_client_link_kick (session);
 }
 
@@ -304,6 +320,8 @@ tep_client_handle_binding_event (gpointer user,
     g_ptr_array_remove (session->bindings, binding);
     if (task != NULL)
       g_task_return_error (task, g_error_copy (error));
+    else
+      g_signal_emit_by_name (session, "lost", binding, error);
     return;
   }
   binding->address = tunnel_binding->address;

@@ -75,6 +75,10 @@ void
 tep_client_session_set_state (TepClientSession *session, TepClientState state, const GError *cause);
 /* The link failed or was lost: waits and tries again, or gives up. */
 void tep_client_session_link_failed (TepClientSession *session, const GError *cause);
+/* What the options ask for, checked as far as that goes without the network. */
+TurnConnectTarget *tep_client_session_make_target (const TepClientOptions *options, GError **error);
+/* This end of the connection. FALSE: there is none. */
+gboolean tep_client_session_get_local_address (TepClientSession *session, StunExtAddress *address);
 void tep_client_session_due (TepClientSession *session, gint64 now_us);
 
 /* handle.c: the tunnel's events */

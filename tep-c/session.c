@@ -4,6 +4,7 @@
 #include "tep-c/session-private.h"
 
 #include <sys/random.h>
+#include <sys/socket.h>
 
 #include "turn-connect/error.h"
 
@@ -16,6 +17,7 @@ enum {
   SIGNAL_STATE_CHANGED,
   SIGNAL_PROGRESS,
   SIGNAL_BINDING_MOVED,
+  SIGNAL_LOST,
   N_SIGNALS
 };
 static guint signals[N_SIGNALS];
@@ -263,6 +265,8 @@ tep_client_session_class_init (TepClientSessionClass *klass)
   signals[SIGNAL_BINDING_MOVED] =
       g_signal_new ("binding-moved", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1,
                     TEP_CLIENT_TYPE_BINDING);
+  signals[SIGNAL_LOST] = g_signal_new ("lost", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                       G_TYPE_NONE, 2, G_TYPE_OBJECT, G_TYPE_ERROR);
 }
 
 static void
@@ -321,8 +325,8 @@ set_proxy (TurnConnectTarget *target, const TepClientOptions *options, GError **
   return TRUE;
 }
 
-static TurnConnectTarget *
-make_target (const TepClientOptions *options, GError **error)
+TurnConnectTarget *
+tep_client_session_make_target (const TepClientOptions *options, GError **error)
 {
   g_autoptr (TurnConnectTarget) target =
       turn_connect_target_new (options->host, options->port, error);
@@ -343,7 +347,7 @@ tep_client_session_open (TepClientSession *session)
   session->opened_at_us = g_get_monotonic_time ();
   session->down_since_us = session->opened_at_us;
   if (!tep_client_options_check (session->options, &error) ||
-      (session->target = make_target (session->options, &error)) == NULL)
+      (session->target = tep_client_session_make_target (session->options, &error)) == NULL)
     end (session, error);
   else
     attempt (session);
@@ -371,6 +375,17 @@ tep_client_session_network_changed (TepClientSession *session)
   tep_client_link_drop (session);
   session->failures = 0;
   attempt (session);
+}
+
+gboolean
+tep_client_session_get_local_address (TepClientSession *session, StunExtAddress *address)
+{
+  struct sockaddr_storage storage;
+  GSocketAddress *local =
+      session->stream != NULL ? turn_connect_stream_get_local_address (session->stream) : NULL;
+
+  return local != NULL && g_socket_address_to_native (local, &storage, sizeof storage, NULL) &&
+         stun_ext_address_from_sockaddr (address, (struct sockaddr *)&storage, sizeof storage);
 }
 
 TepClientState

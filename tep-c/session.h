@@ -93,9 +93,10 @@ typedef void (*TepClientReceive) (TepClientBinding *binding,
  * @options: (transfer none): where the server is, how to reach it and with which credential; copied
  *
  * Signals: "state-changed" (TepClientState old, TepClientState new, GError *cause or %NULL);
- * "progress" (const char *step, guint64 microseconds since the attempt began); "binding-moved"
- * (TepClientBinding *): a tunnel had to be opened anew, and the binding now has another leased
- * address.
+ * "progress" (const char *step, const char *detail or %NULL, guint64 microseconds since the attempt
+ * began); "binding-moved" (TepClientBinding *): a tunnel had to be opened anew, and the binding now
+ * has another leased address; "lost" (GObject *binding or flow, GError *cause): a tunnel had to be
+ * opened anew, and the server refused what it had granted before.
  *
  * Returns: (transfer full): a session in %TEP_CLIENT_STATE_IDLE
  */
@@ -145,6 +146,7 @@ typedef struct {
   guint64 packets_sent, packets_received;
   guint64 octets_sent, octets_received; /* UDP payload */
   guint64 dropped_blocked;              /* not sent: the connection would have queued them */
+  guint64 dropped_too_large;            /* not sent: larger than the largest packet */
   guint64 dropped_invalid;              /* received, but broke the wire's rules */
   guint64 duplicates;
   guint64 connections;     /* made, resumptions included */

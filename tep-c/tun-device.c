@@ -2,40 +2,48 @@
 /* Makes a TUN device and sends UDP for some prefixes into it. Rules match UDP alone (`ipproto
  * udp`), because in TR 33.830 clause 8.6 the tunnel's server and the media's far side may share an
  * address. Addresses and routes are set with iproute2, which every Linux has and whose messages a
- * person can act on. */
+ * person can act on. The device and its routes go with the process however it ends; rules do not,
+ * so those that lead to an empty table are removed at the next start. */
 #include "tep-c/tun-device.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define DEFAULT_NAME "tepc0"
-#define DEFAULT_ADDRESS4 "192.0.0.4"
-#define DEFAULT_ADDRESS6 "fd74:6570:2d63::1"
-#define DEFAULT_TABLE 7430
-#define RULE_PRIORITY "7430"
+/* Rules of ours are known by their priority; it stands before those of the main table (32766). Each
+ * device has a routing table of its own, above the 255 that others share. */
+#define PRIORITY 7430
+#define FIRST_TABLE 743000
+#define MTU_MIN 1280 /* RFC 8200 section 5: with less the kernel takes IPv6 away from a device */
 
 static gboolean
-ip (char **arguments, GError **error)
+run (char **words, char **output, GError **error)
 {
   g_autoptr (GSubprocess) process =
-      g_subprocess_newv ((const char *const *)arguments,
-                         G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_PIPE, error);
+      g_subprocess_newv ((const char *const *)words,
+                         G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE, error);
+  g_autofree char *said = NULL;
   g_autofree char *complaint = NULL;
 
-  if (process == NULL ||
-      !g_subprocess_communicate_utf8 (process, NULL, NULL, NULL, &complaint, error))
+  if (process == NULL) {
+    g_prefix_error (error, "install iproute2: ");
+    return FALSE;
+  }
+  if (!g_subprocess_communicate_utf8 (process, NULL, NULL, &said, &complaint, error))
     return FALSE;
   if (!g_subprocess_get_successful (process)) {
-    g_autofree char *command = g_strjoinv (" ", arguments);
+    g_autofree char *command = g_strjoinv (" ", words);
 
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "“%s”: %s", command, g_strstrip (complaint));
     return FALSE;
   }
+  if (output != NULL)
+    *output = g_steal_pointer (&said);
   return TRUE;
 }
 
@@ -46,7 +54,7 @@ static char **G_GNUC_PRINTF (1, 0) words_of (const char *format, va_list argumen
   return g_strsplit (line, " ", -1);
 }
 
-static gboolean G_GNUC_PRINTF (2, 3) ipf (GError **error, const char *format, ...)
+static gboolean G_GNUC_PRINTF (3, 4) ip (char **output, GError **error, const char *format, ...)
 {
   g_auto (GStrv) words = NULL;
   va_list arguments;
@@ -54,7 +62,7 @@ static gboolean G_GNUC_PRINTF (2, 3) ipf (GError **error, const char *format, ..
   va_start (arguments, format);
   words = words_of (format, arguments);
   va_end (arguments);
-  return ip (words, error);
+  return run (words, output, error);
 }
 
 static void G_GNUC_PRINTF (2, 3) undo_later (TepClientTunDevice *device, const char *format, ...)
@@ -66,37 +74,107 @@ static void G_GNUC_PRINTF (2, 3) undo_later (TepClientTunDevice *device, const c
   va_end (arguments);
 }
 
+/* Lines of `ip rule` end with "lookup TABLE". */
+static void
+remove_stale_rules (const char *family)
+{
+  g_autofree char *text = NULL;
+  g_auto (GStrv) lines = NULL;
+
+  if (!ip (&text, NULL, "ip %s rule show priority %d", family, PRIORITY))
+    return;
+  lines = g_strsplit (text, "\n", -1);
+  for (guint i = 0; lines[i] != NULL; i++) {
+    const char *lookup = strstr (lines[i], "lookup ");
+    guint table = lookup != NULL ? (guint)strtoul (lookup + strlen ("lookup "), NULL, 10) : 0;
+    g_autofree char *routes = NULL;
+
+    /* `ip` complains of a table that does not exist. */
+    if (table > FIRST_TABLE &&
+        (!ip (&routes, NULL, "ip %s route show table %u", family, table) || *routes == '\0'))
+      ip (NULL, NULL, "ip %s rule del priority %d table %u", family, PRIORITY, table);
+  }
+}
+
 static gboolean
 create (TepClientTunDevice *device, GError **error)
 {
   struct ifreq request = { .ifr_flags = IFF_TUN | IFF_NO_PI };
+  guint number;
 
   device->descriptor = open ("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
   g_strlcpy (request.ifr_name, device->name, sizeof request.ifr_name);
   if (device->descriptor < 0 || ioctl (device->descriptor, TUNSETIFF, &request) < 0) {
-    g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno),
-                 "TUN device %s: %s (it takes root, or CAP_NET_ADMIN and /dev/net/tun)",
-                 device->name, g_strerror (errno));
+    int cause = errno;
+
+    if (cause == EBUSY)
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
+                   "TUN device %s is in use, perhaps by another tep-c; give this one another name",
+                   device->name);
+    else
+      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (cause),
+                   "TUN device %s: %s (it takes root, or CAP_NET_ADMIN and /dev/net/tun)",
+                   device->name, g_strerror (cause));
     return FALSE;
   }
-  return TRUE;
+  number = if_nametoindex (device->name);
+  device->table = FIRST_TABLE + number;
+  return number != 0;
+}
+
+/* Where reverse paths are checked strictly, ICMP from the device would fail the check: the rules
+ * lead UDP alone there. 2 is "loose", and the larger of this and the value for all devices holds. */
+static void
+relax_reverse_path (const TepClientTunDevice *device)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/sys/net/ipv4/conf/%s/rp_filter", device->name);
+  int descriptor = open (path, O_WRONLY | O_CLOEXEC);
+
+  if (descriptor < 0 || write (descriptor, "2", 1) != 1)
+    g_info ("%s: %s", path, g_strerror (errno));
+  if (descriptor >= 0)
+    close (descriptor);
+}
+
+static gboolean
+configure (const TepClientTunDevice *device, const TepClientTunOptions *options, GError **error)
+{
+  gboolean has_ipv4 = FALSE;
+  gboolean has_ipv6 = FALSE;
+
+  for (guint i = 0; options->prefixes != NULL && options->prefixes[i] != NULL; i++) {
+    gboolean is_ipv6 = strchr (options->prefixes[i], ':') != NULL;
+
+    has_ipv4 |= !is_ipv6;
+    has_ipv6 |= is_ipv6;
+  }
+  relax_reverse_path (device);
+  /* Nobody asks for a link-local address; it would only send router solicitations. */
+  if (!ip (NULL, error, "ip link set %s addrgenmode none", device->name) ||
+      !ip (NULL, error, "ip link set %s up", device->name))
+    return FALSE;
+  if (has_ipv4 &&
+      !ip (NULL, error, "ip -4 address add %s/32 dev %s",
+           options->address4 != NULL ? options->address4 : TEP_CLIENT_TUN_ADDRESS4, device->name))
+    return FALSE;
+  return !has_ipv6 ||
+         ip (NULL, error, "ip -6 address add %s/128 dev %s nodad",
+             options->address6 != NULL ? options->address6 : TEP_CLIENT_TUN_ADDRESS6, device->name);
 }
 
 static gboolean
 add_prefix (TepClientTunDevice *device, const char *prefix, GError **error)
 {
   const char *family = strchr (prefix, ':') != NULL ? "-6" : "-4";
-  StunExtPrefix parsed;
 
-  if (!stun_ext_prefix_parse (prefix, &parsed, error))
+  if (!ip (NULL, error, "ip %s route add %s dev %s table %u", family, prefix, device->name,
+           device->table) ||
+      !ip (NULL, error, "ip %s rule add priority %d ipproto udp to %s lookup %u", family, PRIORITY,
+           prefix, device->table))
     return FALSE;
-  if (!ipf (error, "ip %s rule add priority " RULE_PRIORITY " ipproto udp to %s lookup %u", family,
-            prefix, device->table))
-    return FALSE;
-  undo_later (device, "ip %s rule del priority " RULE_PRIORITY " ipproto udp to %s lookup %u",
-              family, prefix, device->table);
-  return ipf (error, "ip %s route replace %s dev %s table %u", family, prefix, device->name,
-              device->table);
+  undo_later (device, "ip %s rule del priority %d ipproto udp to %s lookup %u", family, PRIORITY,
+              prefix, device->table);
+  return TRUE;
 }
 
 gboolean
@@ -105,15 +183,11 @@ tep_client_tun_device_open (TepClientTunDevice *device,
                             GError **error)
 {
   device->descriptor = -1;
-  device->name = g_strdup (options->name != NULL ? options->name : DEFAULT_NAME);
-  device->table = options->table != 0 ? options->table : DEFAULT_TABLE;
+  device->name = g_strdup (options->name != NULL ? options->name : TEP_CLIENT_TUN_NAME);
   device->undo = g_ptr_array_new_with_free_func ((GDestroyNotify)g_strfreev);
-  if (!create (device, error) ||
-      !ipf (error, "ip -4 address add %s/32 dev %s",
-            options->address4 != NULL ? options->address4 : DEFAULT_ADDRESS4, device->name) ||
-      !ipf (error, "ip -6 address add %s/128 dev %s nodad",
-            options->address6 != NULL ? options->address6 : DEFAULT_ADDRESS6, device->name) ||
-      !ipf (error, "ip link set %s up", device->name))
+  remove_stale_rules ("-4"); /* before a table of theirs could be ours */
+  remove_stale_rules ("-6");
+  if (!create (device, error) || !configure (device, options, error))
     return FALSE;
   for (guint i = 0; options->prefixes != NULL && options->prefixes[i] != NULL; i++) {
     if (!add_prefix (device, options->prefixes[i], error))
@@ -125,10 +199,10 @@ tep_client_tun_device_open (TepClientTunDevice *device,
 void
 tep_client_tun_device_close (TepClientTunDevice *device)
 {
-  for (guint i = device->undo->len; i > 0; i--) {
+  for (guint i = device->undo != NULL ? device->undo->len : 0; i > 0; i--) {
     g_autoptr (GError) error = NULL;
 
-    if (!ip (g_ptr_array_index (device->undo, i - 1), &error))
+    if (!run (g_ptr_array_index (device->undo, i - 1), NULL, &error))
       g_info ("rule not removed: %s", error->message);
   }
   g_clear_pointer (&device->undo, g_ptr_array_unref);
@@ -143,7 +217,7 @@ tep_client_tun_device_set_mtu (TepClientTunDevice *device, guint mtu)
 {
   g_autoptr (GError) error = NULL;
 
-  if (ipf (&error, "ip link set %s mtu %u", device->name, mtu))
+  if (ip (NULL, &error, "ip link set %s mtu %u", device->name, MAX (mtu, MTU_MIN)))
     return TRUE;
   g_info ("MTU not set: %s", error->message);
   return FALSE;

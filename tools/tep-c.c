@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* tep-c: the agent for programs that do not link TEP-C. Options and a file become one configuration; the agent does the work;
- * this file tells a person, or a script, what happens. */
+/* tep-c: the agent for programs that do not link TEP-C. Options and a file become one configuration; the agent does the
+ * work. */
 #include <stdio.h>
-#include <string.h>
 
 #include <glib-unix.h>
 
 #include "tep-c/agent.h"
 #include "tools/cli.h"
+#include "tools/tep-c-report.h"
+#include "turn-connect/error.h"
 
 #define STATUS_INTERVAL_S 10
 
 typedef struct {
   GMainLoop *loop;
   TepClientAgent *agent;
-  TepClientAgentConfig *config;
-  gboolean is_json;
+  Report report;
   gboolean is_stopping;
+  gboolean has_ended;
   CliExit status;
 } Program;
 
 static char *config_path, *server, *proxy, *credentials, *proxy_credentials, *pcap, *tun_name,
-    *ca_file;
-static char *mechanism;
+    *ca_file, *mechanism;
 static char **flows, **tun_prefixes, **headers;
 static gboolean is_json, is_tls, only_check;
 static int give_up_after_s = -1;
@@ -46,7 +46,7 @@ static const GOptionEntry entries[] = {
   { "mechanism", 0, 0, G_OPTION_ARG_STRING, &mechanism, "long-term (default) or short-term",
     "NAME" },
   { "flow", 'f', 0, G_OPTION_ARG_STRING_ARRAY, &flows,
-    "UDP port on 127.0.0.1 for a far side; may be repeated", "LOCALPORT=ADDRESS:PORT" },
+    "UDP port on 127.0.0.1 for a far side; may be repeated", "LOCALPORT=HOST:PORT" },
   { "tun", 0, 0, G_OPTION_ARG_STRING_ARRAY, &tun_prefixes,
     "Take in UDP to this prefix by a TUN device (root); may be repeated", "PREFIX" },
   { "tun-name", 0, 0, G_OPTION_ARG_STRING, &tun_name, "Name of that device", "NAME" },
@@ -78,47 +78,20 @@ take_texts (char ***place, char **values)
   *place = g_strdupv (values);
 }
 
+/* Options go over what the file says; flows are added to its flows. */
 static gboolean
-take_server (TepClientOptions *options, GError **error)
-{
-  g_autoptr (GSocketConnectable) address = NULL;
-
-  if (server == NULL)
-    return TRUE;
-  address = g_network_address_parse (server, 443, error);
-  if (address == NULL)
-    return FALSE;
-  take_text (&options->host, g_network_address_get_hostname (G_NETWORK_ADDRESS (address)));
-  options->port = g_network_address_get_port (G_NETWORK_ADDRESS (address));
-  return TRUE;
-}
-
-static gboolean
-take_mechanism (TepClientOptions *options, GError **error)
-{
-  if (mechanism == NULL)
-    return TRUE;
-  if (g_str_equal (mechanism, "short-term"))
-    options->mechanism = TEP_CLIENT_MECHANISM_SHORT_TERM;
-  else if (g_str_equal (mechanism, "long-term"))
-    options->mechanism = TEP_CLIENT_MECHANISM_LONG_TERM;
-  else {
-    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                 "--mechanism %s: write long-term or short-term", mechanism);
-    return FALSE;
-  }
-  return TRUE;
-}
-
-static gboolean
-configure (TepClientAgentConfig *config, GError **error)
+take_options (TepClientAgentConfig *config, GError **error)
 {
   TepClientOptions *options = config->options;
 
-  if (config_path != NULL && !tep_client_agent_config_load (config, config_path, error))
+  if (server != NULL && !tep_client_agent_config_set_server (config, server, error))
     return FALSE;
-  if (!take_server (options, error) || !take_mechanism (options, error))
+  if (mechanism != NULL && !tep_client_agent_config_set_mechanism (config, mechanism, error))
     return FALSE;
+  for (guint i = 0; flows != NULL && flows[i] != NULL; i++) {
+    if (!tep_client_agent_config_add_flow (config, flows[i], error))
+      return FALSE;
+  }
   options->is_tls |= is_tls;
   take_text (&options->ca_file, ca_file);
   take_text (&options->proxy, proxy);
@@ -128,96 +101,66 @@ configure (TepClientAgentConfig *config, GError **error)
   take_text (&config->pcap_file, pcap);
   if (give_up_after_s >= 0)
     options->gives_up_after_s = give_up_after_s;
-  if (credentials != NULL && !tep_client_agent_config_load_credentials (config, credentials, error))
-    return FALSE;
-  if (proxy_credentials != NULL &&
-      !tep_client_agent_config_load_proxy_credentials (config, proxy_credentials, error))
-    return FALSE;
-  for (guint i = 0; flows != NULL && flows[i] != NULL; i++) {
-    if (!tep_client_agent_config_add_flow (config, flows[i], error))
-      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+load_secrets (TepClientAgentConfig *config, GError **error)
+{
+  return (credentials == NULL ||
+          tep_client_agent_config_load_credentials (config, credentials, error)) &&
+         (proxy_credentials == NULL ||
+          tep_client_agent_config_load_proxy_credentials (config, proxy_credentials, error));
+}
+
+/* What stands on the command line is answered with the way to the help, what stands in a file is not. */
+static CliExit
+configure (TepClientAgentConfig *config)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (config_path != NULL && !tep_client_agent_config_load (config, config_path, &error)) {
+    cli_say ("%s", error->message);
+    return CLI_EXIT_CONFIG;
   }
-  if (config->flows->len == 0 && config->tun_prefixes == NULL) {
-    g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                         "nothing to carry: give --flow LOCALPORT=ADDRESS:PORT or --tun PREFIX");
-    return FALSE;
+  if (!take_options (config, &error))
+    return cli_usage ("%s", error->message);
+  if (!load_secrets (config, &error)) {
+    cli_say ("%s", error->message);
+    return CLI_EXIT_CONFIG;
   }
-  return tep_client_options_check (options, error);
+  if (tep_client_agent_config_check (config, &error))
+    return CLI_EXIT_OK;
+  if (config_path == NULL)
+    return cli_usage ("%s", error->message);
+  cli_say ("%s: %s", config_path, error->message);
+  return CLI_EXIT_CONFIG;
 }
 
-/* What is said */
-
-/* A script that reads along gets every event at once. */
-static void
-print_line (const char *line)
-{
-  puts (line);
-  fflush (stdout);
-}
-
-static const char *
-print (const StunExtAddress *address, char text[STUN_EXT_ADDRESS_TEXT_LENGTH])
-{
-  return address != NULL ? stun_ext_address_print (address, text) : NULL;
-}
-
-static void
-tell_script (const TepClientAgentEvent *event)
-{
-  g_autoptr (GString) json = g_string_new (NULL);
-  char text[STUN_EXT_ADDRESS_TEXT_LENGTH];
-
-  cli_json_begin (json);
-  cli_json_text (json, "event", event->name);
-  cli_json_real (json, "time", g_get_real_time () / 1e6);
-  if (event->state != NULL)
-    cli_json_text (json, g_str_equal (event->name, "progress") ? "step" : "state", event->state);
-  if (event->local != NULL)
-    cli_json_text (json, "local", print (event->local, text));
-  if (event->leased != NULL)
-    cli_json_text (json, "leased", print (event->leased, text));
-  if (event->remote != NULL)
-    cli_json_text (json, "remote", print (event->remote, text));
-  if (event->cause != NULL)
-    cli_json_text (json, g_str_equal (event->name, "progress") ? "detail" : "cause", event->cause);
-  cli_json_end (json);
-  print_line (json->str);
-}
-
-static void
-tell_person (const Program *program, const TepClientAgentEvent *event)
-{
-  const TepClientOptions *options = program->config->options;
-  char local[STUN_EXT_ADDRESS_TEXT_LENGTH];
-  char leased[STUN_EXT_ADDRESS_TEXT_LENGTH];
-  char remote[STUN_EXT_ADDRESS_TEXT_LENGTH];
-  const char *cause = event->cause != NULL ? event->cause : "";
-
-  if (g_str_equal (event->name, "state"))
-    cli_say ("%s%s%s", event->state, *cause != '\0' ? ": " : "", cause);
-  else if (g_str_equal (event->name, "progress"))
-    cli_say ("%s:%u: %s %s", options->host, options->port, event->state, cause);
-  else if (g_str_equal (event->name, "flow"))
-    cli_say ("ready: send to %s for %s, which sees %s", print (event->local, local),
-             print (event->remote, remote), print (event->leased, leased));
-  else if (g_str_equal (event->name, "lease"))
-    cli_say ("%s is seen as %s", print (event->local, local), print (event->leased, leased));
-  else if (g_str_equal (event->name, "moved"))
-    cli_say ("the server was restarted; a lease is now %s: tell the far side",
-             print (event->leased, leased));
-  else
-    cli_say ("%s: %s: %s", print (event->local, local), event->name, cause);
-}
+/* How it ends */
 
 static CliExit
 exit_for (const GError *cause)
 {
-  if (cause == NULL)
-    return CLI_EXIT_OK;
-  if (cause->domain == TEP_CLIENT_ERROR &&
-      (cause->code == TEP_CLIENT_ERROR_CREDENTIAL || cause->code == TEP_CLIENT_ERROR_FORBIDDEN ||
-       cause->code == TEP_CLIENT_ERROR_INSECURE))
+  static const struct {
+    int code;
+    CliExit status;
+  } ways[] = {
+    { TURN_CONNECT_ERROR_INVALID, CLI_EXIT_CONFIG },
+    { TURN_CONNECT_ERROR_UNSUPPORTED, CLI_EXIT_CONFIG },
+    { TURN_CONNECT_ERROR_PROXY_CREDENTIALS_NEEDED, CLI_EXIT_DENIED },
+    { TURN_CONNECT_ERROR_PROXY_CREDENTIALS_WRONG, CLI_EXIT_DENIED },
+    { TURN_CONNECT_ERROR_PROXY_FORBIDDEN, CLI_EXIT_DENIED },
+  };
+
+  if (g_error_matches (cause, TEP_CLIENT_ERROR, TEP_CLIENT_ERROR_CREDENTIAL) ||
+      g_error_matches (cause, TEP_CLIENT_ERROR, TEP_CLIENT_ERROR_FORBIDDEN) ||
+      g_error_matches (cause, TEP_CLIENT_ERROR, TEP_CLIENT_ERROR_INSECURE))
     return CLI_EXIT_DENIED;
+  for (gsize i = 0; i < G_N_ELEMENTS (ways); i++) {
+    if (g_error_matches (cause, TURN_CONNECT_ERROR, ways[i].code))
+      return ways[i].status;
+  }
   return CLI_EXIT_UNAVAILABLE;
 }
 
@@ -226,84 +169,13 @@ happened (TepClientAgent *agent, const TepClientAgentEvent *event, gpointer data
 {
   Program *program = data;
 
-  if (program->is_json)
-    tell_script (event);
-  else
-    tell_person (program, event);
-}
-
-static void
-state_changed (TepClientSession *session, int before, int now, const GError *cause, gpointer data)
-{
-  Program *program = data;
-
-  if (now != TEP_CLIENT_STATE_CLOSED)
+  report_event (&program->report, event);
+  if (g_strcmp0 (event->state, tep_client_state_name (TEP_CLIENT_STATE_CLOSED)) != 0)
     return;
+  program->has_ended = TRUE;
   if (!program->is_stopping)
-    program->status = cause != NULL ? exit_for (cause) : CLI_EXIT_UNAVAILABLE;
+    program->status = exit_for (event->error);
   g_main_loop_quit (program->loop);
-}
-
-static void
-tell_flow (guint16 local_port,
-           const StunExtAddress *remote,
-           const TepClientFlowQuality *quality,
-           gpointer data)
-{
-  const Program *program = data;
-  char text[STUN_EXT_ADDRESS_TEXT_LENGTH];
-
-  if (program->is_json) {
-    g_autoptr (GString) json = g_string_new (NULL);
-
-    cli_json_begin (json);
-    cli_json_text (json, "event", "quality");
-    cli_json_integer (json, "local_port", local_port);
-    cli_json_text (json, "remote", print (remote, text));
-    cli_json_integer (json, "sent", quality->sent);
-    cli_json_integer (json, "received", quality->received);
-    cli_json_integer (json, "lost", quality->lost);
-    cli_json_integer (json, "late", quality->late);
-    cli_json_real (json, "jitter_ms", quality->jitter_ms);
-    cli_json_end (json);
-    print_line (json->str);
-  } else {
-    cli_say ("  %u -> %s: %zu packets sent, %zu received, %zu lost, %zu late beyond 60 ms, "
-             "jitter %.1f ms",
-             local_port, print (remote, text), (gsize)quality->sent, (gsize)quality->received,
-             (gsize)quality->lost, (gsize)quality->late, quality->jitter_ms);
-  }
-}
-
-static void
-tell_status (Program *program)
-{
-  TepClientSession *session = tep_client_agent_get_session (program->agent);
-  TepClientStatistics statistics;
-
-  tep_client_session_get_statistics (session, &statistics);
-  if (program->is_json) {
-    g_autoptr (GString) json = g_string_new (NULL);
-
-    cli_json_begin (json);
-    cli_json_text (json, "event", "status");
-    cli_json_text (json, "state", tep_client_state_name (tep_client_session_get_state (session)));
-    cli_json_integer (json, "packets_sent", statistics.packets_sent);
-    cli_json_integer (json, "packets_received", statistics.packets_received);
-    cli_json_integer (json, "dropped_blocked", statistics.dropped_blocked);
-    cli_json_integer (json, "dropped_invalid", statistics.dropped_invalid);
-    cli_json_integer (json, "connections", statistics.connections);
-    cli_json_integer (json, "round_trip_ms", statistics.round_trip_ms);
-    cli_json_end (json);
-    print_line (json->str);
-  } else {
-    cli_say ("%s; round trip %u ms; %zu packets sent, %zu received, %zu not sent because "
-             "the way was blocked",
-             tep_client_state_name (tep_client_session_get_state (session)),
-             statistics.round_trip_ms, (gsize)statistics.packets_sent,
-             (gsize)statistics.packets_received, (gsize)statistics.dropped_blocked);
-  }
-  tep_client_agent_foreach_flow (program->agent, tell_flow, program);
 }
 
 static gboolean
@@ -313,14 +185,16 @@ status_due (gpointer data)
 
   if (tep_client_session_get_state (tep_client_agent_get_session (program->agent)) ==
       TEP_CLIENT_STATE_OPEN)
-    tell_status (program);
+    report_status (&program->report, program->agent);
   return G_SOURCE_CONTINUE;
 }
 
 static gboolean
 status_wanted (gpointer data)
 {
-  tell_status (data);
+  Program *program = data;
+
+  report_status (&program->report, program->agent);
   return G_SOURCE_CONTINUE;
 }
 
@@ -335,38 +209,46 @@ stop (gpointer data)
     return G_SOURCE_CONTINUE;
   }
   program->is_stopping = TRUE;
-  tell_status (program);
+  report_status (&program->report, program->agent);
   tep_client_session_close (tep_client_agent_get_session (program->agent));
   return G_SOURCE_CONTINUE;
 }
 
 static CliExit
-run (Program *program)
+run_agent (Program *program)
 {
   g_autoptr (GError) error = NULL;
-  TepClientSession *session;
 
-  program->loop = g_main_loop_new (NULL, FALSE);
-  program->agent = tep_client_agent_new (program->config, happened, program, &error);
+  program->agent = tep_client_agent_new (program->report.config, happened, program, &error);
   if (program->agent == NULL) {
     cli_say ("%s", error->message);
-    g_main_loop_unref (program->loop);
-    return CLI_EXIT_SYSTEM;
+    return g_error_matches (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED) ? CLI_EXIT_DENIED
+                                                                             : CLI_EXIT_SYSTEM;
   }
-  session = tep_client_agent_get_session (program->agent);
-  g_signal_connect (session, "state-changed", G_CALLBACK (state_changed), program);
-  g_unix_signal_add (SIGINT, stop, program);
-  g_unix_signal_add (SIGTERM, stop, program);
-  g_unix_signal_add (SIGUSR1, status_wanted, program);
-  g_timeout_add_seconds (STATUS_INTERVAL_S, status_due, program);
-  program->status = CLI_EXIT_CONFIG;
-  if (tep_client_session_get_state (session) != TEP_CLIENT_STATE_CLOSED) {
-    program->status = CLI_EXIT_OK;
+  if (!program->has_ended)
     g_main_loop_run (program->loop);
-  }
   tep_client_agent_free (program->agent);
-  g_main_loop_unref (program->loop);
   return program->status;
+}
+
+static CliExit
+run (TepClientAgentConfig *config)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+  Program program = { .loop = loop, .report = { .config = config, .is_json = is_json } };
+
+  if (!tep_client_agent_config_resolve (config, &error)) {
+    cli_say ("%s", error->message);
+    return CLI_EXIT_UNAVAILABLE;
+  }
+  /* Before there is anything to be taken back. */
+  g_unix_signal_add (SIGINT, stop, &program);
+  g_unix_signal_add (SIGTERM, stop, &program);
+  g_unix_signal_add (SIGHUP, stop, &program);
+  g_unix_signal_add (SIGUSR1, status_wanted, &program);
+  g_timeout_add_seconds (STATUS_INTERVAL_S, status_due, &program);
+  return run_agent (&program);
 }
 
 int
@@ -379,23 +261,20 @@ main (int argc, char **argv)
         "Example: tep-c --server tep.example:443 --tls --proxy http://proxy.example:3128 \\\n"
         "           --credentials tep.secret --flow 40000=192.0.2.10:30000\n"
         "Exit status: 0 ended as asked, 64 usage, 69 no tunnel to be had, 71 the system refused a\n"
-        "port or device, 77 credential or policy refused, 78 configuration.",
+        "port or device, 77 a credential or policy refused, or a right is lacking, 78 "
+        "configuration.",
   };
   g_autoptr (TepClientAgentConfig) config = tep_client_agent_config_new ();
-  g_autoptr (GError) error = NULL;
-  Program program = { .config = config };
   CliExit status;
 
   if (!cli_parse (&about, entries, &argc, &argv, &status))
     return status;
   if (argc > 1)
     return cli_usage ("“%s” is not expected here", argv[1]);
-  if (!configure (config, &error)) {
-    if (config_path == NULL)
-      return cli_usage ("%s", error->message);
-    cli_say ("%s", error->message);
-    return CLI_EXIT_CONFIG;
-  }
-  program.is_json = is_json;
-  return cli_finish (only_check ? CLI_EXIT_OK : run (&program));
+  status = configure (config);
+  if (status == CLI_EXIT_OK && !only_check)
+    status = run (config);
+  else if (status == CLI_EXIT_OK)
+    puts ("the configuration is valid");
+  return cli_finish (status);
 }
