@@ -23,6 +23,7 @@ G_BEGIN_DECLS
 #define UNAUTHENTICATED_BUDGET 16384u /* octets, PROTOCOL.md section 14 */
 #define PLAIN_BUFFER_SIZE 65536
 #define RESERVE_OCTETS 16384 /* what answers may use of the output beyond media */
+#define TEP_SERVER_CREDENTIAL_MARK 16 /* octets */
 
 typedef struct _TepServerTunnel TepServerTunnel;
 typedef struct _TepServerLeasing TepServerLeasing;
@@ -189,7 +190,11 @@ struct _TepServerTunnel {
   StunExtAddress public_address;
   guint64 user_key;
   guint64 source_key;
-  char *user;
+  char *login;      /* what the client logged in with; after it was checked */
+  const char *user; /* the part of it that names the user */
+  guint8 key_kind;  /* TepServerKeyKind */
+  guint8 is_secure; /* logged in under TLS */
+  guint8 credential_mark[TEP_SERVER_CREDENTIAL_MARK]; /* tells whether the key is still good */
   gint64 confirm_due_us;
   gint64 linger_due_us;
   gint64 heard_us;
@@ -251,6 +256,8 @@ struct _TepServerCore {
   gint64 opened_window; /* the second in which new tunnels are counted */
   guint opened_in_window;
   gint64 drain_due_us;
+  gsize credentials_bucket; /* of the tunnels whose credential a reload made doubtful */
+  gboolean is_checking_credentials;
   guint8 *plain_buffer; /* what comes out of TLS in this round */
   gsize plain_used;
   TepServerPacket batch[PACKET_BATCH];
@@ -328,6 +335,10 @@ void tep_server_tunnel_free (TepServerTunnel *tunnel);
 void tep_server_tunnel_check_idle (TepServerTunnel *tunnel);
 void tep_server_tunnel_timeout (TepServerTunnel *tunnel);
 void tep_server_tunnel_arm (TepServerTunnel *tunnel);
+/* Remembers which key opened the tunnel, and not the key. */
+void tep_server_tunnel_mark_credential (TepServerTunnel *tunnel, StunExtSpan key);
+/* After a reload: ends the tunnel of a user who could not open it any more. */
+void tep_server_tunnel_check_credential (TepServerTunnel *tunnel);
 void tep_server_tunnel_feedback (TepServerTunnel *tunnel, TepServerConnection *connection);
 void tep_server_tunnel_feedback_due (TepServerTunnel *tunnel);
 void tep_server_tunnel_feedback_done (TepServerTunnel *tunnel);

@@ -14,6 +14,7 @@
 /* Of all places for newcomers one proxy with many phones may hold a quarter, or a single one of its clients could
  * keep everybody else out. */
 #define KNOWN_SOURCE_PART 4
+#define CREDENTIALS_PER_ROUND 64 /* buckets, with about one tunnel in each */
 
 /* ---- construction ---- */
 
@@ -121,6 +122,8 @@ tep_server_core_reconfigure (TepServerCore *core, const TepServerSettings *setti
   tep_server_settings_copy (&core->settings, settings);
   tep_server_settings_clear (&old);
   core->policy_generation++; /* what flows remember is void */
+  core->is_checking_credentials = core->tunnels.n > 0;
+  core->credentials_bucket = 0;
   g_clear_pointer (&core->reply_limit, tep_server_reply_limit_free);
   core->reply_limit = tep_server_reply_limit_new (MAX (per_second / core->total, 1), core->seed);
 }
@@ -268,6 +271,26 @@ check_drain (TepServerCore *core)
     tep_server_tunnel_end (tunnel, STUN_EXT_CODE_TRY_ALTERNATE, TEP_SERVER_COUNTER_CLOSED_DRAIN);
 }
 
+/* A reload may have taken away what a tunnel was opened with. Keys take time to derive, so only some
+ * are looked at in each round. A table that grows meanwhile moves tunnels to the same bucket or a later one. */
+static void
+check_credentials (TepServerCore *core)
+{
+  gsize end = MIN (core->credentials_bucket + CREDENTIALS_PER_ROUND, core->tunnels.mask + 1);
+
+  for (; core->credentials_bucket < end; core->credentials_bucket++) {
+    TepServerNode *node = core->tunnels.buckets[core->credentials_bucket];
+
+    while (node != NULL) {
+      TepServerTunnel *tunnel = (TepServerTunnel *)node;
+
+      node = node->next;
+      tep_server_tunnel_check_credential (tunnel);
+    }
+  }
+  core->is_checking_credentials = core->credentials_bucket <= core->tunnels.mask;
+}
+
 void
 tep_server_core_advance (TepServerCore *core, gint64 now_us, gint64 now_ms)
 {
@@ -278,6 +301,8 @@ tep_server_core_advance (TepServerCore *core, gint64 now_us, gint64 now_ms)
     send_feedback (core);
   check_memory (core);
   check_drain (core);
+  if (core->is_checking_credentials)
+    check_credentials (core);
 }
 
 gint64
@@ -289,6 +314,8 @@ tep_server_core_deadline (const TepServerCore *core)
     due_us = MIN (due_us, core->feedback->feedback_since_us + FEEDBACK_LATEST_US);
   if (core->is_draining)
     due_us = MIN (due_us, core->drain_due_us);
+  if (core->is_checking_credentials)
+    due_us = core->now_us;
   return due_us;
 }
 

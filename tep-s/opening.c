@@ -157,18 +157,24 @@ check_nonce (Opening *opening)
   return FALSE;
 }
 
+static TepServerKeyKind
+key_kind (const Opening *opening)
+{
+  if (!opening->is_long_term)
+    return TEP_SERVER_KEY_SHORT_TERM;
+  return opening->login.algorithm == STUN_EXT_PASSWORD_ALGORITHM_SHA256
+             ? TEP_SERVER_KEY_LONG_TERM_SHA256
+             : TEP_SERVER_KEY_LONG_TERM_MD5;
+}
+
 static void
 find_credential (Opening *opening)
 {
   const TepServerUsers *users = opening->core->settings.config->users;
   const StunExtTepOpen *open = opening->open;
-  TepServerKeyKind kind = TEP_SERVER_KEY_SHORT_TERM;
+  TepServerKeyKind kind = key_kind (opening);
   gboolean is_secure = opening->connection->tls != NULL;
 
-  if (opening->is_long_term)
-    kind = opening->login.algorithm == STUN_EXT_PASSWORD_ALGORITHM_SHA256
-               ? TEP_SERVER_KEY_LONG_TERM_SHA256
-               : TEP_SERVER_KEY_LONG_TERM_MD5;
   if (open->username.length > 0)
     tep_server_users_find (users, kind, open->username.data, open->username.length, is_secure,
                            opening->core->now_ms, &opening->credential);
@@ -301,6 +307,28 @@ take_quotas (Opening *opening)
   return STUN_EXT_CODE_INSUFFICIENT_CAPACITY;
 }
 
+/* Who opened the tunnel, and with what, for the log and for later checks of the credential. */
+static void
+name_owner (const Opening *opening, TepServerTunnel *tunnel)
+{
+  const TepServerCredential *credential = &opening->credential;
+  const StunExtSpan *username = &opening->open->username;
+
+  tunnel->user_key = credential->identity;
+  tunnel->source_key = opening->connection->source_key;
+  if (username->length > 0) {
+    /* The name of a time-limited credential has the user's behind the colon. */
+    tunnel->login = g_strndup (username->data, username->length);
+    tunnel->user = tunnel->login + username->length - credential->name_length;
+  } else {
+    tunnel->login = g_strndup (credential->name, credential->name_length);
+    tunnel->user = tunnel->login;
+  }
+  tunnel->expires_ms = credential->expires_ms;
+  tunnel->key_kind = (guint8)key_kind (opening);
+  tunnel->is_secure = opening->connection->tls != NULL;
+}
+
 static void
 create_tunnel (Opening *opening)
 {
@@ -332,15 +360,12 @@ create_tunnel (Opening *opening)
   tunnel->is_keep = opening->open->keep;
   tunnel->has_channel_binding = opening->open->channel_binding != NULL;
   tunnel->public_address = connection->source;
-  tunnel->user_key = opening->credential.identity;
-  tunnel->source_key = connection->source_key;
-  tunnel->user = g_strndup (opening->credential.name, opening->credential.name_length);
-  tunnel->expires_ms = opening->credential.expires_ms;
+  name_owner (opening, tunnel);
   secrets = stun_ext_tep_secrets (opening->open, &success.opened, opening->key);
   if (!stun_ext_tunnel_id_make (secret, random, (guint8)core->index, tunnel->id) ||
       !stun_ext_flight_key (&secrets, tunnel->flight_key) ||
       !stun_ext_tunnel_key (&secrets, tunnel->key)) {
-    g_free (tunnel->user);
+    g_free (tunnel->login);
     g_free (tunnel);
     atomic_fetch_sub_explicit (&core->shared->tunnels, 1, memory_order_relaxed);
     tep_server_quota_give (core->shared->user_tunnels, opening->credential.identity);
@@ -349,6 +374,7 @@ create_tunnel (Opening *opening)
     return;
   }
   tep_server_tunnel_add (core, tunnel);
+  tep_server_tunnel_mark_credential (tunnel, opening->key);
   tep_server_tunnel_attach (tunnel, connection, 0);
   tep_server_grant (connection, opening->message, &success, opening->key);
 }

@@ -260,9 +260,53 @@ tep_server_tunnel_end (TepServerTunnel *tunnel, guint code, TepServerCounter rea
 void
 tep_server_tunnel_free (TepServerTunnel *tunnel)
 {
-  g_free (tunnel->user);
+  g_free (tunnel->login);
   stun_ext_crypto_cleanse (tunnel, sizeof *tunnel);
   g_free (tunnel);
+}
+
+/* ---- the credential ---- */
+
+static gboolean
+mark_of (const TepServerTunnel *tunnel,
+         StunExtSpan key,
+         guint8 mark[static TEP_SERVER_CREDENTIAL_MARK])
+{
+  guint8 mac[STUN_EXT_SHA256_LENGTH];
+
+  if (!stun_ext_crypto_hmac (STUN_EXT_HASH_SHA256, tunnel->core->shared->tunnel_secret,
+                             TEP_SERVER_SECRET_LENGTH, &key, 1, mac))
+    return FALSE;
+  memcpy (mark, mac, TEP_SERVER_CREDENTIAL_MARK);
+  return TRUE;
+}
+
+void
+tep_server_tunnel_mark_credential (TepServerTunnel *tunnel, StunExtSpan key)
+{
+  mark_of (tunnel, key, tunnel->credential_mark);
+}
+
+void
+tep_server_tunnel_check_credential (TepServerTunnel *tunnel)
+{
+  TepServerCore *core = tunnel->core;
+  TepServerCredential credential;
+  guint8 mark[TEP_SERVER_CREDENTIAL_MARK];
+  gboolean is_good = FALSE;
+
+  tep_server_users_find (core->settings.config->users, tunnel->key_kind, tunnel->login,
+                         strlen (tunnel->login), tunnel->is_secure, core->now_ms, &credential);
+  for (guint i = 0; credential.refusal == TEP_SERVER_REFUSAL_NONE && i < credential.n_keys; i++) {
+    const StunExtSpan key = { credential.keys[i].octets, credential.keys[i].length };
+
+    is_good |= mark_of (tunnel, key, mark) &&
+               stun_ext_crypto_equal (mark, tunnel->credential_mark, sizeof mark);
+  }
+  tep_server_credential_clear (&credential);
+  if (!is_good)
+    tep_server_tunnel_end (tunnel, STUN_EXT_CODE_UNAUTHENTICATED,
+                           TEP_SERVER_COUNTER_CLOSED_REVOKED);
 }
 
 /* ---- time ---- */
@@ -282,6 +326,9 @@ tep_server_tunnel_arm (TepServerTunnel *tunnel)
     due_us = MIN (due_us, tunnel->confirm_due_us);
   if (tunnel->state == TUNNEL_LINGERING)
     due_us = MIN (due_us, tunnel->linger_due_us);
+  if (tunnel->expires_ms != 0)
+    due_us =
+        MIN (due_us, tunnel->core->now_us + 1000 * (tunnel->expires_ms - tunnel->core->now_ms));
   for (TepServerLeasing *leasing = tunnel->leasings; leasing != NULL; leasing = leasing->next)
     due_us = MIN (due_us, leasing->expires_us);
   tep_server_wheel_arm (&tunnel->core->wheel, &tunnel->timer, due_us);
@@ -329,6 +376,9 @@ tep_server_tunnel_timeout (TepServerTunnel *tunnel)
   } else if (tunnel->state == TUNNEL_LINGERING && now_us >= tunnel->linger_due_us) {
     tep_server_tunnel_end (tunnel, STUN_EXT_CODE_ALLOCATION_MISMATCH,
                            TEP_SERVER_COUNTER_CLOSED_LINGER);
+  } else if (tunnel->expires_ms != 0 && tunnel->core->now_ms >= tunnel->expires_ms) {
+    tep_server_tunnel_end (tunnel, STUN_EXT_CODE_UNAUTHENTICATED,
+                           TEP_SERVER_COUNTER_CLOSED_REVOKED);
   } else {
     expire_bindings (tunnel);
     tep_server_tunnel_check_idle (tunnel);

@@ -680,6 +680,7 @@ client_new (World *world, const char *source)
   Client *client = g_new0 (Client, 1);
 
   client->world = world;
+  client->user = "alice";
   client->peer = source != NULL ? peer_new (world, 0, source) : peer_connect (world);
   g_assert_nonnull (client->peer);
   client->credential_key_length = strlen (WORLD_PASSWORD);
@@ -711,7 +712,7 @@ client_prepare (Client *client, StunExtTepRequest *request)
                                     .server_name = { WORLD_NAME, strlen (WORLD_NAME) },
                                     .client_random = client->client_random,
                                     .timestamp_ms = (guint64)client->world->now_ms,
-                                    .username = { "alice", 5 } };
+                                    .username = { client->user, strlen (client->user) } };
   if (client->nonce != NULL)
     request->open.nonce = (StunExtSpan){ client->nonce, strlen (client->nonce) };
 }

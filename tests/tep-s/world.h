@@ -70,6 +70,7 @@ struct _Peer {
 typedef struct {
   World *world;
   Peer *peer;
+  const char *user; /* borrowed; "alice" */
   guint8 credential_key[32];
   gsize credential_key_length;
   guint8 client_random[32];
