@@ -42,6 +42,35 @@ static const Transition transitions[] = {
   { CONNECTION_CLOSING, CONNECTION_ABORT, CONNECTION_OVER },
 };
 
+static const char *const state_names[] = {
+  [CONNECTION_DOOR] = "door",           [CONNECTION_REQUEST] = "http-request",
+  [CONNECTION_HANDSHAKE] = "handshake", [CONNECTION_STUN] = "stun",
+  [CONNECTION_OPENING] = "opening",     [CONNECTION_TUNNEL] = "tunnel",
+  [CONNECTION_LEAVING] = "leaving",     [CONNECTION_CLOSING] = "closing",
+  [CONNECTION_OVER] = "over",
+};
+G_STATIC_ASSERT (G_N_ELEMENTS (state_names) == N_CONNECTION_STATES);
+
+static const char *const event_names[] = {
+  [CONNECTION_SAW_TLS] = "saw-tls",       [CONNECTION_SAW_HTTP] = "saw-http",
+  [CONNECTION_SAW_STUN] = "saw-stun",     [CONNECTION_SAW_TUNNEL] = "saw-tunnel",
+  [CONNECTION_NEXT_LAYER] = "next-layer", [CONNECTION_AUTHENTICATED] = "authenticated",
+  [CONNECTION_ELSEWHERE] = "elsewhere",   [CONNECTION_ADOPTED] = "adopted",
+  [CONNECTION_FINISH] = "finish",         [CONNECTION_ABORT] = "abort",
+};
+G_STATIC_ASSERT (G_N_ELEMENTS (event_names) == N_CONNECTION_EVENTS);
+
+static void
+log_step (const TepServerConnection *connection, const Transition *row)
+{
+  char source[STUN_EXT_ADDRESS_TEXT_LENGTH];
+
+  g_log_structured (G_LOG_DOMAIN, G_LOG_LEVEL_DEBUG, "CAUSE", "connection-state", "SOURCE",
+                    stun_ext_address_print (&connection->source, source), "MESSAGE",
+                    "connection: %s -> %s (%s)", state_names[row->from], state_names[row->to],
+                    event_names[row->event]);
+}
+
 gboolean
 tep_server_connection_step (TepServerConnection *connection, ConnectionEvent event)
 {
@@ -49,7 +78,7 @@ tep_server_connection_step (TepServerConnection *connection, ConnectionEvent eve
     const Transition *row = &transitions[i];
 
     if (row->from == connection->state && row->event == event) {
-      g_debug ("connection: state %d, event %d, state %d", row->from, event, row->to);
+      log_step (connection, row);
       connection->state = row->to;
       return TRUE;
     }

@@ -22,7 +22,7 @@ G_BEGIN_DECLS
 #define PACKET_BATCH 256
 #define UNAUTHENTICATED_BUDGET 16384u /* octets, PROTOCOL.md section 14 */
 #define PLAIN_BUFFER_SIZE 65536
-#define RESERVE_OCTETS 16384 /* what answers may use of the output beyond media */
+#define RESERVE_OCTETS 16384          /* what answers may use of the output beyond media */
 #define TEP_SERVER_CREDENTIAL_MARK 16 /* octets */
 
 typedef struct _TepServerTunnel TepServerTunnel;

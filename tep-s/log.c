@@ -27,8 +27,9 @@
 
 typedef struct {
   char name[CAUSE_LENGTH];
-  guint n;          /* records in this second */
-  guint suppressed; /* of them left out */
+  guint n;           /* records in this second */
+  guint suppressed;  /* of them left out */
+  gboolean is_debug; /* nobody but who asked for every detail misses them */
 } Cause;
 
 struct _TepServerLog {
@@ -319,14 +320,18 @@ report_suppressed (TepServerLog *log, gint64 now_us)
 {
   g_autoptr (GString) text = NULL;
   guint64 total = 0;
+  gboolean is_debug = TRUE;
 
   if (now_us / G_USEC_PER_SEC == log->second)
     return;
-  for (guint i = 0; i < log->n_causes; i++)
+  for (guint i = 0; i < log->n_causes; i++) {
     total += log->causes[i].suppressed;
+    is_debug &= log->causes[i].suppressed == 0 || log->causes[i].is_debug;
+  }
   if (total > 0) {
     text = g_string_new (NULL);
-    g_string_printf (text, "%" G_GUINT64_FORMAT " more records were left out:", total);
+    g_string_printf (
+        text, "%" G_GUINT64_FORMAT " more records in that second were left out, by cause:", total);
     for (guint i = 0; i < log->n_causes; i++)
       if (log->causes[i].suppressed > 0)
         g_string_append_printf (text, " %s %u", log->causes[i].name, log->causes[i].suppressed);
@@ -334,7 +339,8 @@ report_suppressed (TepServerLog *log, gint64 now_us)
       const GLogField fields[] = { { "MESSAGE", text->str, -1 }, { "GLIB_DOMAIN", "tep-s", -1 } };
 
       enqueue (log,
-               tep_server_log_format (log->format, G_LOG_LEVEL_WARNING, fields,
+               tep_server_log_format (log->format,
+                                      is_debug ? G_LOG_LEVEL_DEBUG : G_LOG_LEVEL_WARNING, fields,
                                       G_N_ELEMENTS (fields), g_get_real_time ()),
                FALSE);
     }
@@ -399,6 +405,7 @@ may_pass (TepServerLog *log, GLogLevelFlags level, const char *name, gint64 now_
     log->lines++;
     return TRUE;
   }
+  cause->is_debug = (level & G_LOG_LEVEL_DEBUG) != 0;
   cause->suppressed++;
   log->counts.suppressed++;
   return FALSE;

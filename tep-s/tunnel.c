@@ -37,6 +37,30 @@ static const Transition transitions[] = {
   { TUNNEL_LINGERING, TUNNEL_END, TUNNEL_OVER },
 };
 
+static const char *const state_names[] = {
+  [TUNNEL_PROVISIONAL] = "provisional", [TUNNEL_LIVE] = "live", [TUNNEL_DETACHED] = "detached",
+  [TUNNEL_LINGERING] = "lingering",     [TUNNEL_OVER] = "over",
+};
+G_STATIC_ASSERT (G_N_ELEMENTS (state_names) == N_TUNNEL_STATES);
+
+static const char *const event_names[] = {
+  [TUNNEL_CONFIRM] = "confirm", [TUNNEL_ATTACH] = "attach", [TUNNEL_LOSE] = "lose",
+  [TUNNEL_FLOW] = "flow",       [TUNNEL_IDLE] = "idle",     [TUNNEL_END] = "end",
+};
+G_STATIC_ASSERT (G_N_ELEMENTS (event_names) == N_TUNNEL_EVENTS);
+
+static void
+log_step (const TepServerTunnel *tunnel, const Transition *row)
+{
+  char source[STUN_EXT_ADDRESS_TEXT_LENGTH];
+
+  g_log_structured (G_LOG_DOMAIN, G_LOG_LEVEL_DEBUG, "CAUSE", "tunnel-state", "USER",
+                    tunnel->user != NULL ? tunnel->user : "", "SOURCE",
+                    stun_ext_address_print (&tunnel->public_address, source), "MESSAGE",
+                    "tunnel: %s -> %s (%s)", state_names[row->from], state_names[row->to],
+                    event_names[row->event]);
+}
+
 gboolean
 tep_server_tunnel_step (TepServerTunnel *tunnel, TunnelEvent event)
 {
@@ -45,7 +69,7 @@ tep_server_tunnel_step (TepServerTunnel *tunnel, TunnelEvent event)
 
     if (row->from == tunnel->state && row->event == event) {
       if (row->from != row->to)
-        g_debug ("tunnel: state %d, event %d, state %d", row->from, event, row->to);
+        log_step (tunnel, row);
       tunnel->state = row->to;
       return TRUE;
     }

@@ -218,7 +218,8 @@ test_flood_is_a_hundred_lines_a_second (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (g_strv_length (lines), <=, 301);
   for (guint i = 0; lines[i] != NULL; i++) {
     of_one += strstr (lines[i], "\"cause\":\"cause-0\"") != NULL;
-    reports += strstr (lines[i], "more records were left out: cause-0 ") != NULL;
+    reports +=
+        strstr (lines[i], "more records in that second were left out, by cause: cause-0 ") != NULL;
   }
   g_assert_cmpuint (of_one, ==, 60);
   g_assert_cmpuint (reports, ==, 3);
@@ -239,6 +240,30 @@ test_level_is_respected (Fixture *fixture, gconstpointer data)
   lines = lines_of (fixture->file);
   g_assert_cmpuint (g_strv_length (lines), ==, 1);
   g_assert_nonnull (strstr (lines[0], " error: x"));
+}
+
+/* Who asks for every detail is told that some are missing, but not as a warning. */
+static void
+test_lost_details_are_no_warning (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (TepServerLog) log = open_log (fixture->file, TEP_SERVER_LOG_HUMAN);
+  const TepServerLogConfig all = { .level = G_LOG_LEVEL_DEBUG,
+                                   .file = fixture->file,
+                                   .lines_per_second = 2 };
+  const GLogField fields[] = { { "MESSAGE", "x", -1 }, { "CAUSE", "detail", -1 } };
+  g_auto (GStrv) lines = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (tep_server_log_reopen (log, &all, &error));
+  for (guint i = 0; i < 5; i++)
+    tep_server_log_record (log, G_LOG_LEVEL_DEBUG, fields, 2, SECOND);
+  for (guint i = 0; i < 5; i++)
+    tep_server_log_record (log, G_LOG_LEVEL_INFO, fields, 2, 2 * SECOND);
+  tep_server_log_record (log, G_LOG_LEVEL_INFO, fields, 2, 3 * SECOND);
+  lines = lines_of (fixture->file);
+  g_assert_cmpuint (g_strv_length (lines), ==, 7);
+  g_assert_nonnull (strstr (lines[2], "debug: 3 more records in that second were left out"));
+  g_assert_nonnull (strstr (lines[5], "warning: 3 more records in that second were left out"));
 }
 
 /* A reader that does not read: whoever logs goes on, and the loss is counted. */
@@ -361,6 +386,7 @@ main (int argc, char **argv)
   ADD ("json-cannot-be-broken-out-of", test_json_cannot_be_broken_out_of);
   ADD ("flood-is-a-hundred-lines-a-second", test_flood_is_a_hundred_lines_a_second);
   ADD ("level-is-respected", test_level_is_respected);
+  ADD ("lost-details-are-no-warning", test_lost_details_are_no_warning);
   ADD ("blocked-reader-blocks-nobody", test_blocked_reader_blocks_nobody);
   ADD ("full-disk-is-counted", test_full_disk_is_counted);
   ADD ("thread-writes-everything-before-the-end", test_thread_writes_everything_before_the_end);

@@ -386,6 +386,9 @@ def no_secrets():
             with socket.create_connection(("127.0.0.1", ports[0])) as stranger:
                 stranger.sendall(b"GET /" + PASSWORD.encode() + b" HTTP/1.1\r\n\r\n")
                 stranger.recv(4096)
+            for change in ("opening -> tunnel (authenticated)", "provisional -> live (confirm)",
+                           "http-request -> closing (finish)"):
+                daemon.wait_for(re.escape(change))
             place.secret("users", f"alice {PASSWORD}\n")
             daemon.signal(signal.SIGHUP)
             daemon.wait_for("line 1: has no colon")
