@@ -17,7 +17,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
-from process import SANITIZER, Process, program, wait_until  # noqa: E402
+from process import SANITIZER, Process, program, wait_for_tcp, wait_until  # noqa: E402
 
 CALL_PEER = pathlib.Path(os.environ["TEPKIT_BUILD"], "tests", "interop", "call-peer")
 USER, PASSWORD, SERVER_PORT = "alice", "correct horse battery staple", 443
@@ -219,8 +219,8 @@ def write_secret(path, text):
     return path
 
 
-def server(lab, keep, core=True):
-    """TEP-S at the core, relaying to the far host; core: which may speak to a lease before it is named."""
+def server(lab, keep, relay_ports="40000-65535"):
+    """TEP-S at the core, relaying to the far host, which may speak to a lease before it is named."""
     keep = pathlib.Path(keep)
     configuration = keep / "tep-s.conf"
     configuration.write_text(f"""[server]
@@ -230,12 +230,12 @@ users = {write_secret(keep / 'users', f'{USER}:{PASSWORD}')}
 [media]
 backend = relay
 relay-addresses = {lab['CORE_ADDR']}
+relay-ports = {relay_ports}
 [policy]
 allow = {lab['PEER_ADDR']}:1024-65535
-{f"core = {lab['PEER_ADDR']}/32" if core else ""}
+core = {lab['PEER_ADDR']}/32
 """, encoding="ascii")
     process = Process([program("tep-s"), "--config", configuration], lab, "core", name="tep-s")
-    from process import wait_for_tcp
     wait_for_tcp(lab, "core", lab["CORE_ADDR"], SERVER_PORT)
     return process
 

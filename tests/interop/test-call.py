@@ -296,6 +296,23 @@ def _():
         assert len([e for e in caller.events if e["event"] == "path"]) == 1
 
 
+@test("/interop/call/ice-restart/without-a-tunnel-the-pair-before-carries-media-meanwhile")
+def _():
+    with world("open") as (lab, _), device(lab, "--offerer") as caller, far_agent(lab) as far:
+        prepare(caller, far)
+        offer_and_answer(caller, far)
+        caller.do("confirm", "one")
+        expect(caller, "ice")
+        caller.do("restart")
+        wait_until(lambda: caller.report()["carrier"] == "undecided", 5, "the restart")
+        caller.wait_until_heard("one/ice/1")
+        far.do("restart")
+        offer_and_answer(caller, far)
+        wait_until(lambda: caller.report()["carrier"] == "ice", 5, "a nomination")
+        caller.wait_until_heard("one/ice/1")
+        assert not caller.find("failed")
+
+
 @test("/interop/call/ice-restart/by-the-far-side-is-followed")
 def _():
     with world("open") as (lab, tep_s), device(lab, "--offerer") as caller, far_agent(lab, tep_s) as far:
@@ -437,6 +454,23 @@ def _():
         caller.wait("path", timeout_s=60, since=since, carrier="tunnel")
         caller.wait_until_heard("one/tunnel/1")
         show(caller, "direct path lost in the call")
+
+
+@test("/interop/call/lost/a-server-that-forgot-us-leases-anew")
+def _():
+    for ports, is_told in (("40000-65535", False), ("20000-20999", True)):
+        with tempfile.TemporaryDirectory(prefix="tepkit-call-") as keep, Lab.up("web-only") as lab, \
+                Echo(lab, lab["PEER_ADDR"]) as far, contextlib.ExitStack() as stack:
+            with server(lab, keep) as first:
+                caller = stack.enter_context(device(lab, "--offerer"))
+                offer(caller, far, f"a=tep-s:1 tcp {lab['CORE_ADDR']} 443 {lab['CORE_ADDR']}")
+                expect(caller, "tunnel")
+                first.kill()
+            stack.enter_context(server(lab, keep, ports))
+            caller.wait_until_heard("one/tunnel/1")
+            # The same port where it is to be had; another one is told, and described from then on.
+            assert bool(caller.find("description-changed")) == is_told, caller.events
+            assert f"m=audio {far.source[1]} " in caller.describe(), far.source
 
 
 @test("/interop/call/proxy/tunnel-through-a-proxy-with-a-password")
