@@ -230,6 +230,7 @@ ask_for_lease (TepClientCall *call)
   TepClientLease lease = {
     .wanted_port = call->options.wanted_port,
     .is_pair = call->options.n_components == 2,
+    .family = call->options.family,
   };
 
   call->is_leasing = TRUE;

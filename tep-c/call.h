@@ -31,6 +31,8 @@ G_BEGIN_DECLS
  * @stun_server: for ICE candidates; family 0 for none
  * @server_names: (nullable) (array zero-terminated=1): further names by which the user's
  * configuration knows the session's server; an `a=tep-s` line of another name is not used
+ * @family: of the lease: 4, 6, or 0 for the server's choice; an answerer takes that of the offer's
+ * default address, for a lease reaches remotes of its own family only
  * @wanted_port: the port one would like leased, or 0
  * @bandwidth_kbit_s: of each tunnel flow, kilobit/s of IP packets; 0 for the server's default
  * @dscp: of each tunnel flow, 0 to 63, or -1 for the server's choice
@@ -43,6 +45,7 @@ typedef struct {
   guint media;
   StunExtAddress stun_server;
   const char *const *server_names;
+  guint family;
   guint16 wanted_port;
   guint bandwidth_kbit_s;
   int dscp;

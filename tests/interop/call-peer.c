@@ -467,6 +467,7 @@ main (int argc, char **argv)
     { "password", 0, 0, G_OPTION_ARG_STRING, &options->password, NULL, "SECRET" },
     { "stays", 0, 0, G_OPTION_ARG_NONE, &options->stays, NULL, NULL },
     { "stun", 0, 0, G_OPTION_ARG_STRING, &stun, NULL, "ADDRESS:PORT" },
+    { "family", 0, 0, G_OPTION_ARG_INT, &call_options.family, NULL, "4|6" },
     { "offerer", 0, 0, G_OPTION_ARG_NONE, &call_options.is_offerer, NULL, NULL },
     { "components", 0, 0, G_OPTION_ARG_INT, &n_components, NULL, "N" },
     { "extra", 0, 0, G_OPTION_ARG_STRING, &peer.extra, NULL, "LINE" },

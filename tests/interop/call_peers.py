@@ -114,9 +114,9 @@ class Echo:
 
     def __init__(self, lab, address, port=0, n=1):
         self.sockets, self.heard, self.is_mute = [], 0, False
-        self.address = address
+        self.address, self.kind = address, "IP6" if ":" in address else "IP4"
         for i in range(n):
-            s = lab.socket("peer", kind=socket.SOCK_DGRAM)
+            s = lab.socket("peer", socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
             s.bind((address, port + i if port else 0))
             self.sockets.append(s)
         self.ports = [s.getsockname()[1] for s in self.sockets]
@@ -152,9 +152,9 @@ class Echo:
             time.sleep(0.005)
 
     def sdp(self, *lines, direction="sendrecv", address=None):
-        rtcp = [f"a=rtcp:{self.ports[1]} IN IP4 {self.address}"] if len(self.ports) > 1 else []
-        return "\r\n".join(["v=0", f"o=- 3 3 IN IP4 {self.address}", "s=-", "t=0 0", *self.session_lines(),
-                            f"m=audio {self.ports[0]} RTP/AVP 0", f"c=IN IP4 {address or self.address}",
+        rtcp = [f"a=rtcp:{self.ports[1]} IN {self.kind} {self.address}"] if len(self.ports) > 1 else []
+        return "\r\n".join(["v=0", f"o=- 3 3 IN {self.kind} {self.address}", "s=-", "t=0 0", *self.session_lines(),
+                            f"m=audio {self.ports[0]} RTP/AVP 0", f"c=IN {self.kind} {address or self.address}",
                             f"a={direction}", *rtcp, *self.media_lines(), *lines, ""])
 
     def session_lines(self):
@@ -229,11 +229,11 @@ listen = {lab['CORE_ADDR']}:{SERVER_PORT}
 users = {write_secret(keep / 'users', f'{USER}:{PASSWORD}')}
 [media]
 backend = relay
-relay-addresses = {lab['CORE_ADDR']}
+relay-addresses = {lab['CORE_ADDR']};{lab['CORE_ADDR6']}
 relay-ports = {relay_ports}
 [policy]
-allow = {lab['PEER_ADDR']}:1024-65535
-core = {lab['PEER_ADDR']}/32
+allow = {lab['PEER_ADDR']}:1024-65535;[{lab['PEER_ADDR6']}]:1024-65535
+core = {lab['PEER_ADDR']}/32;{lab['PEER_ADDR6']}/128
 """, encoding="ascii")
     process = Process([program("tep-s"), "--config", configuration], lab, "core", name="tep-s")
     wait_for_tcp(lab, "core", lab["CORE_ADDR"], SERVER_PORT)

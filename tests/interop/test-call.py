@@ -124,6 +124,26 @@ def _():
         expect(caller, "tunnel", component=2)
 
 
+@test("/interop/call/far-side-without-ice/ipv6-media-through-an-ipv4-tunnel")
+def _():
+    with world("web-only") as (lab, tep_s), device(lab, "--offerer", "--components=2", "--family=6") as caller, \
+            Echo(lab, lab["PEER_ADDR6"], 20000, 2) as far:
+        lease = offer(caller, far, tep_s)
+        assert lease.startswith(f"[{lab['CORE_ADDR6']}]:"), lease
+        assert f"c=IN IP6 {lab['CORE_ADDR6']}" in caller.describe()
+        expect(caller, "tunnel")
+        expect(caller, "tunnel", component=2)
+
+
+@test("/interop/call/far-side-without-ice/a-family-that-the-lease-has-not-is-told")
+def _():
+    with world("web-only") as (lab, tep_s), device(lab, "--offerer", "--family=4") as caller, \
+            Lite(lab, lab["PEER_ADDR6"]) as far:
+        offer(caller, far, tep_s)
+        failed = caller.wait("failed", timeout_s=60)
+        assert "443 Peer Address Family Mismatch" in failed["cause"], failed
+
+
 @test("/interop/call/far-side-without-ice/direct-to-its-default-address-without-tep-s")
 def _():
     with world("open") as (lab, _), device(lab, "--offerer", "--components=2") as caller, \
