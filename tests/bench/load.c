@@ -34,7 +34,7 @@ static int n_tunnels = 1000, rate = 50, seconds = 10;
 static gboolean is_idle, is_long_term;
 static const GOptionEntry entries[] = {
   { "kind", 0, 0, G_OPTION_ARG_STRING, &kind, "tep, turn, or direct (no relay)", "KIND" },
-  { "direction", 0, 0, G_OPTION_ARG_STRING, &direction, "up or down", "WAY" },
+  { "direction", 0, 0, G_OPTION_ARG_STRING, &direction, "up, down, or both (a call)", "WAY" },
   { "server", 0, 0, G_OPTION_ARG_STRING, &server_text, "Server", "ADDRESS:PORT" },
   { "peer", 0, 0, G_OPTION_ARG_STRING, &peer_text, "Where the UDP peer listens", "ADDRESS:PORT" },
   { "user", 0, 0, G_OPTION_ARG_STRING, &user, "User of TEP-S", "NAME" },
@@ -459,9 +459,10 @@ tick_tunnels (void)
 static void
 run (void)
 {
+  gboolean is_both = g_str_equal (direction, "both");
   gint64 begin = clock_us ();
   gint64 end = begin + seconds * (gint64)G_USEC_PER_SEC;
-  double interval_us = 1e6 / ((double)n_tunnels * rate);
+  double interval_us = 1e6 / ((double)n_tunnels * rate * (is_both ? 2 : 1));
   gboolean is_up = g_str_equal (direction, "up");
   guint64 n = 0;
   gint64 next_tick = begin;
@@ -470,7 +471,7 @@ run (void)
     gint64 now_us = clock_us ();
 
     for (guint burst = 0; burst < 64 && !is_idle && begin + n * interval_us <= now_us; burst++, n++)
-      send_one (n % n_tunnels, is_up);
+      send_one (n % n_tunnels, is_both ? (n / n_tunnels) % 2 == 0 : is_up);
     if (now_us >= next_tick) {
       tick_tunnels ();
       next_tick = now_us + 50000;
