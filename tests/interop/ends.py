@@ -73,6 +73,7 @@ class Server(Process):
             "media": {"backend": "relay", "relay-addresses": ";".join(addresses)},
             "policy": {"allow": ";".join(peers)},
             "metrics": {"listen": f"unix:{scratch.path}/metrics-{name}"},
+            "timers": {"drain": "0"},
             "log": {"level": "info"},
         }
         for group, keys in (settings or {}).items():
@@ -84,7 +85,16 @@ class Server(Process):
         self.metrics_path = scratch.path / f"metrics-{name}"
         super().__init__([*before, program("tep-s"), "--config", self.configuration, *arguments], lab, "core",
                          name=name)
-        self.wait_for("is ready", PATIENCE_S)
+        if "file" in values["log"]:
+            wait_until(self._serves_metrics, PATIENCE_S, "the daemon's metrics")
+        else:
+            self.wait_for("is ready", PATIENCE_S)
+
+    def _serves_metrics(self):
+        try:
+            return self.metrics()
+        except OSError:
+            return None
 
     def metrics(self):
         """{series: value} of what the daemon counts."""
