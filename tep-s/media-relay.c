@@ -17,6 +17,7 @@
 #define BATCH 32
 #define DATAGRAM_SIZE 2048 /* LARGEST-PACKET and more */
 #define TRIES 200          /* ports tried at random before one by one */
+#define SEARCH 512         /* tried one by one: each costs 10 us in which no packet moves */
 #define RETRIES 4          /* of one batch, after errors that pass */
 #define SEGMENTS 32        /* of one bundle; the kernel allows 64 */
 #define BUNDLE_OCTETS 60000
@@ -124,10 +125,10 @@ find_port (TepServerMedia *media, TepServerBinding *binding)
   if (wanted >= first && wanted <= config->last_relay_port && (step == 1 || wanted % 2 == 0) &&
       try_port (media, binding, wanted))
     return TRUE;
-  for (guint i = 0; i < TRIES + n / step; i++) {
+  for (guint i = 0; i < TRIES + MIN (n / step, SEARCH); i++) {
     guint32 offset = (i - TRIES) * step;
 
-    /* Ports that nobody can guess; when nearly all are taken, all of them in turn. */
+    /* Ports that nobody can guess; of a small range, when nearly all are taken, all of them in turn. */
     if (i < TRIES && getrandom (&offset, sizeof offset, 0) != sizeof offset)
       continue;
     if (try_port (media, binding, first + offset % n / step * step))

@@ -72,6 +72,22 @@ test_source_of_a_login_cannot_take_all_places_of_newcomers (void)
   g_assert_cmpuint (accepted, ==, 4);
 }
 
+/* To the last port, and then no. */
+static void
+test_relay_ports_run_out (void)
+{
+  g_autoptr (World) world = world_new_real ("[media]\nbackend=relay\nrelay-addresses=127.0.0.1\n"
+                                            "relay-ports=23100-23103\n",
+                                            1, NULL, NULL);
+  g_autoptr (Client) client = client_new (world, NULL);
+  StunExtTepLeased leased;
+
+  client_open (client, TRUE);
+  for (guint i = 0; i < 4; i++)
+    g_assert_cmpuint (client_lease (client, 0, &leased), ==, 0);
+  g_assert_cmpuint (client_lease (client, 0, &leased), ==, 508);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -80,5 +96,6 @@ main (int argc, char *argv[])
   ADD ("service-port-is-never-leased", test_service_port_is_never_leased);
   ADD ("refused-tunnels-use-up-nobodys-rate", test_refused_tunnels_use_up_nobodys_rate);
   ADD ("newcomers-places", test_source_of_a_login_cannot_take_all_places_of_newcomers);
+  ADD ("relay-ports-run-out", test_relay_ports_run_out);
   return g_test_run ();
 }
