@@ -12,7 +12,7 @@ from capture import Capture, stun_frames, tshark
 import audio
 from lab import Lab
 from phone import Phone, converse
-from process import wait_until
+from process import Process, wait_for_tcp, wait_until
 from tap import run, test
 
 sys.path.insert(0, str(HERE.parent / "stun-ext"))
@@ -52,6 +52,20 @@ def _():
         assert tshark(capture.path, "classicstun", "frame.number", options=AS_STUN[0])
         assert not tshark(capture.path, f"!({both}) && udp", "frame.number", options=AS_STUN[0])
         assert server.metrics()['tep_server_stun_answers_total{carrier="udp"}'] >= answered
+
+
+@test("/interop/peers/our-stun-client-learns-its-address-from-a-server-that-is-not-ours-and-from-tep-s")
+def _():
+    with Scratch() as scratch, Lab.up("nat") as lab, Server(lab, scratch), \
+            Process(["turnserver", "-n", "--stun-only", "--no-cli", "--listening-port=3478", "--no-tls", "--no-dtls",
+                     f"--listening-ip={lab['CORE_ADDR']}", f"--listening-ip={lab['CORE_ADDR6']}", "--log-file=stdout",
+                     f"--pidfile={scratch.path}/turnserver.pid", f"--userdb={scratch.path}/turndb"], lab, "core"):
+        for mark in ("", "6"):
+            wait_for_tcp(lab, "device", lab[f"CORE_ADDR{mark}"], 3478, 10)
+            for port in ("3478", "443"):
+                said = stun_client(lab, [BUILD / "tests/interop/public-address", "{}", port], mark)
+                public = re.escape(f"[{lab['PUBLIC_ADDR6']}]" if mark else lab["PUBLIC_ADDR"])
+                assert re.fullmatch(rf"udp {public}:\d+\ntcp {public}:\d+\n", said), (port, said)
 
 
 def listen_to(path):
