@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The tunnel's flows of a call. A flow is opened for a remote, not for a branch, because two early
+/* The tunnel's flows of a call, and the packets of its branches. A flow is opened for a remote, not for a branch, because two early
  * branches of a fork may well name one media server. */
 #include "tep-c/call-private.h"
 
@@ -75,4 +75,58 @@ tep_client_legs_are_open (TepClientLeg *const *legs, guint n)
       return FALSE;
   }
   return TRUE;
+}
+
+/* Packets */
+
+TepClientFlow *
+tep_client_branch_get_flow (TepClientBranch *branch, guint component)
+{
+  if (component < 1 || component > TEP_CLIENT_CALL_COMPONENTS_MAX ||
+      branch->legs[component - 1] == NULL)
+    return NULL;
+  return branch->legs[component - 1]->flow;
+}
+
+TepClientSent
+tep_client_branch_send (TepClientBranch *branch, guint component, const guint8 *data, gsize length)
+{
+  TepClientCall *call = branch->call;
+  TepClientFlow *flow = tep_client_branch_get_flow (branch, component);
+
+  if (component > branch->n_components)
+    return TEP_CLIENT_SENT_DOWN;
+  if (g_str_equal (branch->carrier, "tunnel"))
+    return flow != NULL ? tep_client_flow_send (flow, data, length) : TEP_CLIENT_SENT_DOWN;
+  if ((g_str_equal (branch->carrier, "ice") || g_str_equal (branch->carrier, "direct")) &&
+      call->ice_branch == branch && tep_client_ice_send (call->ice, component, data, length))
+    return TEP_CLIENT_SENT;
+  return TEP_CLIENT_SENT_DOWN;
+}
+
+static gboolean
+has_remote (const TepClientBranch *branch, guint component, const StunExtAddress *remote)
+{
+  const TepClientLeg *leg = branch->legs[component - 1];
+  const TepClientLeg *next = branch->next_legs[component - 1];
+
+  const TepClientLeg *old = branch->old_legs[component - 1];
+
+  return (leg != NULL && stun_ext_address_equal (&leg->remote, remote)) ||
+         (old != NULL && stun_ext_address_equal (&old->remote, remote)) ||
+         (next != NULL && stun_ext_address_equal (&next->remote, remote));
+}
+
+TepClientBranch *
+tep_client_branch_find (TepClientCall *call, guint component, const StunExtAddress *remote)
+{
+  if (call->current != NULL && has_remote (call->current, component, remote))
+    return call->current;
+  for (guint i = 0; i < call->branches->len; i++) {
+    TepClientBranch *branch = g_ptr_array_index (call->branches, i);
+
+    if (has_remote (branch, component, remote))
+      return branch;
+  }
+  return NULL;
 }
