@@ -62,9 +62,11 @@ class FarSide:
 class Program:
     """A UDP program on the device."""
 
-    def __init__(self, lab, remote, mark=""):
+    def __init__(self, lab, remote, mark="", port=0):
         self.socket = lab.socket("device", FAMILY[mark], socket.SOCK_DGRAM)
         self.socket.settimeout(0.2)
+        if port != 0:
+            self.socket.bind(("", port))
         self.socket.connect(remote)
 
     def exchange(self, payload, timeout_s=10):
@@ -203,7 +205,7 @@ def translation():
         pcap = scratch.path / "inner.pcap"
         with tun_agent(lab, scratch, "--pcap", pcap) as agent:
             agent.wait_for('"state":"open"', 20)
-            with Program(lab, far.address) as phone:
+            with Program(lab, far.address, port=5060) as phone:  # the server lends no such port
                 phone.exchange(b"hello")
                 own = phone.socket.getsockname()
             lease = agent.wait_for_event(lambda e: e["event"] == "lease", "a lease")
