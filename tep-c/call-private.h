@@ -98,6 +98,11 @@ tep_client_leg_get (TepClientCall *call, guint component, const StunExtAddress *
 void tep_client_leg_unref (TepClientLeg *leg);
 void tep_client_legs_drop (TepClientLeg **legs);
 gboolean tep_client_legs_are_open (TepClientLeg *const *legs, guint n);
+TepClientFlow *tep_client_branch_get_flow (TepClientBranch *branch, guint component);
+TepClientSent
+tep_client_branch_send (TepClientBranch *branch, guint component, const guint8 *data, gsize length);
+TepClientBranch *
+tep_client_branch_find (TepClientCall *call, guint component, const StunExtAddress *remote);
 
 /* call-branch.c */
 void tep_client_branch_leg_done (TepClientBranch *branch, TepClientLeg *leg);
@@ -114,11 +119,6 @@ void tep_client_branch_ice_nominated (TepClientBranch *branch, guint component, 
 void tep_client_branch_ice_failed (TepClientBranch *branch, const GError *cause);
 void tep_client_branch_tunnel_failed (TepClientBranch *branch, const GError *cause);
 void tep_client_branch_received (TepClientBranch *branch);
-TepClientFlow *tep_client_branch_get_flow (TepClientBranch *branch, guint component);
-TepClientSent
-tep_client_branch_send (TepClientBranch *branch, guint component, const guint8 *data, gsize length);
-TepClientBranch *
-tep_client_branch_find (TepClientCall *call, guint component, const StunExtAddress *remote);
 gpointer tep_client_branch_ref (gconstpointer branch, gpointer data); /* a GCopyFunc */
 void tep_client_branch_unref (TepClientBranch *branch);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TepClientBranch, tep_client_branch_unref)

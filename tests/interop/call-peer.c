@@ -26,10 +26,10 @@ typedef struct {
   TepClientCall *call;
   GHashTable *received; /* "branch/carrier/component" -> count */
   guint32 sent;
-  guint32 highest;   /* number heard last */
-  gint64 heard_us;   /* when */
-  gint64 gap_us;     /* longest time between two packets heard */
-  guint spoken_from; /* source id of the talker */
+  guint32 highest; /* number heard last */
+  gint64 heard_us; /* when */
+  gint64 gap_us;   /* longest time between two packets heard */
+  gboolean hangs_up_on_packet;
 
   NiceAgent *agent;
   guint stream;
@@ -80,6 +80,10 @@ heard (TepClientCall *call, const TepClientCallPacket *packet, gpointer data)
   if (peer->heard_us != 0)
     peer->gap_us = MAX (peer->gap_us, now_us - peer->heard_us);
   peer->heard_us = now_us;
+  if (peer->hangs_up_on_packet) {
+    tep_client_call_hang_up (call);
+    say ("{\"event\": \"hung-up\"}");
+  }
 }
 
 static gboolean
@@ -104,6 +108,7 @@ static void
 path_changed (TepClientCall *call, const char *branch, const char *carrier, Peer *peer)
 {
   say ("{\"event\": \"path\", \"branch\": \"%s\", \"carrier\": \"%s\"}", branch, carrier);
+  talk (peer); /* so that what is measured is not the time to the next 20 ms */
 }
 
 static void
@@ -150,6 +155,8 @@ report (Peer *peer, const char *branch)
   GHashTableIter iter;
   gpointer key, value;
   TepClientStatistics s = { 0 };
+  StunExtAddress address;
+  char lease[STUN_EXT_ADDRESS_TEXT_LENGTH] = "";
 
   g_hash_table_iter_init (&iter, peer->received);
   while (g_hash_table_iter_next (&iter, &key, &value))
@@ -157,16 +164,19 @@ report (Peer *peer, const char *branch)
                             GPOINTER_TO_UINT (value));
   if (peer->session != NULL)
     tep_client_session_get_statistics (peer->session, &s);
+  if (tep_client_call_get_lease (peer->call, &address, NULL))
+    stun_ext_address_print (&address, lease);
   if (tep_client_call_get_report (peer->call, branch, &r)) {
     g_autofree char *ice = g_strescape (r.ice_cause != NULL ? r.ice_cause->message : "", NULL);
     g_autofree char *tunnel =
         g_strescape (r.tunnel_cause != NULL ? r.tunnel_cause->message : "", NULL);
 
-    say ("{\"event\": \"report\", \"carrier\": \"%s\", \"decided_us\": %" G_GUINT64_FORMAT
-         ", \"first_media_us\": %" G_GUINT64_FORMAT ", \"ice_cause\": \"%s\", \"tunnel_cause\": "
+    say ("{\"event\": \"report\", \"carrier\": \"%s\", \"lease\": \"%s\", \"decided_us\": "
+         "%" G_GUINT64_FORMAT ", \"first_media_us\": %" G_GUINT64_FORMAT
+         ", \"ice_cause\": \"%s\", \"tunnel_cause\": "
          "\"%s\", \"sent\": %u, \"gap_us\": %" G_GINT64_FORMAT ", \"round_trip_ms\": %u, "
          "\"tunnel_sent\": %" G_GUINT64_FORMAT ", \"received\": {%s}}",
-         r.carrier, r.decided_us, r.first_media_us, ice, tunnel, peer->sent, peer->gap_us,
+         r.carrier, lease, r.decided_us, r.first_media_us, ice, tunnel, peer->sent, peer->gap_us,
          s.round_trip_ms, s.packets_sent, counts->str);
   } else {
     say ("{\"event\": \"report\", \"carrier\": \"\", \"received\": {%s}}", counts->str);
@@ -214,6 +224,8 @@ device_command (Peer *peer, char **words)
     report (peer, words[1]);
   else if (g_str_equal (words[0], "network-changed"))
     tep_client_session_network_changed (peer->session);
+  else if (g_str_equal (words[0], "hang-up-on-packet"))
+    peer->hangs_up_on_packet = TRUE;
   else if (g_str_equal (words[0], "hang-up"))
     tep_client_call_hang_up (peer->call);
   else

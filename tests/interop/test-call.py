@@ -3,6 +3,7 @@
 core, and far sides of several kinds. Each test prints the time from the answer to the first media packet."""
 import contextlib
 import pathlib
+import socket
 import sys
 import tempfile
 
@@ -74,7 +75,9 @@ def full_ice(network, device_offers, with_tep, carrier, components=1):
             # The far agent's own checks pass the flow: to it, this is an ordinary ICE call.
             far.wait("ice", component=1, state="ready")
             assert 500_000 <= report["decided_us"], report
-        if carrier == "ice" and not with_tep:
+        # A lease that is of no use is given back, one that is stays for the day ICE fails.
+        assert bool(report["lease"]) == with_tep, report
+        if not with_tep:
             assert report["tunnel_sent"] == 0, report
 
 
@@ -359,6 +362,44 @@ def _():
         assert caller.find("description-changed") is None
 
 
+@test("/interop/call/address-change/another-address-of-the-device-resumes-the-flow")
+def _():
+    with world("web-only") as (lab, tep_s), device(lab, "--offerer") as caller, Echo(lab, lab["PEER_ADDR"]) as far:
+        offer(caller, far, tep_s)
+        caller.do("confirm", "one")
+        expect(caller, "tunnel")
+        lease, since = far.source, len(caller.events)
+        words = lab.run("device", ["sh", "-c", f"ip -o -4 addr | grep {lab['DEVICE_ADDR']}"]).stdout.split()
+        interface, before = words[1], words[3]
+        after = before.replace(lab["DEVICE_ADDR"], "192.168.1.77")
+        moved = lab.run("device", ["sh", "-ec", f"ip addr del {before} dev {interface}; ip addr add {after} dev {interface};"
+                                                f"ip route replace default via {lab['FIREWALL_ADDR']}"])
+        assert moved.returncode == 0, moved.stderr
+        caller.do("network-changed")
+        caller.wait("session", since=since, who="open")
+        caller.wait_until_heard("one/tunnel/1", more=20)
+        assert far.source == lease, (far.source, lease)
+
+
+@test("/interop/call/stun/the-address-behind-a-nat-is-a-candidate")
+def _():
+    with world("nat") as (lab, tep_s), device(lab, "--offerer", "--stun", f"{lab['CORE_ADDR']}:443") as caller, \
+            far_agent(lab) as far:
+        prepare(caller, far)
+        lines = [line for line in caller.describe().split("\r\n") if "typ srflx" in line and lab["PUBLIC_ADDR"] in line]
+        assert len(lines) == 1, lines
+        offer_and_answer(caller, far)
+        expect(caller, "ice")
+
+
+@test("/interop/call/stun/a-server-out-of-reach-does-not-hold-up-the-call")
+def _():
+    with world("web-only") as (lab, tep_s), device(lab, "--offerer", "--stun", f"{lab['CORE_ADDR']}:443") as caller, \
+            Echo(lab, lab["PEER_ADDR"]) as far:
+        assert offer(caller, far, tep_s)
+        expect(caller, "tunnel")
+
+
 @test("/interop/call/call-ends/the-tunnel-goes-after-the-last-flow-unless-it-stays")
 def _():
     for stays in (False, True):
@@ -376,6 +417,38 @@ def _():
             else:
                 caller.wait("session", timeout_s=8, since=since, who="closed")
             assert far.heard <= heard + 1, "media after the end"
+
+
+@test("/interop/call/call-ends/in-the-middle-of-a-packet-on-either-path")
+def _():
+    for network, carrier in (("open", "ice"), ("web-only", "tunnel")):
+        with world(network) as (lab, tep_s), device(lab, "--offerer", "--stays") as caller, far_agent(lab, tep_s) as far:
+            prepare(caller, far)
+            caller.do("hang-up-on-packet")
+            offer_and_answer(caller, far)
+            caller.wait("hung-up")
+            assert [e["key"] for e in caller.events if e["event"] == "heard"] == [f"one/{carrier}/1"]
+            assert caller.report()["carrier"] == ""
+
+
+@test("/interop/call/trust/candidates-on-loopback-are-not-checked")
+def _():
+    with world("open") as (lab, tep_s), device(lab, "--offerer") as caller, Lite(lab, lab["PEER_ADDR"]) as far, \
+            lab.socket("device", kind=socket.SOCK_DGRAM) as local:
+        local.bind(("127.0.0.1", 0))
+        local.setblocking(False)
+        prepare(caller)
+        caller.describe()
+        lines = [f"a=candidate:{i} 1 UDP 2130706431 {address} {local.getsockname()[1]} typ host"
+                 for i, address in enumerate(("127.0.0.1", "::ffff:127.0.0.1", "0.0.0.0", "::1", "224.0.0.1", "x.local"))]
+        told = far.sdp(*lines).replace(f"a=candidate:1 1 UDP 2130706430 {far.address}", "a=x:")
+        caller.remote(told)
+        failed = caller.wait("failed")
+        assert "names no candidate that can be used" in failed["cause"], failed
+        try:
+            raise AssertionError(f"loopback was reached: {local.recv(100)}")
+        except BlockingIOError:
+            pass
 
 
 @test("/interop/call/trust/a-server-that-is-not-ours-is-not-used")
