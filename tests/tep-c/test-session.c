@@ -5,85 +5,9 @@
 #include <gio/gio.h>
 #include <glib/gstdio.h>
 
+#include "core.h"
 #include "tep-c/agent.h"
 #include "tep-c/session.h"
-#include "tep-s/config.h"
-#include "tep-s/server.h"
-
-#define PASSWORD "correct horse battery staple"
-#define PATIENCE_S 10
-
-/* TEP-S that sends every packet back to where it came from. */
-typedef struct {
-  char *folder;
-  TepServer *server;
-  StunExtAddress address;
-} Core;
-
-static void
-echo (TepServerWorker *worker, const TepServerPacket *packets, gsize n, gpointer data)
-{
-  for (gsize i = 0; i < n; i++) {
-    TepServerPacket back = packets[i];
-
-    back.source = packets[i].destination;
-    back.destination = packets[i].source;
-    tep_server_worker_send (worker, &back, 1);
-  }
-}
-
-static void
-core_start (Core *core)
-{
-  const TepServerMediaCallbacks callbacks = { .packets = echo };
-  g_autoptr (GError) error = NULL;
-  g_autoptr (TepServerConfig) config = NULL;
-  g_autofree char *path = g_build_filename (core->folder, "tep-s.conf", NULL);
-  g_autofree char *text = NULL;
-
-  text = g_strdup_printf ("[server]\nlisten=127.0.0.1:%u\nworkers=1\nnames=127.0.0.1\n"
-                          "[credentials]\nusers=users\n"
-                          "[media]\nbackend=embedded\n"
-                          "[policy]\nallow=198.18.0.9:4000-4010\n",
-                          core->address.port);
-  config = tep_server_config_load_from_data (text, -1, path, &error);
-  g_assert_no_error (error);
-  core->server = tep_server_new (config, &callbacks, core, &error);
-  g_assert_no_error (error);
-  g_assert_true (tep_server_start (core->server, &error));
-  g_assert_true (tep_server_get_listener_address (core->server, 0, &core->address));
-}
-
-static void
-core_stop (Core *core)
-{
-  tep_server_stop (core->server);
-  g_clear_object (&core->server);
-}
-
-static void
-core_up (Core *core, gconstpointer data)
-{
-  g_autofree char *users = NULL;
-
-  memset (core, 0, sizeof *core);
-  core->folder = g_dir_make_tmp ("test-session-XXXXXX", NULL);
-  users = g_build_filename (core->folder, "users", NULL);
-  g_assert_true (g_file_set_contents_full (users, "alice:" PASSWORD "\n", -1, 0, 0600, NULL));
-  core_start (core);
-}
-
-static void
-core_down (Core *core, gconstpointer data)
-{
-  g_autofree char *users = g_build_filename (core->folder, "users", NULL);
-
-  if (core->server != NULL)
-    core_stop (core);
-  g_remove (users);
-  g_rmdir (core->folder);
-  g_free (core->folder);
-}
 
 /* The device */
 
@@ -154,7 +78,7 @@ device_init (Device *device, const Core *core)
   device->options->host = g_strdup ("127.0.0.1");
   device->options->port = core->address.port;
   device->options->user = g_strdup ("alice");
-  device->options->password = g_strdup (PASSWORD);
+  device->options->password = g_strdup (CORE_PASSWORD);
   device->states = g_string_new (NULL);
   device->heard = g_string_new (NULL);
 }
@@ -183,26 +107,6 @@ device_clear (Device *device)
   g_string_free (device->states, TRUE);
   g_string_free (device->heard, TRUE);
 }
-
-static gboolean
-run_out (gpointer is_over)
-{
-  *(gboolean *)is_over = TRUE;
-  return G_SOURCE_REMOVE;
-}
-
-#define WAIT_FOR(condition)                                                                        \
-  G_STMT_START                                                                                     \
-  {                                                                                                \
-    gboolean is_over = FALSE;                                                                      \
-    guint timer = g_timeout_add_seconds (PATIENCE_S, run_out, &is_over);                           \
-    while (!(condition) && !is_over)                                                               \
-      g_main_context_iteration (NULL, TRUE);                                                       \
-    g_assert_true (condition);                                                                     \
-    if (!is_over)                                                                                  \
-      g_source_remove (timer);                                                                     \
-  }                                                                                                \
-  G_STMT_END
 
 static void
 say (Device *device, const char *text)
