@@ -15,6 +15,7 @@
 #include "tep-s/worker-private.h"
 
 #define BATCH 32
+#define BATCHES_MAX 4      /* of one socket in a round */
 #define DATAGRAM_SIZE 2048 /* LARGEST-PACKET and more */
 #define TRIES 200          /* ports tried at random before one by one */
 #define SEARCH 512         /* tried one by one: each costs 10 us in which no packet moves */
@@ -33,12 +34,28 @@ struct _TepServerMedia {
   const TepServerConfig *config;
   gboolean has_segments; /* the kernel knows UDP_SEGMENT */
   struct mmsghdr messages[BATCH];
+  struct mmsghdr inbox[BATCH];
+  struct iovec inbox_pieces[BATCH];
   struct iovec pieces[BATCH * 2];
   struct sockaddr_storage addresses[BATCH];
   StunExtAddress sources[BATCH];
   guint8 controls[BATCH][CMSG_SPACE (sizeof (guint16))] __attribute__ ((aligned (8)));
   guint8 datagrams[BATCH][DATAGRAM_SIZE];
 };
+
+/* Once; afterwards only what recvmmsg() changed is put back. */
+static void
+prepare_receive (TepServerMedia *media)
+{
+  for (guint i = 0; i < BATCH; i++) {
+    media->inbox_pieces[i] =
+        (struct iovec){ .iov_base = media->datagrams[i], .iov_len = DATAGRAM_SIZE };
+    media->inbox[i].msg_hdr = (struct msghdr){ .msg_name = &media->addresses[i],
+                                               .msg_namelen = sizeof media->addresses[i],
+                                               .msg_iov = &media->inbox_pieces[i],
+                                               .msg_iovlen = 1 };
+  }
+}
 
 static TepServerMedia *
 relay_open (TepServerWorker *worker, const TepServerConfig *config, GError **error)
@@ -48,6 +65,7 @@ relay_open (TepServerWorker *worker, const TepServerConfig *config, GError **err
   media->worker = worker;
   media->config = tep_server_config_ref (config);
   media->has_segments = TRUE;
+  prepare_receive (media);
   return media;
 }
 
@@ -101,7 +119,8 @@ try_port (TepServerMedia *media, TepServerBinding *binding, guint number)
   for (guint i = 0; i < n; i++) {
     address.port = (guint16)(number + i);
     ports[i] = open_port (&address);
-    if (ports[i] == NULL || !tep_server_worker_watch (media->worker, ports[i]->fd, ports[i])) {
+    if (ports[i] == NULL ||
+        !tep_server_worker_watch_edges (media->worker, ports[i]->fd, ports[i])) {
       for (guint j = 0; j <= i && ports[j] != NULL; j++)
         close_port (media, ports[j]);
       return FALSE;
@@ -306,40 +325,26 @@ relay_send (TepServerMedia *media, const TepServerPacket *packets, gsize n)
 
 /* ---- from the core ---- */
 
-static void
-prepare_receive (TepServerMedia *media)
+/* Hands over one batch. TRUE if there may be more. */
+static gboolean
+receive_batch (TepServerMedia *media, int fd, const Port *port)
 {
-  for (guint i = 0; i < BATCH; i++) {
-    struct msghdr *header = &media->messages[i].msg_hdr;
-
-    media->pieces[i].iov_base = media->datagrams[i];
-    media->pieces[i].iov_len = DATAGRAM_SIZE;
-    *header = (struct msghdr){ .msg_name = &media->addresses[i],
-                               .msg_namelen = sizeof media->addresses[i],
-                               .msg_iov = &media->pieces[i],
-                               .msg_iovlen = 1 };
-  }
-}
-
-static void
-relay_readable (TepServerMedia *media, int fd, gpointer tag, gint64 now_us)
-{
-  const Port *port = tag;
   TepServerPacket packets[BATCH];
   gsize n = 0;
-  int got;
+  int got = recvmmsg (fd, media->inbox, BATCH, MSG_DONTWAIT, NULL);
 
-  prepare_receive (media);
-  got = recvmmsg (fd, media->messages, BATCH, MSG_DONTWAIT, NULL);
   for (int i = 0; i < got; i++) {
-    const struct msghdr *header = &media->messages[i].msg_hdr;
+    struct msghdr *header = &media->inbox[i].msg_hdr;
+    gboolean is_known =
+        stun_ext_address_from_sockaddr (&media->sources[n], header->msg_name, header->msg_namelen);
 
-    if (!stun_ext_address_from_sockaddr (&media->sources[n], header->msg_name, header->msg_namelen))
+    header->msg_namelen = sizeof media->addresses[i];
+    if (!is_known)
       continue;
     packets[n] = (TepServerPacket){ .source = &media->sources[n],
                                     .destination = &port->address,
                                     .payload = media->datagrams[i],
-                                    .length = media->messages[i].msg_len };
+                                    .length = media->inbox[i].msg_len };
     /* Cut off: larger than any inner packet may be. */
     if ((header->msg_flags & MSG_TRUNC) != 0) {
       tep_server_worker_count (media->worker, TEP_SERVER_COUNTER_DOWN_PACKETS, 1);
@@ -349,6 +354,17 @@ relay_readable (TepServerMedia *media, int fd, gpointer tag, gint64 now_us)
     n++;
   }
   tep_server_worker_deliver (media->worker, packets, n);
+  return got == BATCH;
+}
+
+static void
+relay_readable (TepServerMedia *media, int fd, gpointer tag, gint64 now_us)
+{
+  for (guint i = 0; i < BATCHES_MAX; i++) {
+    if (!receive_batch (media, fd, tag))
+      return;
+  }
+  tep_server_worker_rewatch (media->worker, fd);
 }
 
 const TepServerMediaOps tep_server_media_relay = {

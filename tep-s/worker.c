@@ -21,6 +21,8 @@
 
 #define EVENTS 256
 #define READ_BUFFER 65536
+#define READS_MAX 4 /* of one connection in a round */
+#define CONNECTION_EVENTS (EPOLLIN | EPOLLRDHUP | EPOLLET)
 #define READ_LEAST 16384 /* with less room than this, packets are sent and the buffer used anew */
 #define SCRATCH 65536
 #define ACCEPTS 64   /* in one round, so that newcomers do not hold up those who are there */
@@ -45,6 +47,7 @@ typedef enum {
 typedef struct {
   gpointer data;
   guint32 generation;
+  guint32 events; /* what it is always watched for */
   guint8 kind;
   guint8 wants_output;
   guint8 is_shut;
@@ -98,7 +101,7 @@ control (TepServerWorker *worker, int operation, int fd, guint32 events)
 }
 
 static gboolean
-add_slot (TepServerWorker *worker, int fd, SlotKind kind, gpointer data)
+add_slot (TepServerWorker *worker, int fd, SlotKind kind, gpointer data, guint32 events)
 {
   Slot *slot = slot_of (worker, fd);
 
@@ -107,7 +110,8 @@ add_slot (TepServerWorker *worker, int fd, SlotKind kind, gpointer data)
   slot->data = data;
   slot->wants_output = FALSE;
   slot->is_shut = FALSE;
-  if (control (worker, EPOLL_CTL_ADD, fd, EPOLLIN))
+  slot->events = events;
+  if (control (worker, EPOLL_CTL_ADD, fd, events))
     return TRUE;
   slot->kind = SLOT_FREE;
   return FALSE;
@@ -188,7 +192,7 @@ want_output (TepServerWorker *worker, int fd, gboolean wants)
   if (slot->wants_output == wants)
     return;
   slot->wants_output = wants;
-  control (worker, EPOLL_CTL_MOD, fd, EPOLLIN | (wants ? EPOLLOUT : 0));
+  control (worker, EPOLL_CTL_MOD, fd, slot->events | (wants ? EPOLLOUT : 0));
 }
 
 static ssize_t
@@ -322,7 +326,7 @@ accept_one (TepServerWorker *worker, int listener)
   }
   set_options (fd);
   tep_server_connection_set_host_data (connection, fd);
-  if (!add_slot (worker, fd, SLOT_CONNECTION, connection))
+  if (!add_slot (worker, fd, SLOT_CONNECTION, connection, CONNECTION_EVENTS))
     tep_server_core_hangup (worker->core, connection);
   return TRUE;
 }
@@ -338,24 +342,59 @@ accept_some (TepServerWorker *worker, int listener)
 
 /* ---- reading ---- */
 
-static void
-read_connection (TepServerWorker *worker, int fd, TepServerConnection *connection)
+typedef enum {
+  READ_DRAINED,
+  READ_FILLED, /* there may be more */
+  READ_ENDED,
+} ReadVerdict;
+
+static ReadVerdict
+read_once (TepServerWorker *worker, int fd, TepServerConnection *connection)
 {
+  gsize room;
+  gsize at;
   ssize_t n;
 
   if (READ_BUFFER - worker->used < READ_LEAST) {
     tep_server_core_flush_packets (worker->core);
     worker->used = 0;
   }
-  n = recv (fd, worker->buffer + worker->used, READ_BUFFER - worker->used, MSG_DONTWAIT);
+  at = worker->used;
+  room = READ_BUFFER - at;
+  n = recv (fd, worker->buffer + at, room, MSG_DONTWAIT);
   if (n > 0) {
-    gsize at = worker->used;
-
     worker->used += (gsize)n;
     tep_server_core_input (worker->core, connection, worker->buffer + at, (gsize)n);
-  } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-    tep_server_core_hangup (worker->core, connection);
+    return (gsize)n == room ? READ_FILLED : READ_DRAINED;
   }
+  if (n < 0 && errno == EINTR)
+    return READ_FILLED;
+  if (n < 0 && errno == EAGAIN)
+    return READ_DRAINED;
+  tep_server_core_hangup (worker->core, connection);
+  return READ_ENDED;
+}
+
+/* Edges only: what is left behind is not told again, so a read that was filled is followed by
+ * another, in the next round if others have waited long enough; and an end that was told together
+ * with octets is read up to. */
+static void
+read_connection (TepServerWorker *worker, int fd, guint32 events)
+{
+  const Slot before = *slot_of (worker, fd);
+  gboolean is_ending = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+
+  for (guint i = 0; i < READS_MAX; i++) {
+    ReadVerdict verdict = read_once (worker, fd, before.data);
+    const Slot *slot = slot_of (worker, fd);
+
+    if (verdict == READ_ENDED || slot->generation != before.generation ||
+        slot->kind != SLOT_CONNECTION)
+      return;
+    if (verdict == READ_DRAINED && !is_ending)
+      return;
+  }
+  tep_server_worker_rewatch (worker, fd);
 }
 
 static void
@@ -403,7 +442,7 @@ dispatch (TepServerWorker *worker, const struct epoll_event *event)
     if ((event->events & EPOLLOUT) != 0)
       tep_server_core_writable (worker->core, slot->data);
     if ((event->events & ~(guint32)EPOLLOUT) != 0)
-      read_connection (worker, fd, slot->data);
+      read_connection (worker, fd, event->events);
     break;
   case SLOT_MEDIA:
     worker->setup.media->readable (worker->media, fd, slot->data, worker->now_us);
@@ -468,7 +507,7 @@ static gboolean
 add_sockets (TepServerWorker *worker, GArray *sockets, SlotKind kind)
 {
   for (guint i = 0; i < sockets->len; i++) {
-    if (!add_slot (worker, g_array_index (sockets, int, i), kind, NULL))
+    if (!add_slot (worker, g_array_index (sockets, int, i), kind, NULL, EPOLLIN))
       return FALSE;
   }
   return TRUE;
@@ -482,7 +521,7 @@ set_up (TepServerWorker *worker, GError **error)
   worker->epoll = epoll_create1 (EPOLL_CLOEXEC);
   worker->mailbox = tep_server_mailbox_new ();
   if (worker->epoll < 0 || worker->mailbox == NULL ||
-      !add_slot (worker, tep_server_mailbox_fd (worker->mailbox), SLOT_MAILBOX, NULL) ||
+      !add_slot (worker, tep_server_mailbox_fd (worker->mailbox), SLOT_MAILBOX, NULL, EPOLLIN) ||
       !add_sockets (worker, worker->setup.tcp, SLOT_LISTENER) ||
       !add_sockets (worker, worker->setup.udp, SLOT_DATAGRAM)) {
     g_set_error (error, TEP_SERVER_ERROR, TEP_SERVER_ERROR_RESOURCE, "cannot set up a worker: %s",
@@ -653,7 +692,7 @@ tep_server_worker_take_connection (TepServerWorker *worker, TepServerHandover *h
 {
   TepServerConnection *connection = handover->connection;
   int fd = (int)tep_server_connection_get_host_data (connection);
-  gboolean is_watched = add_slot (worker, fd, SLOT_CONNECTION, connection);
+  gboolean is_watched = add_slot (worker, fd, SLOT_CONNECTION, connection, CONNECTION_EVENTS);
 
   tep_server_core_adopt (worker->core, handover);
   if (!is_watched)
@@ -692,7 +731,21 @@ tep_server_worker_leased (TepServerWorker *worker, TepServerBinding *binding, gb
 gboolean
 tep_server_worker_watch (TepServerWorker *worker, int fd, gpointer tag)
 {
-  return add_slot (worker, fd, SLOT_MEDIA, tag);
+  return add_slot (worker, fd, SLOT_MEDIA, tag, EPOLLIN);
+}
+
+gboolean
+tep_server_worker_watch_edges (TepServerWorker *worker, int fd, gpointer tag)
+{
+  return add_slot (worker, fd, SLOT_MEDIA, tag, EPOLLIN | EPOLLET);
+}
+
+void
+tep_server_worker_rewatch (TepServerWorker *worker, int fd)
+{
+  const Slot *slot = slot_of (worker, fd);
+
+  control (worker, EPOLL_CTL_MOD, fd, slot->events | (slot->wants_output ? EPOLLOUT : 0));
 }
 
 void

@@ -23,6 +23,11 @@ tep_server_worker_leased (TepServerWorker *worker, TepServerBinding *binding, gb
  */
 gboolean tep_server_worker_watch (TepServerWorker *worker, int fd, gpointer tag);
 
+/* Likewise, but only when something new has come: readable() reads until a read brings less than it asked for, or ends with
+ * tep_server_worker_rewatch() to go on in the next round. Spares the kernel a look at each descriptor that was just emptied. */
+gboolean tep_server_worker_watch_edges (TepServerWorker *worker, int fd, gpointer tag);
+void tep_server_worker_rewatch (TepServerWorker *worker, int fd);
+
 /* Ends that; call it before closing fd. No readable() call for fd follows, even if it was ready in
  * this round. */
 void tep_server_worker_unwatch (TepServerWorker *worker, int fd);

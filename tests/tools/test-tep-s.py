@@ -381,7 +381,7 @@ def no_secrets():
         place.values["metrics"]["token"] = "token"
         with place.start() as daemon:
             ports = ready(daemon)
-            with Call(place, ports[0]).begin() as call:
+            with Call(place, ports[0]) as call:
                 call.wait_until_passes(b"logged in")
             with socket.create_connection(("127.0.0.1", ports[0])) as stranger:
                 stranger.sendall(b"GET /" + PASSWORD.encode() + b" HTTP/1.1\r\n\r\n")
@@ -404,7 +404,8 @@ def no_secrets():
 class Call:
     """A device's end of a tunnel to the daemon, with a remote on loopback that sends everything back."""
 
-    def __init__(self, place, port, *arguments, password=PASSWORD):
+    def __init__(self, place, port, *arguments, password=PASSWORD, opens=True):
+        self.opens = opens
         self.remote = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.device = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -420,10 +421,6 @@ class Call:
         self.client = Process([program("tep-c"), "--server", f"127.0.0.1:{port}", "--credentials", credentials,
                                "--flow", "%d=127.0.0.1:%d" % (local, self.remote.getsockname()[1]), "--json",
                                *arguments])
-
-    def begin(self):
-        self.client.wait_for(r'"event":"flow"', 10)
-        return self
 
     def passes(self, text):
         """Whether a packet made the way there and back."""
@@ -441,6 +438,12 @@ class Call:
         wait_until(lambda: self.passes(text), timeout_s, "a packet that comes back")
 
     def __enter__(self):
+        try:
+            if self.opens:
+                self.client.wait_for(r'"event":"flow"', 10)
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
         return self
 
     def __exit__(self, *exception):
@@ -471,7 +474,7 @@ def call_survives_reload():
         daemon, port = start_on_port(place)
         with daemon:
             ready(daemon)
-            with Call(place, port, "--tls", "--ca-file", place.path / "ca.pem").begin() as call:
+            with Call(place, port, "--tls", "--ca-file", place.path / "ca.pem") as call:
                 call.wait_until_passes(b"before")
                 first = call.client.output.count('"event":"flow"')
                 for turn in range(5):
@@ -484,7 +487,7 @@ def call_survives_reload():
                     assert call.passes(b"turn %d" % turn)
                 assert call.client.output.count('"event":"flow"') == first
                 assert metric(place, "tep_server_tunnels_opened_total") == 1
-                with Call(place, port, "--tls", "--ca-file", place.path / "new-ca.pem").begin() as second:
+                with Call(place, port, "--tls", "--ca-file", place.path / "new-ca.pem") as second:
                     second.wait_until_passes(b"with the new certificate")
 
 
@@ -494,7 +497,7 @@ def reload_revokes():
         daemon, port = start_on_port(place)
         with daemon:
             ready(daemon)
-            with Call(place, port).begin() as call:
+            with Call(place, port) as call:
                 call.wait_until_passes(b"allowed")
                 place.values["policy"]["allow"] = "127.0.0.0/9"
                 place.values["policy"]["deny"] = "127.0.0.1"
@@ -519,7 +522,7 @@ def drains():
         daemon, port = start_on_port(place)
         with daemon:
             ready(daemon)
-            with Call(place, port).begin() as call:
+            with Call(place, port) as call:
                 call.wait_until_passes(b"before")
                 daemon.signal(signal.SIGTERM)
                 wait_until(lambda: get(place, "/ready")[0] == 503, 5, "that it is not ready any more")
@@ -534,7 +537,7 @@ def call_survives_kill():
         daemon, port = start_on_port(place)
         with daemon:
             ready(daemon)
-            with Call(place, port).begin() as call:
+            with Call(place, port) as call:
                 call.wait_until_passes(b"before")
                 daemon.kill()
                 with place.start() as again:
@@ -549,7 +552,7 @@ def records():
         daemon, port = start_on_port(place, "--pcap", record)
         with daemon:
             ready(daemon)
-            with Call(place, port).begin() as call:
+            with Call(place, port) as call:
                 for i in range(20):
                     assert call.passes(b"packet %d" % i)
             daemon.signal(signal.SIGTERM)
@@ -570,12 +573,12 @@ def wrong_password():
         daemon, port = start_on_port(place)
         with daemon:
             ready(daemon)
-            with Call(place, port, password="canary-wrong-password") as call:
+            with Call(place, port, password="canary-wrong-password", opens=False) as call:
                 failed = 'tep_server_authentication_total{result="failed"}'
                 wait_until(lambda: metric(place, failed) > 0, 10, "a failed login")
                 assert call.client.wait(20) == 77
                 assert "canary" not in daemon.errors and "canary" not in call.client.errors
-            with Call(place, port).begin() as call:
+            with Call(place, port) as call:
                 call.wait_until_passes(b"right")
 
 
@@ -622,7 +625,7 @@ def flood_and_log():
         daemon, port = start_on_port(place)
         with daemon:
             ready(daemon)
-            with Call(place, port).begin() as call, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flood:
+            with Call(place, port) as call, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flood:
                 call.wait_until_passes(b"before")
                 flood.connect(("127.0.0.1", port))
                 passed = 0
