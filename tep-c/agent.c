@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "stun-ext/pcap-file.h"
@@ -190,6 +191,7 @@ open_pcap (TepClientAgent *agent, GError **error)
 {
   const char *path = agent->config->pcap_file;
   guint8 header[STUN_EXT_PCAP_FILE_HEADER];
+  struct stat about;
   StunExtWriter writer;
 
   if (path == NULL)
@@ -200,6 +202,10 @@ open_pcap (TepClientAgent *agent, GError **error)
                  g_strerror (errno));
     return FALSE;
   }
+  /* A file that was there may have been everybody's to read. */
+  if (fstat (agent->pcap_descriptor, &about) == 0 && S_ISREG (about.st_mode) &&
+      fchmod (agent->pcap_descriptor, 0600) < 0)
+    g_info ("%s: %s", path, g_strerror (errno));
   stun_ext_pcap_file_init (&agent->pcap, PCAP_LIMIT, PCAP_SNAP);
   stun_ext_writer_init (&writer, header, sizeof header);
   stun_ext_pcap_file_begin (&agent->pcap, &writer);

@@ -149,9 +149,10 @@ configure (const TepClientTunDevice *device, const TepClientTunOptions *options,
     has_ipv6 |= is_ipv6;
   }
   relax_reverse_path (device);
-  /* Nobody asks for a link-local address; it would only send router solicitations. */
-  if (!ip (NULL, error, "ip link set %s addrgenmode none", device->name) ||
-      !ip (NULL, error, "ip link set %s up", device->name))
+  /* Nobody asks for a link-local address; it would only send router solicitations. A kernel without
+   * IPv6 has no such mode. */
+  ip (NULL, NULL, "ip link set %s addrgenmode none", device->name);
+  if (!ip (NULL, error, "ip link set %s up", device->name))
     return FALSE;
   if (has_ipv4 &&
       !ip (NULL, error, "ip -4 address add %s/32 dev %s",

@@ -376,6 +376,7 @@ def refused_later():
 def pcap():
     with Place() as place, place.server():
         path = place.path / "inner.pcap"
+        path.touch(mode=0o644)
         with place.agent("--pcap", path) as agent:
             agent.wait_for('"event":"flow"', 20)
             wait_until(place.passes, 5, "a packet that comes back")
