@@ -140,8 +140,6 @@ challenged (TepClientTunnel *tunnel,
     switch (stun_ext_challenge_read (message, STUN_EXT_ALGORITHMS_SHA256, &tunnel->challenge)) {
     case STUN_EXT_CHALLENGE_ANSWER:
       tunnel->has_challenge = TRUE;
-      if (failure->timestamp_ms != 0)
-        tunnel->wall_offset_us = (gint64)failure->timestamp_ms * 1000 - now_us;
       tep_client_tunnel_move (tunnel, TEP_CLIENT_TUNNEL_CHALLENGED, NULL);
       return tep_client_tunnel_open (tunnel, now_us, error);
     case STUN_EXT_CHALLENGE_BID_DOWN:
@@ -324,10 +322,13 @@ answered (TepClientTunnel *tunnel,
       return opening_refused (tunnel, message, &failure, now_us, error);
     if (pending->kind == STUN_EXT_TEP_RESUME)
       return resume_refused (tunnel, &failure, now_us, error);
-    if (is_signed)
+    if (is_signed) {
       refused (tunnel, pending, &failure, now_us);
-    else
-      tunnel->invalid++;
+      return TRUE;
+    }
+    /* Not the server's: the request goes on waiting, and with it the clock that ends the connection. */
+    g_array_prepend_val (tunnel->pending, *pending);
+    tunnel->invalid++;
     return TRUE;
   }
   if (!is_signed) {

@@ -66,7 +66,9 @@ turn_connect_host_normalise (const char *text, GError **error)
 
   if (address != NULL)
     return g_inet_address_to_string (address);
-  ascii = g_hostname_to_ascii (bare);
+  /* GLib reads past the end of text whose last octet begins a longer character. */
+  if (g_utf8_validate (bare, -1, NULL))
+    ascii = g_hostname_to_ascii (bare);
   lower = ascii != NULL ? g_ascii_strdown (ascii, -1) : NULL;
   /* All digits and dots, yet no address: resolvers disagree about "127.1" and "0x7f000001". */
   if (lower != NULL && is_name (lower) && strspn (lower, "0123456789.") != strlen (lower))

@@ -283,6 +283,7 @@ for name, text in {
         "header": "User-Agent: 3GPP-IMS-FS_FIRE",
         "alpn": "tep/1"}.items():
     put("proxy-url", name, text)
+put("proxy-url", "cut-character", b"cut\xdb")
 
 # The daemon's configuration, policy and log
 

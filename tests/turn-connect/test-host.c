@@ -30,6 +30,7 @@ static const struct {
   { "999.999.999.999", NULL },
   { "fe80::1%eth0", NULL },
   { "a b", NULL },
+  { "cut\xdb", NULL }, /* the first octet of a longer character */
   { "a\tb", NULL },
   { "a\r\nHost: b", NULL },
   { "a\nb", NULL },
