@@ -229,6 +229,6 @@ void
 tep_client_link_dial (TepClientSession *session)
 {
   session->dial = g_cancellable_new ();
-  turn_connect_dial_async (session->target, progressed, session, session->dial, dialled,
-                           g_object_ref (session));
+  turn_connect_dial_async (session->alternate != NULL ? session->alternate : session->target,
+                           progressed, session, session->dial, dialled, g_object_ref (session));
 }

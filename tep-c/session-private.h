@@ -19,6 +19,7 @@ struct _TepClientSession {
 
   /* The link: at most one of dial and stream. */
   TurnConnectTarget *target;
+  TurnConnectTarget *alternate; /* instead, while the server that it leads to has us */
   GCancellable *dial;
   TurnConnectStream *stream;
   GSource *stream_source;

@@ -127,6 +127,29 @@ is_final (TepClientSession *session, const GError *cause)
   return FALSE;
 }
 
+/* A server that drains may send us to another one of the same name (PROTOCOL section 7.4), which is
+ * good for as long as that one has our tunnel. */
+static void
+choose_server (TepClientSession *session)
+{
+  g_autoptr (TepClientOptions) options = NULL;
+  char text[STUN_EXT_ADDRESS_TEXT_LENGTH];
+  StunExtAddress address;
+
+  if (tep_client_tunnel_get_state (session->tunnel) == TEP_CLIENT_TUNNEL_SUSPENDED)
+    return; /* it has */
+  g_clear_object (&session->alternate);
+  if (!tep_client_tunnel_take_alternate (session->tunnel, &address))
+    return;
+  options = tep_client_options_copy (session->options);
+  if (options->server_name == NULL)
+    options->server_name = g_steal_pointer (&options->host);
+  g_free (options->host);
+  options->host = g_strdup (stun_ext_address_print_host (&address, text));
+  options->port = address.port;
+  session->alternate = tep_client_session_make_target (options, NULL);
+}
+
 void
 tep_client_session_link_failed (TepClientSession *session, const GError *cause)
 {
@@ -142,6 +165,7 @@ tep_client_session_link_failed (TepClientSession *session, const GError *cause)
     end (session, ended->code == TEP_CLIENT_ERROR_CLOSED ? NULL : ended);
     return;
   }
+  choose_server (session);
   if (session->down_since_us == 0)
     session->down_since_us = now_us;
   if (is_final (session, cause) ||
@@ -244,6 +268,7 @@ tep_client_session_finalize (GObject *object)
   tep_client_tunnel_free (session->tunnel);
   g_byte_array_unref (session->output);
   g_clear_object (&session->target);
+  g_clear_object (&session->alternate);
   g_clear_error (&session->end_cause);
   tep_client_options_free (session->options);
   g_main_context_unref (session->context);

@@ -345,6 +345,28 @@ answered (TepClientTunnel *tunnel,
   return succeeded (tunnel, pending, message, &success, now_us, error);
 }
 
+/* Another server is used if it goes by the name that the configuration trusts; else it is named. */
+static GError *
+out_of_service (TepClientTunnel *tunnel, const StunExtTepClosing *closing)
+{
+  const StunExtSpan *name = &closing->alternate_name;
+  g_autofree char *other = name->length > 0 ? g_utf8_make_valid (name->data, name->length) : NULL;
+  char text[STUN_EXT_ADDRESS_TEXT_LENGTH];
+
+  if (closing->alternate.family == 0)
+    return g_error_new_literal (TEP_CLIENT_ERROR, TEP_CLIENT_ERROR_BUSY,
+                                "the server is being taken out of service; use another");
+  stun_ext_address_print (&closing->alternate, text);
+  if (other != NULL && g_ascii_strcasecmp (other, tunnel->server_name) != 0)
+    return g_error_new (TEP_CLIENT_ERROR, TEP_CLIENT_ERROR_BUSY,
+                        "the server is being taken out of service and names %s (%s) instead; use "
+                        "that one if you trust it",
+                        other, text);
+  tunnel->alternate = closing->alternate;
+  return g_error_new (TEP_CLIENT_ERROR, TEP_CLIENT_ERROR_BUSY,
+                      "the server is being taken out of service; going on at %s", text);
+}
+
 static gboolean
 closing (TepClientTunnel *tunnel, const StunExtTepClosing *closing, GError **error)
 {
@@ -352,10 +374,7 @@ closing (TepClientTunnel *tunnel, const StunExtTepClosing *closing, GError **err
 
   switch (closing->code) {
   case STUN_EXT_CODE_TRY_ALTERNATE:
-    return end (tunnel,
-                g_error_new_literal (TEP_CLIENT_ERROR, TEP_CLIENT_ERROR_BUSY,
-                                     "the server is being taken out of service; use another"),
-                error);
+    return end (tunnel, out_of_service (tunnel, closing), error);
   case STUN_EXT_CODE_ALLOCATION_MISMATCH:
     return end (tunnel,
                 g_error_new_literal (TEP_CLIENT_ERROR, TEP_CLIENT_ERROR_CLOSED,

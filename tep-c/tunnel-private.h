@@ -59,6 +59,7 @@ struct _TepClientTunnel {
   guint largest_packet;
   guint keepalive_s;
   StunExtAddress mapped;
+  StunExtAddress alternate; /* where a server that is being taken out of service sends us */
 
   GPtrArray *bindings; /* (element-type TepClientTunnelBinding) */
   GPtrArray *flows;    /* (element-type TepClientTunnelFlow) */

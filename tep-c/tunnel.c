@@ -112,6 +112,14 @@ tep_client_tunnel_get_state (TepClientTunnel *tunnel)
   return tunnel->state;
 }
 
+gboolean
+tep_client_tunnel_take_alternate (TepClientTunnel *tunnel, StunExtAddress *alternate)
+{
+  *alternate = tunnel->alternate;
+  tunnel->alternate = (StunExtAddress){ 0 };
+  return alternate->family != 0;
+}
+
 void
 tep_client_tunnel_forget (TepClientTunnel *tunnel)
 {

@@ -109,6 +109,8 @@ void tep_client_tunnel_free (TepClientTunnel *tunnel);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TepClientTunnel, tep_client_tunnel_free)
 
 TepClientTunnelState tep_client_tunnel_get_state (TepClientTunnel *tunnel);
+/* Where the server sent us when it ended the tunnel, told once. FALSE: nowhere. */
+gboolean tep_client_tunnel_take_alternate (TepClientTunnel *tunnel, StunExtAddress *alternate);
 /* Changes the state if the pair is listed. For tests; everything else goes through the functions
  * below. */
 gboolean tep_client_tunnel_step (TepClientTunnelState *state, TepClientTunnelEvent event);

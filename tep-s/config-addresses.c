@@ -192,6 +192,31 @@ read_list (GArray *addresses,
   return TRUE;
 }
 
+static gboolean
+read_alternate (TepServerConfigBuild *build, const TepServerConfigFile *file, GError **error)
+{
+  g_autoptr (GArray) addresses = g_array_new (FALSE, TRUE, sizeof (StunExtAddress));
+  TepServerConfig *config = &build->config;
+
+  if (!read_list (addresses, file, "server", "alternate", TRUE, error))
+    return FALSE;
+  if (addresses->len > 1)
+    return tep_server_config_file_fail (file, "server", "alternate", error,
+                                        "has %u addresses; a client is told one", addresses->len);
+  if (addresses->len == 1)
+    config->alternate = g_array_index (addresses, StunExtAddress, 0);
+  if (config->alternate_name == NULL)
+    return TRUE;
+  if (addresses->len == 0)
+    return tep_server_config_file_fail (file, "server", "alternate-name", error,
+                                        "is of no use without alternate=ADDRESS:PORT");
+  if (!is_name (config->alternate_name))
+    return tep_server_config_file_fail (file, "server", "alternate-name", error,
+                                        "\"%.80s\" is no host name or address without port",
+                                        config->alternate_name);
+  return TRUE;
+}
+
 static void
 add_default_stun (GArray *addresses, const TepServerConfig *config)
 {
@@ -297,7 +322,7 @@ tep_server_config_read_addresses (TepServerConfigBuild *build,
   g_autoptr (GArray) stun = g_array_new (FALSE, TRUE, sizeof (StunExtAddress));
 
   if (!read_all_listeners (build, file, error) || !read_names (build, file, error) ||
-      !read_relay (build, file, error) ||
+      !read_relay (build, file, error) || !read_alternate (build, file, error) ||
       !read_list (stun, file, "media", "stun-addresses", TRUE, error))
     return FALSE;
   if (stun->len == 0)

@@ -98,6 +98,8 @@ static const KeyInfo keys[] = {
   ELSEWHERE ("server", "names"),
   NUMBER ("server", "workers", workers, 0, 64, 0),
   TEXT ("server", "user", user, NULL),
+  ELSEWHERE ("server", "alternate"),
+  TEXT ("server", "alternate-name", alternate_name, NULL),
   PATH ("tls", "certificate", tls.certificate_file),
   PATH ("tls", "key", tls.key_file),
   CHOICE ("tls",

@@ -237,6 +237,8 @@ typedef struct {
  * lower case
  * @workers: worker threads; 0 for one for each core
  * @user: (nullable): whom the daemon becomes after start
+ * @alternate: server that clients are sent to when this one drains; without a family there is none
+ * @alternate_name: (nullable): its name, where it goes by another than this server
  * @tls: TLS
  * @realm: realm of long-term credentials
  * @has_short_term: short-term credentials are accepted
@@ -262,6 +264,8 @@ struct _TepServerConfig {
   const char *const *names;
   guint workers;
   const char *user;
+  StunExtAddress alternate;
+  const char *alternate_name;
   TepServerTlsConfig tls;
   const char *realm;
   gboolean has_short_term;

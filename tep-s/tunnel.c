@@ -238,9 +238,16 @@ indicate_close (TepServerTunnel *tunnel, TepServerConnection *connection, guint 
   guint8 frame[STUN_EXT_FRAME_LENGTH_SIZE + STUN_EXT_TEP_MESSAGE_MAX];
   guint8 transaction_id[STUN_EXT_TRANSACTION_ID_LENGTH];
   const StunExtSpan key = { tunnel->key, sizeof tunnel->key };
-  const StunExtTepClosing closing = { .code = code };
+  const TepServerConfig *config = tunnel->core->settings.config;
+  StunExtTepClosing closing = { .code = code };
   gsize length;
 
+  if (code == STUN_EXT_CODE_TRY_ALTERNATE) {
+    closing.alternate = config->alternate;
+    if (config->alternate_name != NULL)
+      closing.alternate_name =
+          (StunExtSpan){ config->alternate_name, strlen (config->alternate_name) };
+  }
   tunnel->core->host->random (tunnel->core->host_data, transaction_id, sizeof transaction_id);
   if (stun_ext_tep_write_closing (&closing, transaction_id, key, frame + STUN_EXT_FRAME_LENGTH_SIZE,
                                   STUN_EXT_TEP_MESSAGE_MAX, &length))

@@ -95,6 +95,7 @@ test_every_key_is_taken (Fixture *fixture, gconstpointer data)
       "# all of it\n"
       "[server]\nlisten=0.0.0.0:80;[::]:443\nlisten-tcp-only=127.0.0.1:8080\n"
       "names=TEP.example.net;192.0.2.1\nworkers=3\nuser=nobody\n"
+      "alternate=[2001:db8::9]:443\nalternate-name=tep2.example.net\n"
       "[credentials]\nrealm=example.net\nmechanisms=long-term\nmd5=true\nusers=users\n"
       "secrets=secret\nlongest=3600\n"
       "[media]\nbackend=relay\nrelay-addresses=127.0.0.1;::1\nrelay-ports=20000-20999\n"
@@ -115,6 +116,9 @@ test_every_key_is_taken (Fixture *fixture, gconstpointer data)
   g_assert_cmpstr (config->names[0], ==, "tep.example.net");
   g_assert_cmpstr (config->names[1], ==, "192.0.2.1");
   g_assert_cmpuint (config->workers, ==, 3);
+  g_assert_cmpuint (config->alternate.family, ==, 6);
+  g_assert_cmpuint (config->alternate.port, ==, 443);
+  g_assert_cmpstr (config->alternate_name, ==, "tep2.example.net");
   g_assert_cmpstr (config->realm, ==, "example.net");
   g_assert_false (config->has_short_term);
   g_assert_true (config->is_md5_allowed);
@@ -162,6 +166,16 @@ static const struct {
     "[server] listen: item 2 is empty" },
   { "bad-name", "[server]\nlisten=127.0.0.1:1\nnames=a b\n" CREDENTIALS,
     "[server] names: \"a b\"" },
+  { "alternate-without-port", "[server]\nlisten=127.0.0.1:1\nalternate=192.0.2.9\n" CREDENTIALS,
+    "[server] alternate: \"192.0.2.9\" will not do; write an address with a port" },
+  { "two-alternates",
+    "[server]\nlisten=127.0.0.1:1\nalternate=192.0.2.9:1;192.0.2.10:1\n" CREDENTIALS,
+    "[server] alternate: has 2 addresses" },
+  { "alternate-name-alone", "[server]\nlisten=127.0.0.1:1\nalternate-name=x\n" CREDENTIALS,
+    "[server] alternate-name: is of no use without" },
+  { "bad-alternate-name",
+    "[server]\nlisten=127.0.0.1:1\nalternate=192.0.2.9:1\nalternate-name=a b\n" CREDENTIALS,
+    "[server] alternate-name: \"a b\"" },
   { "not-a-number", LEAST "[limits]\ntunnels=many\n",
     "[limits] tunnels: \"many\" will not do; write a whole number from 1 to 1000000" },
   { "number-out-of-range", LEAST "[timers]\nsilence=61\n",

@@ -531,6 +531,31 @@ def drains():
                 assert "tunnel closed" in daemon.errors, daemon.errors
 
 
+@test("tep-s: a call goes on at the other server when this one ends, and comes back when that one does")
+def goes_to_the_alternate():
+    with Place() as place, Place() as other:
+        for each in (place, other):
+            each.values["timers"]["drain"] = "1"
+        there, other_port = start_on_port(other)
+        place.values["server"]["alternate"] = f"127.0.0.1:{other_port}"
+        here, port = start_on_port(place)
+        with there, here:
+            ready(there)
+            ready(here)
+            with Call(place, port) as call:
+                call.wait_until_passes(b"here")
+                here.signal(signal.SIGTERM)
+                assert here.wait(10) == 0
+                call.wait_until_passes(b"there", 5)
+                assert "tunnel opened" in there.errors, there.errors
+                call.client.wait_for(f"going on at 127.0.0.1:{other_port}")
+                with place.start() as again:
+                    ready(again)
+                    there.signal(signal.SIGTERM)
+                    assert there.wait(10) == 0
+                    call.wait_until_passes(b"here again", 10)
+
+
 @test("tep-s: a call is back within 5 s after kill -9 and a new start")
 def call_survives_kill():
     with Place() as place:
