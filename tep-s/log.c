@@ -195,7 +195,7 @@ wait_for_work (TepServerLog *log)
   clock_gettime (CLOCK_REALTIME, &until);
   until.tv_sec++;
   pthread_cond_timedwait (&log->wake, &log->mutex, &until);
-  report_suppressed (log, g_get_monotonic_time ());
+  report_suppressed (log, g_get_real_time ());
 }
 
 static void *
@@ -271,7 +271,7 @@ tep_server_log_free (TepServerLog *log)
     free_everything (log);
     return;
   }
-  report_suppressed (log, g_get_monotonic_time () + G_USEC_PER_SEC);
+  report_suppressed (log, g_get_real_time () + G_USEC_PER_SEC);
   log->is_ending = TRUE;
   pthread_cond_signal (&log->wake);
   clock_gettime (CLOCK_REALTIME, &until);
@@ -437,7 +437,8 @@ tep_server_log_record (
 GLogWriterOutput
 tep_server_log_write (GLogLevelFlags level, const GLogField *fields, gsize n_fields, gpointer log)
 {
-  tep_server_log_record (log, level, fields, n_fields, g_get_monotonic_time ());
+  /* The wall clock's, so that a second in the log is a second of the limit. */
+  tep_server_log_record (log, level, fields, n_fields, g_get_real_time ());
   return G_LOG_WRITER_HANDLED;
 }
 
