@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* tep-c: the agent for programs that do not link TEP-C. Options and a file become one configuration; the agent does the
  * work. */
+#include <signal.h>
 #include <stdio.h>
 
 #include <glib-unix.h>
 
 #include "tep-c/agent.h"
 #include "tools/cli.h"
+#include "tools/tep-c-privileges.h"
 #include "tools/tep-c-report.h"
 #include "turn-connect/error.h"
 
@@ -225,6 +227,8 @@ run_agent (Program *program)
     return g_error_matches (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED) ? CLI_EXIT_DENIED
                                                                              : CLI_EXIT_SYSTEM;
   }
+  if (!privileges_reduce (program->report.config->tun_prefixes != NULL, &error))
+    cli_say ("goes on with more rights than it needs: %s", error->message);
   if (!program->has_ended)
     g_main_loop_run (program->loop);
   tep_client_agent_free (program->agent);
@@ -242,6 +246,7 @@ run (TepClientAgentConfig *config)
     cli_say ("%s", error->message);
     return CLI_EXIT_UNAVAILABLE;
   }
+  signal (SIGXFSZ, SIG_IGN); /* a capture that may grow no more is an error of its write */
   /* Before there is anything to be taken back. */
   g_unix_signal_add (SIGINT, stop, &program);
   g_unix_signal_add (SIGTERM, stop, &program);

@@ -421,6 +421,20 @@ def tun_without_root():
         assert traces(lab) == []
 
 
+@test("/tep-c/capture/root-is-given-up-but-for-what-the-device-needs")
+def rights():
+    with network() as (lab, scratch, _), FarSide(lab) as far:
+        for arguments, kept in ((["--tun", PREFIXES[0]], 1 << 12), (["--flow", f"{LOCAL_PORT + 1}={joined(*far.address)}"], 0)):
+            with Agent(lab, scratch, flows=[], arguments=arguments) as agent:
+                agent.wait_for('"state":"open"', 20)
+                for thread in pathlib.Path("/proc", str(agent.pid), "task").iterdir():
+                    lines = dict(line.split(":\t", 1) for line in (thread / "status").read_text().splitlines() if ":\t" in line)
+                    assert set(lines["Uid"].split()) == set(lines["Gid"].split()) == {"65534"} and not lines["Groups"].split(), lines
+                    for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+                        assert int(lines[name], 16) | kept == kept, (name, lines[name])
+            assert traces(lab) == []
+
+
 @test("/tep-c/capture/an-address-change-resumes-at-once-with-flows-intact")
 def address_change():
     with network() as (lab, scratch, server), FarSide(lab) as far, \
