@@ -229,6 +229,8 @@ struct _TepServerCore {
   const TepServerCoreHost *host;
   gpointer host_data;
   TepServerSettings settings;
+  const TepServerConfig
+      *started_with; /* the media backend stays as it was opened, whatever a reload says */
   TepServerShared *shared;
   guint index;
   guint total;

@@ -33,6 +33,7 @@ tep_server_core_new (const TepServerCoreHost *host,
   core->shared = shared;
   core->index = index;
   core->total = total;
+  core->started_with = tep_server_config_ref (settings->config);
   core->now_us = 1;
   core->feedback_last = &core->feedback;
   host->random (host_data, &core->seed, sizeof core->seed);
@@ -109,6 +110,7 @@ tep_server_core_free (TepServerCore *core)
   tep_server_chunk_pool_clear (&core->pool);
   g_clear_pointer (&core->reply_limit, tep_server_reply_limit_free);
   tep_server_settings_clear (&core->settings);
+  tep_server_config_unref ((TepServerConfig *)core->started_with);
   g_free (core->plain_buffer);
   g_free (core);
 }

@@ -53,9 +53,10 @@ static guint
 check_lease (const Request *request, const StunExtTepLease *lease, TepServerBinding *binding)
 {
   const TepServerConfig *config = request->core->settings.config;
+  const TepServerMediaConfig *media = &request->core->started_with->media;
   guint8 family = request->tunnel->public_address.family;
 
-  binding->is_relayed = config->media.kind == TEP_SERVER_MEDIA_RELAY;
+  binding->is_relayed = media->kind == TEP_SERVER_MEDIA_RELAY;
   binding->is_pair = lease->ports == STUN_EXT_TEP_PORTS_PAIR;
   if (lease->kind != STUN_EXT_TEP_FLOW_ANY &&
       (lease->kind == STUN_EXT_TEP_FLOW_RELAYED) != binding->is_relayed)
@@ -63,9 +64,9 @@ check_lease (const Request *request, const StunExtTepLease *lease, TepServerBind
   if (binding->is_relayed) {
     if (lease->family != 0)
       family = lease->family;
-    else if (!has_relay_family (&config->media, family))
-      family = config->media.relay_addresses[0].family;
-    if (!has_relay_family (&config->media, family))
+    else if (!has_relay_family (media, family))
+      family = media->relay_addresses[0].family;
+    if (!has_relay_family (media, family))
       return STUN_EXT_CODE_ADDRESS_FAMILY_NOT_SUPPORTED;
   } else if (lease->family != 0 && lease->family != family) {
     return STUN_EXT_CODE_ADDRESS_FAMILY_NOT_SUPPORTED;

@@ -940,6 +940,20 @@ test_every_pair_of_connection_state_and_event (void)
 
 #define ADD(path, function) g_test_add_func ("/tep-s/tunnel/" path, function)
 
+/* The daemon says that another backend waits for a restart. */
+static void
+test_reload_leaves_the_media_backend_as_it_is (void)
+{
+  g_autoptr (World) world = world_new (NULL, 1);
+  g_autoptr (Client) client = client_new (world, "192.0.2.7:5000");
+  StunExtTepLeased leased;
+
+  client_open (client, TRUE);
+  world_reload (world, "[media]\nbackend=relay\nrelay-addresses=192.0.2.200\n");
+  g_assert_cmpuint (client_lease (client, 5000, &leased), ==, 0);
+  g_assert_cmpint (leased.kind, ==, STUN_EXT_TEP_FLOW_REFLEXIVE);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -991,5 +1005,7 @@ main (int argc, char **argv)
   ADD ("feedback-comes-with-media-or-alone", test_feedback_comes_with_media_or_alone);
   ADD ("every-pair-of-state-and-event", test_every_pair_of_tunnel_state_and_event);
   ADD ("every-pair-of-connection-state-and-event", test_every_pair_of_connection_state_and_event);
+  g_test_add_func ("/tep-s/tunnel/reload-leaves-the-media-backend-as-it-is",
+                   test_reload_leaves_the_media_backend_as_it_is);
   return g_test_run ();
 }
