@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fuzz.h"
+#include "stun-ext/channel-data.h"
 #include "stun-ext/stream.h"
 
 typedef struct {
@@ -19,6 +20,24 @@ note (GByteArray *said, const guint8 *body, gsize length)
   g_byte_array_append (said, (const guint8 *)&n, sizeof n);
   if (length > 0)
     g_byte_array_append (said, body, (guint)length);
+}
+
+/* A unit of TURN that is cut out can be read, and written again. */
+static void
+check_channel_data (const guint8 *body, gsize length)
+{
+  g_autofree guint8 *again = g_malloc (length + 1);
+  StunExtChannelData unit;
+  StunExtWriter writer;
+
+  if (!stun_ext_channel_data_parse (&unit, body, length))
+    return;
+  g_assert_cmpuint (unit.payload.length + 4, <=, length);
+  stun_ext_writer_init (&writer, again, length);
+  stun_ext_channel_data_write (&writer, unit.channel, unit.payload.data, unit.payload.length,
+                               FALSE);
+  g_assert_false (writer.failed);
+  g_assert_cmpmem (again, writer.length, body, unit.payload.length + 4);
 }
 
 static Outcome
@@ -54,6 +73,7 @@ cut (StunExtFraming framing, guint32 limit, FuzzInput wire, guint step, guint ha
         stream = other;
         break;
       }
+      check_channel_data (body, length);
       note (outcome.said, body, length);
     }
   }

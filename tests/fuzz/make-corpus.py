@@ -83,6 +83,15 @@ STUN = {
 }
 for name, octets in STUN.items():
     put("stun-message", name, octets)
+for name in ("challenge", "login", "userhash", "binding", "binding-success", "open"):
+    put("challenge", name, STUN[name])
+LIST = bytes([0, 2, 0, 0, 0, 1, 0, 0])
+put("challenge", "challenge-anonymous",
+    message(0x0111, attribute(0x0009, b"\0\0\x04\x26"), attribute(0x0014, b"example.org"),
+            attribute(0x0015, b"obMatJos2wAAAnonce"), attribute(0x8002, LIST)))
+put("challenge", "login-complete",
+    message(0x0001, attribute(0x0006, b"user"), attribute(0x0014, b"example.org"),
+            attribute(0x0015, b"obMatJos2gAAAnonce"), attribute(0x8002, LIST), attribute(0x001D, LIST[:4]), key=b"key"))
 
 # Messages of a tunnel, from the test vectors
 
