@@ -41,16 +41,28 @@ typedef struct {
   char *pcap_file;
 } TepClientAgentConfig;
 
-/** Returns: (transfer full): a configuration with the defaults */
+/**
+ * tep_client_agent_config_new:
+ *
+ * Returns: (transfer full): a configuration with the defaults
+ */
 TEP_CLIENT_API TepClientAgentConfig *tep_client_agent_config_new (void);
+
+/**
+ * tep_client_agent_config_free:
+ * @config: (transfer full): a configuration
+ *
+ * Wipes the secrets before it frees them.
+ */
 TEP_CLIENT_API void tep_client_agent_config_free (TepClientAgentConfig *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TepClientAgentConfig, tep_client_agent_config_free)
 
 /**
  * tep_client_agent_config_load:
  * @config: what the file's keys are put into
- * @path: a GKeyFile: [server], [proxy], [credentials], [tun], [capture], and any number of [flow NAME]; see
- *   tep-c.conf(5). Files that it names are relative to its folder
+ * @path: a GKeyFile: [server], [proxy], [credentials], [tun], [capture], and any number of [flow
+ * NAME]; see tep-c.conf(5). Files that it names are relative to its folder
+ * @error: return location
  *
  * Returns: %FALSE with an error that names file, group and key, and says what to write instead
  */
@@ -60,8 +72,11 @@ TEP_CLIENT_API gboolean tep_client_agent_config_load (TepClientAgentConfig *conf
 
 /**
  * tep_client_agent_config_load_credentials:
- * @path: a file with one line "user:password" that nobody else can read. The first colon divides, but for the
- *   time-limited credentials of PROTOCOL section 7.1, whose user name "expiry:name" has a colon of its own
+ * @config: a configuration
+ * @path: a file with one line "user:password" that nobody else can read. The first colon divides,
+ * but for the time-limited credentials of PROTOCOL section 7.1, whose user name "expiry:name" has
+ * a colon of its own
+ * @error: return location
  *
  * Returns: %FALSE with an error that names the file and what to do
  */
@@ -69,13 +84,26 @@ TEP_CLIENT_API gboolean tep_client_agent_config_load_credentials (TepClientAgent
                                                                   const char *path,
                                                                   GError **error);
 
-/** Likewise for the proxy; the first colon divides user and password. */
+/**
+ * tep_client_agent_config_load_proxy_credentials:
+ * @config: a configuration
+ * @path: a file with one line "user:password" that nobody else can read
+ * @error: return location
+ *
+ * Likewise for the proxy; the first colon divides user and password.
+ *
+ * Returns: %FALSE with an error that names the file and what to do
+ */
 TEP_CLIENT_API gboolean tep_client_agent_config_load_proxy_credentials (
     TepClientAgentConfig *config, const char *path, GError **error);
 
 /**
  * tep_client_agent_config_set_mechanism:
+ * @config: a configuration
  * @name: "long-term" or "short-term"
+ * @error: return location
+ *
+ * Returns: %FALSE with an error that names both
  */
 TEP_CLIENT_API gboolean tep_client_agent_config_set_mechanism (TepClientAgentConfig *config,
                                                                const char *name,
@@ -83,7 +111,11 @@ TEP_CLIENT_API gboolean tep_client_agent_config_set_mechanism (TepClientAgentCon
 
 /**
  * tep_client_agent_config_set_server:
+ * @config: a configuration
  * @text: "HOST", "HOST:PORT" or "[IPV6]:PORT"; without a port it stays as it is
+ * @error: return location
+ *
+ * Returns: %FALSE with an error that says how it is written
  */
 TEP_CLIENT_API gboolean tep_client_agent_config_set_server (TepClientAgentConfig *config,
                                                             const char *text,
@@ -91,7 +123,11 @@ TEP_CLIENT_API gboolean tep_client_agent_config_set_server (TepClientAgentConfig
 
 /**
  * tep_client_agent_config_add_flow:
+ * @config: a configuration
  * @text: "LOCALPORT=ADDRESS:PORT"; a host name may stand for the address
+ * @error: return location
+ *
+ * Returns: %FALSE with an error that says how it is written
  */
 TEP_CLIENT_API gboolean tep_client_agent_config_add_flow (TepClientAgentConfig *config,
                                                           const char *text,
@@ -99,6 +135,8 @@ TEP_CLIENT_API gboolean tep_client_agent_config_add_flow (TepClientAgentConfig *
 
 /**
  * tep_client_agent_config_check:
+ * @config: a configuration
+ * @error: return location
  *
  * Checks everything together, as far as that goes without the network.
  *
@@ -109,9 +147,11 @@ TEP_CLIENT_API gboolean tep_client_agent_config_check (const TepClientAgentConfi
 
 /**
  * tep_client_agent_config_resolve:
+ * @config: a configuration
+ * @error: return location
  *
- * Looks up the host names of flows, and blocks until that is done. Behind a proxy there is nobody to ask:
- * tep_client_agent_config_check() refuses names there.
+ * Looks up the host names of flows, and blocks until that is done. Behind a proxy there is nobody
+ * to ask: tep_client_agent_config_check() refuses names there.
  *
  * Returns: %FALSE with an error that names the host
  */
@@ -142,6 +182,15 @@ typedef struct {
 } TepClientAgentEvent;
 
 typedef struct _TepClientAgent TepClientAgent;
+
+/**
+ * TepClientAgentFunc:
+ * @agent: an agent
+ * @event: what happened; borrowed until the call returns
+ * @user_data: as given to tep_client_agent_new()
+ *
+ * Something happened.
+ */
 typedef void (*TepClientAgentFunc) (TepClientAgent *agent,
                                     const TepClientAgentEvent *event,
                                     gpointer user_data);
@@ -149,10 +198,13 @@ typedef void (*TepClientAgentFunc) (TepClientAgent *agent,
 /**
  * tep_client_agent_new:
  * @config: what to do; must outlive the agent
+ * @func: called for whatever happens
+ * @user_data: for @func
+ * @error: return location
  *
- * Opens local ports, TUN device and capture file, and starts the session, on the thread-default main context. From
- * then on it follows the device's network: a connection whose local address went away is replaced at once.
- * @func may be called before this returns.
+ * Opens local ports, TUN device and capture file, and starts the session, on the thread-default
+ * main context. From then on it follows the device's network: a connection whose local address
+ * went away is replaced at once. @func may be called before this returns.
  *
  * Returns: (transfer full): the agent, or %NULL with what could not be opened
  */
@@ -160,8 +212,22 @@ TEP_CLIENT_API TepClientAgent *tep_client_agent_new (const TepClientAgentConfig 
                                                      TepClientAgentFunc func,
                                                      gpointer user_data,
                                                      GError **error);
-/** Gives everything back; the server is told if the session is open and the main context still runs. */
+
+/**
+ * tep_client_agent_free:
+ * @agent: (transfer full): an agent
+ *
+ * Gives everything back; the server is told if the session is open and the main context still
+ * runs.
+ */
 TEP_CLIENT_API void tep_client_agent_free (TepClientAgent *agent);
+
+/**
+ * tep_client_agent_get_session:
+ * @agent: an agent
+ *
+ * Returns: (transfer none): the agent's session
+ */
 TEP_CLIENT_API TepClientSession *tep_client_agent_get_session (TepClientAgent *agent);
 
 /**
@@ -170,13 +236,22 @@ TEP_CLIENT_API TepClientSession *tep_client_agent_get_session (TepClientAgent *a
  * @leased: (nullable): what the far side sees; %NULL while there is no lease
  * @remote: the far side
  * @quality: so far
+ * @user_data: as given to tep_client_agent_foreach_flow()
  */
 typedef void (*TepClientAgentFlowFunc) (const StunExtAddress *local,
                                         const StunExtAddress *leased,
                                         const StunExtAddress *remote,
                                         const TepClientFlowQuality *quality,
                                         gpointer user_data);
-/** Calls @func for every local port, and for all that goes through the TUN device. */
+
+/**
+ * tep_client_agent_foreach_flow:
+ * @agent: an agent
+ * @func: called once for each
+ * @user_data: for @func
+ *
+ * Calls @func for every local port, and for all that goes through the TUN device.
+ */
 TEP_CLIENT_API void tep_client_agent_foreach_flow (TepClientAgent *agent,
                                                    TepClientAgentFlowFunc func,
                                                    gpointer user_data);

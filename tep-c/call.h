@@ -75,6 +75,14 @@ typedef struct {
   guint late_ms;
 } TepClientCallPacket;
 
+/**
+ * TepClientCallReceive:
+ * @call: a call
+ * @packet: what came; borrowed until the call returns
+ * @user_data: the receive_data of tep_client_call_new()
+ *
+ * A packet of the call came.
+ */
 typedef void (*TepClientCallReceive) (TepClientCall *call,
                                       const TepClientCallPacket *packet,
                                       gpointer user_data);
@@ -104,6 +112,7 @@ TEP_CLIENT_API TepClientCall *tep_client_call_new (TepClientSession *session,
  * @call: a new call
  * @cancellable: (nullable): ends the waiting
  * @callback: called once, never before this call returned
+ * @user_data: for @callback
  *
  * Leases a public address and gathers ICE candidates, side by side. Before everything else.
  */
@@ -112,15 +121,23 @@ TEP_CLIENT_API void tep_client_call_prepare_async (TepClientCall *call,
                                                    GAsyncReadyCallback callback,
                                                    gpointer user_data);
 
-/** Returns: %FALSE with %TEP_CLIENT_ERROR_NO_PATH if there is neither lease nor candidate, hence
+/**
+ * tep_client_call_prepare_finish:
+ * @call: a call
+ * @result: what the callback was given
+ * @error: return location
+ *
+ * Returns: %FALSE with %TEP_CLIENT_ERROR_NO_PATH if there is neither lease nor candidate, hence
  * nothing to describe. A lease that failed while ICE is there is no error: see
- * tep_client_call_get_lease(). */
+ * tep_client_call_get_lease().
+ */
 TEP_CLIENT_API gboolean tep_client_call_prepare_finish (TepClientCall *call,
                                                         GAsyncResult *result,
                                                         GError **error);
 
 /**
  * tep_client_call_get_lease:
+ * @call: a call
  * @address: (out): the leased address; of a pair, the even port
  * @error: why there is none
  *
@@ -174,15 +191,17 @@ TEP_CLIENT_API gboolean tep_client_call_set_remote (TepClientCall *call,
 
 /**
  * tep_client_call_confirm:
+ * @call: a call
  * @branch: the one that was taken (200 OK)
  *
- * All other branches are closed. A lease that this branch has no use for is released when its path
- * is decided. A name that no description came with changes nothing.
+ * All other branches are closed. A lease that this branch has no use for is released when its
+ * path is decided. A name that no description came with changes nothing.
  */
 TEP_CLIENT_API void tep_client_call_confirm (TepClientCall *call, const char *branch);
 
 /**
  * tep_client_call_restart_ice:
+ * @call: a call
  *
  * New ICE credentials of ours; tep_client_call_describe(), a re-INVITE and its answer follow. The
  * tunnel carries media meanwhile, if there is one, otherwise what carried it before.
@@ -191,9 +210,11 @@ TEP_CLIENT_API void tep_client_call_restart_ice (TepClientCall *call);
 
 /**
  * tep_client_call_send:
+ * @call: a call
  * @branch: (nullable): to whom; %NULL for the confirmed branch, or else the latest
  * @component: 1 or 2; 2 is not there after an answer with `a=rtcp-mux`
  * @data: (array length=length): one UDP payload
+ * @length: octets in @data
  *
  * Returns: what became of it; %TEP_CLIENT_SENT_DOWN also as long as no path is decided
  */
@@ -220,7 +241,9 @@ typedef struct {
 
 /**
  * tep_client_call_get_report:
+ * @call: a call
  * @branch: (nullable): as in tep_client_call_send()
+ * @report: (out): how the media of that branch goes
  *
  * Returns: %FALSE if there is no such branch
  */
@@ -230,6 +253,7 @@ TEP_CLIENT_API gboolean tep_client_call_get_report (TepClientCall *call,
 
 /**
  * tep_client_call_get_flow:
+ * @call: a call
  * @branch: (nullable): as in tep_client_call_send()
  * @component: 1 or 2
  *
@@ -240,6 +264,7 @@ tep_client_call_get_flow (TepClientCall *call, const char *branch, guint compone
 
 /**
  * tep_client_call_hang_up:
+ * @call: a call
  *
  * Closes all flows, releases the lease and ends ICE; nothing is called back any more. The server
  * closes the tunnel after the last flow unless the session stays. Idempotent; dropping the last

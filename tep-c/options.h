@@ -63,20 +63,39 @@ typedef struct {
   guint gives_up_after_s;
 } TepClientOptions;
 
-/** Returns: (transfer full): options with the defaults, nothing else set */
+/**
+ * tep_client_options_new:
+ *
+ * Returns: (transfer full): options with the defaults, nothing else set
+ */
 TEP_CLIENT_API TepClientOptions *tep_client_options_new (void);
+
+/**
+ * tep_client_options_copy:
+ * @options: what is to be copied
+ *
+ * Returns: (transfer full): a copy, secrets included
+ */
 TEP_CLIENT_API TepClientOptions *tep_client_options_copy (const TepClientOptions *options);
-/** Wipes the secrets before it frees them. */
+
+/**
+ * tep_client_options_free:
+ * @options: (transfer full): options
+ *
+ * Wipes the secrets before it frees them.
+ */
 TEP_CLIENT_API void tep_client_options_free (TepClientOptions *options);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TepClientOptions, tep_client_options_free)
 
 /**
  * tep_client_options_check:
+ * @options: what is to be checked
+ * @error: return location
  *
  * Says what is missing or unsafe before anything is sent.
  *
- * Returns: %FALSE with #TepClientError set: %TEP_CLIENT_ERROR_INSECURE for a secret that a listener
- * could search for
+ * Returns: %FALSE with #TepClientError set: %TEP_CLIENT_ERROR_INSECURE for a secret that a
+ * listener could search for
  */
 TEP_CLIENT_API gboolean tep_client_options_check (const TepClientOptions *options, GError **error);
 

@@ -58,6 +58,7 @@ typedef struct {
  * @options: copied
  * @cancellable: (nullable): ends the search
  * @callback: called once, never before this call returned
+ * @user_data: for @callback
  *
  * Asks a STUN server for this device's public address by plain Binding requests, over UDP
  * (retransmitted as RFC 8489 section 6.2.1 says; of a name, its first IPv4 and its first IPv6
@@ -71,11 +72,23 @@ tep_client_public_address_find_async (const TepClientPublicAddressOptions *optio
                                       GAsyncReadyCallback callback,
                                       gpointer user_data);
 
-/** Returns: (transfer full): what each transport found, or why it did not; %NULL only if the search
- * was cancelled, or with %TURN_CONNECT_ERROR_INVALID if @options cannot be used */
+/**
+ * tep_client_public_address_find_finish:
+ * @result: what the callback was given
+ * @error: return location
+ *
+ * Returns: (transfer full): what each transport found, or why it did not; %NULL only if the
+ * search was cancelled, or with %TURN_CONNECT_ERROR_INVALID if @options cannot be used
+ */
 TEP_CLIENT_API TepClientPublicAddresses *
 tep_client_public_address_find_finish (GAsyncResult *result, GError **error);
 
+/**
+ * tep_client_public_addresses_free:
+ * @addresses: (transfer full): what was found
+ *
+ * Frees what a search found.
+ */
 TEP_CLIENT_API void tep_client_public_addresses_free (TepClientPublicAddresses *addresses);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TepClientPublicAddresses, tep_client_public_addresses_free)
 

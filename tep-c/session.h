@@ -84,6 +84,14 @@ typedef struct {
   guint late_ms;
 } TepClientPacket;
 
+/**
+ * TepClientReceive:
+ * @binding: a binding
+ * @packet: what came; borrowed until the call returns
+ * @user_data: the receive_data of tep_client_session_lease_async()
+ *
+ * A packet came to a binding.
+ */
 typedef void (*TepClientReceive) (TepClientBinding *binding,
                                   const TepClientPacket *packet,
                                   gpointer user_data);
@@ -113,6 +121,7 @@ TEP_CLIENT_API void tep_client_session_open (TepClientSession *session);
 
 /**
  * tep_client_session_close:
+ * @session: a session
  *
  * Ends the tunnel at the server and all its bindings. Idempotent. "state-changed" tells the end.
  */
@@ -120,16 +129,24 @@ TEP_CLIENT_API void tep_client_session_close (TepClientSession *session);
 
 /**
  * tep_client_session_network_changed:
+ * @session: a session
  *
- * Tells that the device's address changed: the connection is replaced at once instead of after its
- * death was noticed.
+ * Tells that the device's address changed: the connection is replaced at once instead of after
+ * its death was noticed.
  */
 TEP_CLIENT_API void tep_client_session_network_changed (TepClientSession *session);
 
+/**
+ * tep_client_session_get_state:
+ * @session: a session
+ *
+ * Returns: the state that "state-changed" told last
+ */
 TEP_CLIENT_API TepClientState tep_client_session_get_state (TepClientSession *session);
 
 /**
  * tep_client_session_get_public_address:
+ * @session: a session
  * @address: (out): the source address of the tunnel's connection as the server saw it
  *
  * Returns: %FALSE while no tunnel was opened
@@ -154,6 +171,13 @@ typedef struct {
   guint64 first_packet_us; /* from open () to the first media packet received; 0 before it */
 } TepClientStatistics;
 
+/**
+ * tep_client_session_get_statistics:
+ * @session: a session
+ * @statistics: (out): counts since the session began
+ *
+ * Fills in what was counted so far.
+ */
 TEP_CLIENT_API void tep_client_session_get_statistics (TepClientSession *session,
                                                        TepClientStatistics *statistics);
 
@@ -161,12 +185,16 @@ TEP_CLIENT_API void tep_client_session_get_statistics (TepClientSession *session
  * TepClientTap:
  * @packet: (array length=length): a whole inner IP packet, borrowed until the call returns
  * @length: its octets
+ * @user_data: as given to tep_client_session_set_tap()
  */
 typedef void (*TepClientTap) (const guint8 *packet, gsize length, gpointer user_data);
 
 /**
  * tep_client_session_set_tap:
- * @tap: (nullable): called for every inner packet that passes, in either direction; %NULL for no longer
+ * @session: a session
+ * @tap: (nullable): called for every inner packet that passes, in either direction; %NULL for no
+ * longer
+ * @user_data: for @tap
  *
  * For captures: with it Wireshark shows what runs inside the tunnel.
  */
@@ -175,6 +203,7 @@ tep_client_session_set_tap (TepClientSession *session, TepClientTap tap, gpointe
 
 /**
  * tep_client_session_get_largest_packet:
+ * @session: a session
  *
  * Returns: octets of the largest inner IP packet the server takes; 0 before the session was open
  */
@@ -199,8 +228,14 @@ typedef struct {
 
 /**
  * tep_client_session_lease_async:
+ * @session: a session
  * @lease: what is wanted; copied
- * @receive: (nullable): called for every packet that comes to the binding, in the session's context
+ * @receive: (nullable): called for every packet that comes to the binding, in the session's
+ * context
+ * @receive_data: for @receive
+ * @cancellable: (nullable): ends the waiting
+ * @callback: called once, in the session's context, never before this call returned
+ * @user_data: for @callback
  *
  * Asks for a public address before the far side is known (PROTOCOL section 8.1). May be called
  * before the session is open.
@@ -213,23 +248,56 @@ TEP_CLIENT_API void tep_client_session_lease_async (TepClientSession *session,
                                                     GAsyncReadyCallback callback,
                                                     gpointer user_data);
 
-/** Returns: (transfer full): the binding, or %NULL with %TEP_CLIENT_ERROR set. Unreferencing it
- * does not release it. */
+/**
+ * tep_client_session_lease_finish:
+ * @session: a session
+ * @result: what the callback was given
+ * @error: return location
+ *
+ * Returns: (transfer full): the binding, or %NULL with %TEP_CLIENT_ERROR set. Unreferencing it
+ * does not release it.
+ */
 TEP_CLIENT_API TepClientBinding *
 tep_client_session_lease_finish (TepClientSession *session, GAsyncResult *result, GError **error);
 
-/** The leased address; of a pair, the even port. Valid until the next "binding-moved". */
+/**
+ * tep_client_binding_get_address:
+ * @binding: a binding
+ *
+ * Returns: (transfer none): the leased address; of a pair, the even port. Valid until the next
+ * "binding-moved"
+ */
 TEP_CLIENT_API const StunExtAddress *tep_client_binding_get_address (TepClientBinding *binding);
+
+/**
+ * tep_client_binding_is_relayed:
+ * @binding: a binding
+ *
+ * Returns: %TRUE if the address is one of the server's own, %FALSE if it is the device's public
+ * one
+ */
 TEP_CLIENT_API gboolean tep_client_binding_is_relayed (TepClientBinding *binding);
+
+/**
+ * tep_client_binding_release:
+ * @binding: a binding
+ *
+ * Gives the leased address back and ends its flows. The handle stays valid until it is
+ * unreferenced.
+ */
 TEP_CLIENT_API void tep_client_binding_release (TepClientBinding *binding);
 
 /**
  * tep_client_binding_open_flow_async:
+ * @binding: a binding
  * @remote: the far side's address and port
  * @port_offset: 0, or 1 for the odd port of a pair
  * @bandwidth_kbit_s: what the flow needs in each direction, kilobit/s of IP packets; 0 for the
  * server's default
  * @dscp: 0 to 63, or -1 for the server's choice
+ * @cancellable: (nullable): ends the waiting
+ * @callback: called once, in the session's context, never before this call returned
+ * @user_data: for @callback
  *
  * Names a remote; a binding may have several (forks).
  */
@@ -241,11 +309,34 @@ TEP_CLIENT_API void tep_client_binding_open_flow_async (TepClientBinding *bindin
                                                         GCancellable *cancellable,
                                                         GAsyncReadyCallback callback,
                                                         gpointer user_data);
+
+/**
+ * tep_client_binding_open_flow_finish:
+ * @binding: a binding
+ * @result: what the callback was given
+ * @error: return location
+ *
+ * Returns: (transfer full): the flow, or %NULL with %TEP_CLIENT_ERROR set; unreferencing it does
+ * not close it
+ */
 TEP_CLIENT_API TepClientFlow *tep_client_binding_open_flow_finish (TepClientBinding *binding,
                                                                    GAsyncResult *result,
                                                                    GError **error);
 
+/**
+ * tep_client_flow_get_remote:
+ * @flow: a flow
+ *
+ * Returns: (transfer none): the far side's address and port
+ */
 TEP_CLIENT_API const StunExtAddress *tep_client_flow_get_remote (TepClientFlow *flow);
+
+/**
+ * tep_client_flow_close:
+ * @flow: a flow
+ *
+ * Ends the flow at the server. The handle stays valid until it is unreferenced.
+ */
 TEP_CLIENT_API void tep_client_flow_close (TepClientFlow *flow);
 
 /**
@@ -265,10 +356,14 @@ typedef enum {
 
 /**
  * tep_client_flow_send:
+ * @flow: a flow
  * @payload: (array length=length): one UDP payload
+ * @length: octets in @payload
  *
  * Sends one packet to the flow's remote. Never blocks, never queues media behind a stalled
  * connection.
+ *
+ * Returns: what became of it
  */
 TEP_CLIENT_API TepClientSent tep_client_flow_send (TepClientFlow *flow,
                                                    const guint8 *payload,
@@ -276,9 +371,16 @@ TEP_CLIENT_API TepClientSent tep_client_flow_send (TepClientFlow *flow,
 
 /**
  * tep_client_binding_send_to:
+ * @binding: a binding
+ * @port_offset: 0, or 1 for the odd port of a pair
+ * @remote: the far side's address and port
+ * @payload: (array length=length): one UDP payload
+ * @length: octets in @payload
  *
  * Sends one packet to a remote that has no flow, as a whole IP packet; the server carries it only
  * where its policy allows implicit flows (PROTOCOL section 8.4).
+ *
+ * Returns: what became of it
  */
 TEP_CLIENT_API TepClientSent tep_client_binding_send_to (TepClientBinding *binding,
                                                          guint port_offset,
@@ -298,6 +400,13 @@ typedef struct {
   double jitter_ms;
 } TepClientFlowQuality;
 
+/**
+ * tep_client_flow_get_quality:
+ * @flow: a flow
+ * @quality: (out): counts since the flow was opened; of a closed flow, the last ones
+ *
+ * Fills in how the packets of one flow arrived.
+ */
 TEP_CLIENT_API void tep_client_flow_get_quality (TepClientFlow *flow,
                                                  TepClientFlowQuality *quality);
 

@@ -48,7 +48,20 @@ G_DECLARE_FINAL_TYPE (TurnConnectTarget, turn_connect_target, TURN_CONNECT, TARG
 TURN_CONNECT_API TurnConnectTarget *
 turn_connect_target_new (const char *host, guint port, GError **error);
 
+/**
+ * turn_connect_target_get_host:
+ * @target: a target
+ *
+ * Returns: (transfer none): the server as it was given, in the one form that all names have
+ */
 TURN_CONNECT_API const char *turn_connect_target_get_host (TurnConnectTarget *target);
+
+/**
+ * turn_connect_target_get_port:
+ * @target: a target
+ *
+ * Returns: its port
+ */
 TURN_CONNECT_API guint16 turn_connect_target_get_port (TurnConnectTarget *target);
 
 /**

@@ -131,6 +131,40 @@ def _():
     nothing(wrong)
 
 
+def exported(text):
+    """(name, comment before it, names of its parameters, returns nothing) of each function and callback type."""
+    pattern = re.compile(
+        r"(?P<comment>/\*\*(?:(?!\*/).)*\*/\n)?"
+        r"(?:(?P<type>\w+_API\s[^;{}()#]*?)\b(?P<name>[a-z_0-9]+) \((?P<of>[^;{}]*?)\)(?:\s+G_GNUC_\w+(?: \([^)]*\))?)*"
+        r"|typedef (?P<cb_type>[^;{}()#]*?)\(\*(?P<cb>\w+)\) \((?P<cb_of>[^;{}]*?)\));", re.DOTALL)
+    for match in pattern.finditer(re.sub(r"^#.*", "", text, flags=re.MULTILINE)):
+        parameters = [re.search(r"(\w+)\)?(?:\[.*\])?$", p.strip())[1]
+                      for p in (match["of"] or match["cb_of"]).split(",") if p.strip() not in ("", "void", "...")]
+        yield (match["name"] or match["cb"], match["comment"] or "", parameters,
+               bool(re.search(r"\bvoid\s*$", match["type"] or match["cb_type"])))
+
+
+@test("/tree/headers/each-installed-function-says-its-parameters-and-what-it-returns")
+def _():
+    wrong = []
+    for folder in LIBRARIES:
+        public = re.search(r"\w+_headers = files \((.*?)\)",
+                           (SOURCE / folder / "meson.build").read_text(encoding="utf-8"), re.DOTALL)
+        for leaf in re.findall(r"'([^']+)'", public[1]):
+            functions = list(exported((SOURCE / folder / leaf).read_text(encoding="utf-8")))
+            for name, comment, parameters, is_void in functions:
+                if name.endswith("_quark"):
+                    continue
+                missing = [f"@{p}" for p in parameters if f" * @{p}:" not in comment]
+                if f" * {name}:" not in comment:
+                    missing = ["a comment"]
+                elif not is_void and "Returns:" not in comment:
+                    missing.append("Returns")
+                if missing:
+                    wrong.append(f"{folder}/{leaf}: {name} wants {', '.join(missing)}")
+    nothing(wrong)
+
+
 @test("/tree/stun-ext/knows-no-socket-clock-thread-or-randomness")
 def _():
     wrong = []
