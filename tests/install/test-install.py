@@ -105,7 +105,8 @@ def _():
 @test("/install/what-is-documented-to-be-there-is-there")
 def _():
     with Installation() as installation:
-        for path in ("sbin/tep-s", "bin/tep-c", "share/man/man8/tep-s.8", "share/man/man5/tep-s.conf.5", "lib/systemd/system/tep-s.service"):
+        for path in ("sbin/tep-s", "bin/tep-c", "share/man/man8/tep-s.8", "share/man/man5/tep-s.conf.5",
+                     "share/man/man1/tep-c.1", "share/man/man5/tep-c.conf.5", "lib/systemd/system/tep-s.service"):
             assert (installation.prefix / path).exists(), path
         for name in PREFIXES:
             assert installation.pkg_config("--modversion", name)
