@@ -241,6 +241,17 @@ take_group (TepClientAgentConfig *config,
   return TRUE;
 }
 
+/* GKeyFile sets its error twice where such a value has another bad escape too. */
+static gboolean
+ends_in_backslash (const char *text)
+{
+  gsize n = 0;
+
+  for (gsize length = strlen (text); n < length && text[length - 1 - n] == '\\';)
+    n++;
+  return n % 2 == 1;
+}
+
 /* GKeyFile takes the last of two lines with one key in silence. */
 static gboolean
 check_lines (const char *text, const char *path, GError **error)
@@ -253,6 +264,9 @@ check_lines (const char *text, const char *path, GError **error)
     char *line = g_strstrip (lines[i]);
     char *equals = strchr (line, '=');
 
+    if (ends_in_backslash (line))
+      return tep_client_agent_config_fail (
+          error, "%s: line %u ends in a backslash; write two for one", path, i + 1);
     if (*line == '[') {
       group = line;
       equals = NULL;

@@ -24,6 +24,17 @@ remember (GHashTable *seen, char *what, guint line, guint *earlier)
   return g_hash_table_replace (seen, what, GUINT_TO_POINTER (line)) && *earlier == 0;
 }
 
+/* GKeyFile sets its error twice where such a value has another bad escape too. */
+static gboolean
+ends_in_backslash (const char *text)
+{
+  gsize n = 0;
+
+  for (gsize length = strlen (text); n < length && text[length - 1 - n] == '\\';)
+    n++;
+  return n % 2 == 1;
+}
+
 static gboolean
 check_line (
     GHashTable *seen, const char *path, guint line, char *text, char **group, GError **error)
@@ -34,6 +45,8 @@ check_line (
 
   if (end == NULL)
     return fail_line (error, path, line, "is neither [group] nor key=value");
+  if (ends_in_backslash (text))
+    return fail_line (error, path, line, "ends in a backslash; write two for one");
   *end = '\0';
   if (text[0] == '[') {
     g_free (*group);

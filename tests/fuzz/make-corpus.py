@@ -319,6 +319,7 @@ listen=unix:/run/metrics
 put("config", "all", ALL)
 put("config", "least", LEAST)
 put("config", "empty", "")
+put("config", "backslash-at-the-end", "[server]\nlisten=\\x\\\n")
 put("config", "key-twice", LEAST + "listen=127.0.0.1:1\n")
 put("config", "group-twice", LEAST + "[server]\n")
 put("config", "unknown", LEAST + "[nonsense]\nkey=value\n")

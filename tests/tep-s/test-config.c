@@ -145,6 +145,7 @@ static const struct {
   { "empty", "", "[server] listen: is missing" },
   { "not-a-text", "\xff\xfe", "UTF-8" },
   { "no-key-file", "listen 443\n", "line 1: is neither" },
+  { "backslash-at-the-end", "[server]\nlisten=\\x\\\n", "line 2: ends in a backslash" },
   { "key-before-group", "listen=1\n", "line 1: a key stands before the first group" },
   { "unknown-group", "[sever]\nlisten=127.0.0.1:1\n",
     "[sever]: unknown group; write one of: server" },
