@@ -8,7 +8,7 @@
 
 #include "turn-connect/error-private.h"
 #include "turn-connect/host.h"
-#include "turn-connect/http-connect.h"
+#include "turn-connect/proxy/http-connect.h"
 #include "turn-connect/reach.h"
 #include "turn-connect/stream-private.h"
 #include "turn-connect/target-private.h"

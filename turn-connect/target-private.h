@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "turn-connect/proxy.h"
+#include "turn-connect/proxy/url.h"
 #include "turn-connect/target.h"
 
 struct _TurnConnectTarget {

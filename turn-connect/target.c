@@ -7,7 +7,7 @@
 
 #include "turn-connect/error.h"
 #include "turn-connect/host.h"
-#include "turn-connect/http-head.h"
+#include "turn-connect/proxy/http-head.h"
 
 #define TIMEOUT_MS 30000
 #define LINES_MAX 32 /* of configured headers */

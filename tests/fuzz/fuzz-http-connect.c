@@ -5,7 +5,7 @@
 
 #include "fuzz.h"
 #include "turn-connect/error.h"
-#include "turn-connect/http-connect.h"
+#include "turn-connect/proxy/http-connect.h"
 
 #define SECRET "s3cr3t"
 #define REQUESTS_MAX 8

@@ -5,8 +5,8 @@
 #include "fuzz.h"
 #include "turn-connect/error.h"
 #include "turn-connect/host.h"
-#include "turn-connect/http-head.h"
-#include "turn-connect/proxy.h"
+#include "turn-connect/proxy/http-head.h"
+#include "turn-connect/proxy/url.h"
 
 static void
 assert_clean (const char *text)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "turn-connect/http-connect.h"
+#include "turn-connect/proxy/http-connect.h"
 
 #include "turn-connect/error.h"
-#include "turn-connect/http-head.h"
+#include "turn-connect/proxy/http-head.h"
 
 #include <string.h>
 

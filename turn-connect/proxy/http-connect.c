@@ -5,11 +5,11 @@
  * is only skipped where its end is certain and near, and costs a new connection otherwise; and not
  * one octet behind the blank line of a 2xx is looked at, for it belongs to the tunnel.
  */
-#include "turn-connect/http-connect.h"
+#include "turn-connect/proxy/http-connect.h"
 
 #include "turn-connect/error-private.h"
 #include "turn-connect/host.h"
-#include "turn-connect/http-head.h"
+#include "turn-connect/proxy/http-head.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "turn-connect/proxy-auth.h"
+#include "turn-connect/proxy/auth.h"
 
 /* The client's side of HTTP CONNECT (RFC 9110 section 9.3.6), without I/O and clock: octets in,
  * octets out, a verdict. One object per dial; it goes on over fresh connections where a proxy

@@ -5,10 +5,10 @@
  * same question: given these challenges, what does the next request say? So it has a unit of its
  * own.
  */
-#include "turn-connect/proxy-auth.h"
+#include "turn-connect/proxy/auth.h"
 
 #include "turn-connect/error-private.h"
-#include "turn-connect/proxy.h"
+#include "turn-connect/proxy/url.h"
 
 #include <string.h>
 

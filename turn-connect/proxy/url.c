@@ -4,7 +4,7 @@
  * be understood is an error here, because anything milder ends in going out directly without being
  * asked.
  */
-#include "turn-connect/proxy.h"
+#include "turn-connect/proxy/url.h"
 
 #include "turn-connect/error.h"
 #include "turn-connect/host.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "turn-connect/proxy.h"
+#include "turn-connect/proxy/url.h"
 
 #include "turn-connect/error.h"
 

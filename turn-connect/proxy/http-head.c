@@ -3,7 +3,7 @@
  * Reading and checking header lines, apart from the dialogue they belong to. Strict, because two
  * parties that read one reply differently is how requests get smuggled and tunnels mixed up.
  */
-#include "turn-connect/http-head.h"
+#include "turn-connect/proxy/http-head.h"
 
 #include "turn-connect/error-private.h"
 
