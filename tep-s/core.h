@@ -43,7 +43,7 @@ typedef struct {
  * @over: the connection is over: close its descriptor and forget it; it is freed when this returns
  * @hand_over: another worker is to have the connection: call tep_server_core_release_connection()
  * at once
- * @pass: packets of a binding that another worker owns
+ * @pass: a packet of a binding that another worker owns; %FALSE: that worker has too many waiting, drop it
  * @announce: (nullable): a binding began or ended that other workers must know
  * @event: (nullable): something worth telling
  * @record: (nullable): an inner packet passed; only called while recording is on
@@ -59,7 +59,7 @@ typedef struct {
   void (*output) (gpointer host, TepServerConnection *connection);
   void (*over) (gpointer host, TepServerConnection *connection);
   void (*hand_over) (gpointer host, TepServerConnection *connection, guint worker);
-  void (*pass) (gpointer host, guint worker, const TepServerPacket *packet);
+  gboolean (*pass) (gpointer host, guint worker, const TepServerPacket *packet);
   void (*announce) (gpointer host, const TepServerBinding *binding, gboolean is_new);
   void (*event) (gpointer host, const TepServerEvent *event);
   void (*record) (gpointer host, const TepServerPacket *packet);

@@ -129,6 +129,8 @@ G_BEGIN_DECLS
      "inner packets dropped")                                                                      \
   X (DOWN_DROP_BUNDLE, "drops_total", "direction=\"down\",reason=\"unsplit-bundle\"", FALSE,       \
      "inner packets dropped")                                                                      \
+  X (DOWN_DROP_BUSY, "drops_total", "direction=\"down\",reason=\"busy-worker\"", FALSE,            \
+     "inner packets dropped")                                                                      \
   X (CAPTURE_LOST, "capture_lost_total", NULL, FALSE,                                              \
      "packets that found no room in the capture buffer, in no other number")                       \
   X (DIVERTS_REFUSED, "diverts_refused_total", NULL, FALSE,                                        \

@@ -55,12 +55,18 @@ typedef struct {
   guint8 dscp;
 } PacketHead;
 
-void
+gboolean
 tep_server_worker_pass (gpointer host, guint target, const TepServerPacket *packet)
 {
+  TepServerWorker *other = tep_server_worker_peer (host, target);
   GByteArray **passed = &tep_server_worker_passed (host)[target];
+  gsize collected = *passed != NULL ? (*passed)->len : 0;
   PacketHead head;
 
+  /* Only the owner can judge a packet, so what floods it is left out before it is copied. */
+  if (other == NULL ||
+      !tep_server_worker_has_room (other, collected + sizeof head + packet->length))
+    return FALSE;
   memset (&head, 0, sizeof head);
   head.source = *packet->source;
   head.destination = *packet->destination;
@@ -70,6 +76,7 @@ tep_server_worker_pass (gpointer host, guint target, const TepServerPacket *pack
     *passed = g_byte_array_new ();
   g_byte_array_append (*passed, (const guint8 *)&head, sizeof head);
   g_byte_array_append (*passed, packet->payload, (guint)packet->length);
+  return TRUE;
 }
 
 static void
@@ -100,8 +107,11 @@ tep_server_worker_flush_passed (TepServerWorker *worker)
   for (guint i = 0; i < tep_server_worker_total (worker); i++) {
     TepServerWorker *other = tep_server_worker_peer (worker, i);
 
-    if (passed[i] != NULL && other != NULL)
-      tep_server_worker_post (other, unpack_packets, g_steal_pointer (&passed[i]));
+    if (passed[i] != NULL && other != NULL) {
+      gsize length = passed[i]->len;
+
+      tep_server_worker_post_media (other, unpack_packets, g_steal_pointer (&passed[i]), length);
+    }
   }
 }
 

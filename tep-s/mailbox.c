@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@ struct _Message {
   Message *next;
   TepServerMessageFunc func;
   gpointer data;
+  gsize media; /* octets of it in data */
 };
 
 struct _TepServerMailbox {
@@ -22,6 +24,7 @@ struct _TepServerMailbox {
   Message *first;
   Message **last;
   int fd;
+  _Atomic gsize media; /* octets that wait */
 };
 
 TepServerMailbox *
@@ -53,13 +56,15 @@ take_all (TepServerMailbox *mailbox)
 }
 
 static void
-run (Message *first, gpointer receiver, gboolean is_delivered)
+run (TepServerMailbox *mailbox, Message *first, gpointer receiver, gboolean is_delivered)
 {
   while (first != NULL) {
     Message *message = first;
 
     first = message->next;
     message->func (receiver, message->data, is_delivered);
+    if (message->media > 0)
+      atomic_fetch_sub_explicit (&mailbox->media, message->media, memory_order_relaxed);
     g_free (message);
   }
 }
@@ -67,7 +72,7 @@ run (Message *first, gpointer receiver, gboolean is_delivered)
 void
 tep_server_mailbox_free (TepServerMailbox *mailbox)
 {
-  run (take_all (mailbox), NULL, FALSE);
+  run (mailbox, take_all (mailbox), NULL, FALSE);
   pthread_mutex_destroy (&mailbox->lock);
   close (mailbox->fd);
   g_free (mailbox);
@@ -79,13 +84,13 @@ tep_server_mailbox_fd (const TepServerMailbox *mailbox)
   return mailbox->fd;
 }
 
-void
-tep_server_mailbox_post (TepServerMailbox *mailbox, TepServerMessageFunc func, gpointer data)
+static void
+post (TepServerMailbox *mailbox, const Message *what)
 {
   Message *message = g_new (Message, 1);
   gboolean was_empty;
 
-  *message = (Message){ .func = func, .data = data };
+  *message = *what;
   pthread_mutex_lock (&mailbox->lock);
   was_empty = mailbox->first == NULL;
   *mailbox->last = message;
@@ -101,11 +106,39 @@ tep_server_mailbox_post (TepServerMailbox *mailbox, TepServerMessageFunc func, g
 }
 
 void
+tep_server_mailbox_post (TepServerMailbox *mailbox, TepServerMessageFunc func, gpointer data)
+{
+  const Message message = { .func = func, .data = data };
+
+  post (mailbox, &message);
+}
+
+void
+tep_server_mailbox_post_media (TepServerMailbox *mailbox,
+                               TepServerMessageFunc func,
+                               gpointer data,
+                               gsize length)
+{
+  const Message message = { .func = func, .data = data, .media = length };
+
+  atomic_fetch_add_explicit (&mailbox->media, length, memory_order_relaxed);
+  post (mailbox, &message);
+}
+
+gboolean
+tep_server_mailbox_has_room (const TepServerMailbox *mailbox, gsize length)
+{
+  gsize waiting = atomic_load_explicit (&mailbox->media, memory_order_relaxed);
+
+  return waiting + length <= TEP_SERVER_MAILBOX_MEDIA;
+}
+
+void
 tep_server_mailbox_empty (TepServerMailbox *mailbox, gpointer receiver)
 {
   guint64 count;
   ssize_t n = read (mailbox->fd, &count, sizeof count);
 
   (void)n;
-  run (take_all (mailbox), receiver, TRUE);
+  run (mailbox, take_all (mailbox), receiver, TRUE);
 }

@@ -23,6 +23,20 @@ int tep_server_mailbox_fd (const TepServerMailbox *mailbox);
 /* Any thread. */
 void tep_server_mailbox_post (TepServerMailbox *mailbox, TepServerMessageFunc func, gpointer data);
 
+/* Media is only worth something now, so of it no more waits than this; above, has_room() says no and the
+ * packet is dropped. Messages are never left out. */
+#define TEP_SERVER_MAILBOX_MEDIA (1024 * 1024) /* octets: 75 ms of 1000 calls */
+
+/* Whether that much more media may wait. Any thread, no lock: two that ask at once may both be told
+ * yes, so each sender can add as much as one of its rounds brings, and no more than the bound. */
+gboolean tep_server_mailbox_has_room (const TepServerMailbox *mailbox, gsize length);
+
+/* Any thread. The octets count as waiting until func has returned. */
+void tep_server_mailbox_post_media (TepServerMailbox *mailbox,
+                                    TepServerMessageFunc func,
+                                    gpointer data,
+                                    gsize length);
+
 /* Runs what waits, in order; what is posted meanwhile waits for the next time. */
 void tep_server_mailbox_empty (TepServerMailbox *mailbox, gpointer receiver);
 

@@ -333,9 +333,12 @@ deliver_early (TepServerCore *core, const TepServerPacket *packet)
       COUNT (core, DOWN_DROP_UNKNOWN);
       return;
     }
+    if (!core->host->pass (core->host_data, owner->worker, packet)) {
+      COUNT (core, DOWN_DROP_BUSY);
+      return;
+    }
     COUNT_N (core, DOWN_PACKETS, -1); /* the owner counts it */
     COUNT_N (core, DOWN_OCTETS, -(gint64)packet->length);
-    core->host->pass (core->host_data, owner->worker, packet);
     return;
   }
   if (port->leasing->tunnel->state == TUNNEL_PROVISIONAL ||

@@ -310,6 +310,21 @@ tep_server_worker_shared (TepServerWorker *worker)
   return worker->setup.shared;
 }
 
+gboolean
+tep_server_worker_has_room (const TepServerWorker *worker, gsize length)
+{
+  return tep_server_mailbox_has_room (worker->mailbox, length);
+}
+
+void
+tep_server_worker_post_media (TepServerWorker *worker,
+                              TepServerMessageFunc func,
+                              gpointer data,
+                              gsize length)
+{
+  tep_server_mailbox_post_media (worker->mailbox, func, data, length);
+}
+
 GByteArray **
 tep_server_worker_passed (TepServerWorker *worker)
 {

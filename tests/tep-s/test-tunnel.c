@@ -666,6 +666,11 @@ test_packet_reaches_the_worker_that_owns_the_lease (void)
   tep_server_core_deliver (world->cores[1], &packet, 1);
   world_flush (world);
   assert_media (client->peer, 1, "far");
+  world->is_refusing_passes = TRUE;
+  tep_server_core_deliver (world->cores[1], &packet, 1);
+  world->is_refusing_passes = FALSE;
+  g_assert_cmpuint (world_count (world, TEP_SERVER_COUNTER_DOWN_DROP_BUSY), ==, 1);
+  g_assert_cmpuint (world_count (world, TEP_SERVER_COUNTER_DOWN_PACKETS), ==, 2);
   world_check_laws (world);
 }
 

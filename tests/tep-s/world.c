@@ -117,12 +117,15 @@ host_hand_over (gpointer host, TepServerConnection *connection, guint worker)
   tep_server_core_adopt (peer->core, &handover);
 }
 
-static void
+static gboolean
 host_pass (gpointer host, guint worker, const TepServerPacket *packet)
 {
   World *world = host;
 
+  if (world->is_refusing_passes)
+    return FALSE;
   tep_server_core_deliver (world->cores[worker], packet, 1);
+  return TRUE;
 }
 
 static void

@@ -41,6 +41,7 @@ struct _World {
   GPtrArray *peers;
   guint n_media_bindings;
   guint n_events;
+  gboolean is_refusing_passes; /* the other worker has too many packets waiting */
   gboolean is_media_full;
   gboolean is_media_slow;    /* leases stay pending */
   TepServerBinding *pending; /* the last one */

@@ -705,6 +705,22 @@ def manual_names_options():
         assert re.search(rf"^\.BR? .*{option}\b", manual, re.MULTILINE), option
 
 
+@test("tep-s.8: describes every metric with its labels, and no other")
+def manual_names_metrics():
+    manual = (SOURCE / "tools/man/tep-s.8").read_text(encoding="utf-8").replace("\\-", "-")
+    section = re.search(r"^\.SH METRICS\n(.*?)(?=^\.SH)", manual, re.MULTILINE | re.DOTALL)[1]
+    described = set(re.findall(r"\b[a-z_]+\b", " ".join(re.findall(r"^\.TP\n\.BR? (.*)", section, re.MULTILINE))))
+    with Place() as place, place.start() as daemon:
+        ready(daemon)
+        text = get(place)[1]
+    names = set(re.findall(r"^tep_server_(\w+)", text, re.MULTILINE)) | {"certificate_expiry_timestamp_seconds"}
+    assert not names - described, names - described
+    words = set(re.findall(r'="([a-z-]+)"', text))
+    assert not words - set(re.findall(r"[a-z-]+", section.lower())), words - set(re.findall(r"[a-z-]+", section.lower()))
+    told = [name for name in described if "_" in name]
+    assert not set(told) - names, set(told) - names
+
+
 @test("tep-s.conf.example: can be used as it is, and lists nothing unknown where it is commented out")
 def example_is_valid():
     text = (SOURCE / "tools/data/tep-s.conf.example").read_text(encoding="utf-8")
