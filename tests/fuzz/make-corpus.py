@@ -294,6 +294,16 @@ for name, text in {
     put("proxy-url", name, text)
 put("proxy-url", "cut-character", b"cut\xdb")
 
+for name, text in {
+        "plain": "turn:turn.example.net",
+        "tls": "turns:turn.example.net:443?transport=tcp",
+        "unknown": "turn:192.0.2.1?transport=quic",
+        "ipv6": "turns:[2001:db8::1]:5349?transport=udp",
+        "encoded": "stuns:b%C3%BCcher.example:443",
+        "slashes": "turn://turn.example.net",
+        "user": "turn:user@turn.example.net"}.items():
+    put("turn-uri", name, text)
+
 # The daemon's configuration, policy and log
 
 LEAST = "[credentials]\nusers=100\n[server]\nlisten=127.0.0.1:443;[::1]:8443\n"

@@ -96,7 +96,7 @@ def _():
     with Installation() as installation:
         flags = installation.pkg_config("--cflags", *PREFIXES)
         headers = [path.relative_to(installation.prefix / "include") for folder in PREFIXES
-                   for path in sorted((installation.prefix / "include" / folder).glob("*.h"))]
+                   for path in sorted((installation.prefix / "include" / folder).rglob("*.h"))]
         assert len(headers) > 20 and not [h for h in headers if "private" in h.name], headers
         for header in headers:
             command(os.environ.get("CC", "cc"), *STRICT, "-fsyntax-only", *flags, "-include", header, "-x", "c", "/dev/null")
