@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * From a name to a TCP connection: two lookups at once (an IPv6 answer that never comes must not
- * hold up IPv4) and the sockets of the race between the addresses. Every attempt that fails leaves
- * a line, so that the final error says what happened at each address and not only at the last one.
+ * From a name to a TCP connection: the sockets of the race between a name's addresses. Every
+ * attempt that fails leaves a line, so that the final error says what happened at each address and
+ * not only at the last one.
  */
 #include "turn-connect/reach.h"
 
 #include "turn-connect/error-private.h"
-#include "turn-connect/host.h"
+#include "turn-connect/lookup.h"
 #include "turn-connect/race.h"
 #include "turn-connect/stream-private.h"
 
@@ -35,14 +35,13 @@ struct _Reach {
 
   GTask *task; /* NULL once it returned */
   GMainContext *context;
-  GCancellable *lookups;
+  TurnConnectLookup *lookup;
   GSource *cancel_source;
   GSource *timer;
   TurnConnectRace *race;
   GPtrArray *attempts; /* Attempt */
   GString *failures;
   int worst_code; /* the most telling of the failed attempts; -1 before any */
-  GError *lookup_errors[2];
   gint64 resolved_at;
 };
 
@@ -73,13 +72,11 @@ reach_free (gpointer data)
   Reach *reach = data;
 
   g_free (reach->host);
-  g_clear_object (&reach->lookups);
+  g_clear_pointer (&reach->lookup, turn_connect_lookup_free);
   g_clear_pointer (&reach->race, turn_connect_race_free);
   g_clear_pointer (&reach->attempts, g_ptr_array_unref);
   g_clear_pointer (&reach->context, g_main_context_unref);
   g_string_free (reach->failures, TRUE);
-  g_clear_error (&reach->lookup_errors[0]);
-  g_clear_error (&reach->lookup_errors[1]);
   g_free (reach);
 }
 
@@ -90,7 +87,7 @@ stop (Reach *reach)
   destroy_source (&reach->cancel_source);
   destroy_source (&reach->timer);
   g_ptr_array_set_size (reach->attempts, 0);
-  g_cancellable_cancel (reach->lookups);
+  g_clear_pointer (&reach->lookup, turn_connect_lookup_free);
   return g_steal_pointer (&reach->task);
 }
 
@@ -131,42 +128,18 @@ note_failure (Reach *reach, GSocketAddress *address, int code, const char *what)
     reach->worst_code = code;
 }
 
-static GError *
-error_of_lookups (Reach *reach)
-{
-  const GError *error = NULL;
-  gboolean is_missing = TRUE;
-
-  for (int i = 0; i < 2; i++) {
-    if (reach->lookup_errors[i] == NULL)
-      continue;
-    error = reach->lookup_errors[i];
-    if (!g_error_matches (error, G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND))
-      is_missing = FALSE;
-  }
-  if (is_missing)
-    return g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_NAME_NOT_FOUND,
-                        "the name %s has no address: check its spelling, and whether this network "
-                        "knows it",
-                        reach->host);
-  return g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_NAME_FAILED,
-                      "the name %s could not be looked up: %s", reach->host, error->message);
-}
-
 static void
 give_up (Reach *reach)
 {
   GError *error;
 
   if (!turn_connect_race_has_addresses (reach->race))
-    error = error_of_lookups (reach);
+    error = turn_connect_lookup_make_error (reach->lookup);
   else
     error =
         g_error_new (TURN_CONNECT_ERROR, reach->worst_code, "no address of %s could be reached: %s",
                      reach->host, reach->failures->str);
-  turn_connect_error_set_step (error, turn_connect_race_has_addresses (reach->race)
-                                          ? TURN_CONNECT_STEP_CONNECT
-                                          : TURN_CONNECT_STEP_RESOLVE);
+  turn_connect_error_set_step (error, TURN_CONNECT_STEP_CONNECT);
   fail (reach, error);
 }
 
@@ -176,10 +149,7 @@ time_out (Reach *reach)
   GError *error;
 
   if (!turn_connect_race_has_addresses (reach->race)) {
-    error = g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_NAME_FAILED,
-                         "looking up the name %s got no answer in time", reach->host);
-    turn_connect_error_set_step (error, TURN_CONNECT_STEP_RESOLVE);
-    fail (reach, error);
+    fail (reach, turn_connect_lookup_make_silence_error (reach->lookup));
     return;
   }
   for (guint i = 0; i < reach->attempts->len; i++) {
@@ -329,71 +299,15 @@ go_on (Reach *reach)
 }
 
 static void
-answered (Reach *reach, GSocketFamily family, GList *addresses)
+answered (GSocketFamily family, GList *addresses, gpointer user_data)
 {
+  Reach *reach = user_data;
   gint64 now = g_get_monotonic_time ();
 
   turn_connect_race_answer (reach->race, family, addresses, now);
   if (reach->resolved_at == 0 && turn_connect_race_has_addresses (reach->race))
     reach->resolved_at = now;
-}
-
-static void
-looked_up (GObject *resolver, GAsyncResult *result, GTask *task_ref, GSocketFamily family)
-{
-  g_autoptr (GTask) task = task_ref;
-  Reach *reach = g_task_get_task_data (task);
-  GError **error = &reach->lookup_errors[family == G_SOCKET_FAMILY_IPV6 ? 0 : 1];
-  GList *addresses;
-
-  addresses = g_resolver_lookup_by_name_with_flags_finish (G_RESOLVER (resolver), result, error);
-  if (reach->task != NULL) {
-    answered (reach, family, addresses);
-    go_on (reach);
-  }
-  g_resolver_free_addresses (addresses);
-}
-
-static void
-looked_up_ipv6 (GObject *resolver, GAsyncResult *result, gpointer task)
-{
-  looked_up (resolver, result, task, G_SOCKET_FAMILY_IPV6);
-}
-
-static void
-looked_up_ipv4 (GObject *resolver, GAsyncResult *result, gpointer task)
-{
-  looked_up (resolver, result, task, G_SOCKET_FAMILY_IPV4);
-}
-
-static void
-look_up (Reach *reach)
-{
-  g_autoptr (GResolver) resolver = g_resolver_get_default ();
-
-  g_resolver_lookup_by_name_with_flags_async (
-      resolver, reach->host, G_RESOLVER_NAME_LOOKUP_FLAGS_IPV6_ONLY, reach->lookups, looked_up_ipv6,
-      g_object_ref (reach->task));
-  g_resolver_lookup_by_name_with_flags_async (
-      resolver, reach->host, G_RESOLVER_NAME_LOOKUP_FLAGS_IPV4_ONLY, reach->lookups, looked_up_ipv4,
-      g_object_ref (reach->task));
-}
-
-/* Runs from the context, so that the callback never comes before the call returned. */
-static gboolean
-begin_with_address (gpointer user_data)
-{
-  Reach *reach = user_data;
-  g_autoptr (GInetAddress) address = g_inet_address_new_from_string (reach->host);
-  GList one = { .data = address };
-  GSocketFamily family = g_inet_address_get_family (address);
-
-  destroy_source (&reach->timer);
-  answered (reach, family, &one);
-  answered (reach, family == G_SOCKET_FAMILY_IPV4 ? G_SOCKET_FAMILY_IPV6 : G_SOCKET_FAMILY_IPV4,
-            NULL);
   go_on (reach);
-  return G_SOURCE_REMOVE;
 }
 
 static gboolean
@@ -436,20 +350,13 @@ turn_connect_reach_async (const char *host,
   reach->deadline = deadline;
   reach->progress = progress;
   reach->progress_data = progress_data;
-  reach->lookups = g_cancellable_new ();
   reach->race = turn_connect_race_new ();
   reach->attempts = g_ptr_array_new_with_free_func (attempt_free);
   reach->failures = g_string_new (NULL);
   reach->worst_code = -1;
   watch_cancellable (reach, cancellable);
-  if (turn_connect_host_is_address (host)) {
-    reach->timer = g_idle_source_new ();
-    g_source_set_callback (reach->timer, begin_with_address, reach, NULL);
-    g_source_attach (reach->timer, reach->context);
-    return;
-  }
   arm_timer (reach, -1);
-  look_up (reach);
+  reach->lookup = turn_connect_lookup_new (host, answered, reach);
 }
 
 TurnConnectStream *

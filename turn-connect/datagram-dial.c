@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From a target to datagrams. UDP has no connecting that could fail or succeed, so plain UDP gets a
+ * list of addresses in the right order and leaves it to the protocol above to find out who answers.
+ */
+#include "turn-connect/datagram.h"
+
+#include "turn-connect/error-private.h"
+#include "turn-connect/lookup.h"
+#include "turn-connect/race.h"
+#include "turn-connect/target-private.h"
+
+#define RESOLUTION_DELAY_US (50 * 1000) /* RFC 8305 section 3 */
+
+static gboolean
+refuse_proxy (TurnConnectTarget *target, GTask *task)
+{
+  if (target->proxy == NULL)
+    return FALSE;
+  g_task_return_new_error (task, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_UNSUPPORTED,
+                           "UDP does not pass the proxy %s, and nothing goes beside a proxy that "
+                           "is set: use TCP or TLS",
+                           target->proxy->url);
+  return TRUE;
+}
+
+/* The list of addresses. */
+
+typedef struct {
+  GTask *task; /* NULL once it returned */
+  GMainContext *context;
+  TurnConnectLookup *lookup;
+  TurnConnectRace *race;
+  GSource *timer;
+  GSource *cancel_source;
+  gint64 deadline;
+  guint16 port;
+  guint n_told;
+} LookUp;
+
+static void
+look_up_free (gpointer data)
+{
+  LookUp *self = data;
+
+  g_clear_pointer (&self->context, g_main_context_unref);
+  g_clear_pointer (&self->lookup, turn_connect_lookup_free);
+  g_clear_pointer (&self->race, turn_connect_race_free);
+  g_free (self);
+}
+
+static void
+destroy_source (GSource **source)
+{
+  if (*source != NULL)
+    g_source_destroy (*source);
+  g_clear_pointer (source, g_source_unref);
+}
+
+static GTask *
+stop (LookUp *self)
+{
+  destroy_source (&self->timer);
+  destroy_source (&self->cancel_source);
+  g_clear_pointer (&self->lookup, turn_connect_lookup_free);
+  return g_steal_pointer (&self->task);
+}
+
+static void
+fail (LookUp *self, GError *error)
+{
+  g_autoptr (GTask) task = stop (self);
+
+  g_task_return_error (task, error);
+}
+
+/* The order is the race's, taken without its pauses. */
+static void
+finish_look_up (LookUp *self)
+{
+  g_autoptr (GPtrArray) addresses = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (GTask) task = NULL;
+  gint64 now = g_get_monotonic_time ();
+  gint64 wake;
+  GInetAddress *ip;
+
+  while ((ip = turn_connect_race_next (self->race, now += G_USEC_PER_SEC, &wake)) != NULL) {
+    g_ptr_array_add (addresses, g_inet_socket_address_new (ip, self->port));
+    g_object_unref (ip);
+  }
+  task = stop (self);
+  g_task_return_pointer (task, g_steal_pointer (&addresses), (GDestroyNotify)g_ptr_array_unref);
+}
+
+static gboolean
+look_up_timer_fired (gpointer user_data)
+{
+  LookUp *self = user_data;
+
+  if (turn_connect_race_has_addresses (self->race)) {
+    finish_look_up (self);
+    return G_SOURCE_REMOVE;
+  }
+  fail (self, turn_connect_lookup_make_silence_error (self->lookup));
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+look_up_cancelled (GCancellable *cancellable, gpointer user_data)
+{
+  fail (user_data,
+        g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the lookup was cancelled"));
+  return G_SOURCE_REMOVE;
+}
+
+static void
+answered (GSocketFamily family, GList *addresses, gpointer user_data)
+{
+  LookUp *self = user_data;
+  gint64 now = g_get_monotonic_time ();
+
+  turn_connect_race_answer (self->race, family, addresses, now);
+  if (++self->n_told < 2) {
+    if (turn_connect_race_has_addresses (self->race))
+      g_source_set_ready_time (self->timer, MIN (self->deadline, now + RESOLUTION_DELAY_US));
+    return;
+  }
+  if (turn_connect_race_has_addresses (self->race))
+    finish_look_up (self);
+  else
+    fail (self, turn_connect_lookup_make_error (self->lookup));
+}
+
+void
+turn_connect_datagram_look_up_async (TurnConnectTarget *target,
+                                     GCancellable *cancellable,
+                                     GAsyncReadyCallback callback,
+                                     gpointer user_data)
+{
+  g_autoptr (GTask) task = g_task_new (target, NULL, callback, user_data);
+  LookUp *self;
+
+  g_task_set_source_tag (task, turn_connect_datagram_look_up_async);
+  if (refuse_proxy (target, task))
+    return;
+  self = g_new0 (LookUp, 1);
+  g_task_set_task_data (task, self, look_up_free);
+  self->task = g_steal_pointer (&task);
+  self->context = g_main_context_ref_thread_default ();
+  self->port = target->port;
+  self->race = turn_connect_race_new ();
+  self->deadline = g_get_monotonic_time () + (gint64)target->timeout_ms * 1000;
+  self->timer = g_timeout_source_new (0);
+  g_source_set_ready_time (self->timer, self->deadline);
+  g_source_set_callback (self->timer, look_up_timer_fired, self, NULL);
+  g_source_attach (self->timer, self->context);
+  if (cancellable != NULL) {
+    self->cancel_source = g_cancellable_source_new (cancellable);
+    g_source_set_callback (self->cancel_source, G_SOURCE_FUNC (look_up_cancelled), self, NULL);
+    g_source_attach (self->cancel_source, self->context);
+  }
+  self->lookup = turn_connect_lookup_new (target->host, answered, self);
+}
+
+GPtrArray *
+turn_connect_datagram_look_up_finish (TurnConnectTarget *target,
+                                      GAsyncResult *result,
+                                      GError **error)
+{
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+/* Dialling. */
+
+static void
+looked_up (GObject *target, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  GError *error = NULL;
+  g_autoptr (GPtrArray) addresses =
+      turn_connect_datagram_look_up_finish (TURN_CONNECT_TARGET (target), result, &error);
+  TurnConnectDatagram *datagram = NULL;
+
+  for (guint i = 0; addresses != NULL && i < addresses->len && datagram == NULL; i++) {
+    g_clear_error (&error);
+    datagram = turn_connect_datagram_new (g_ptr_array_index (addresses, i), &error);
+  }
+  if (datagram != NULL) {
+    g_clear_error (&error);
+    g_task_return_pointer (task, datagram, g_object_unref);
+    return;
+  }
+  turn_connect_error_set_step (error, TURN_CONNECT_STEP_CONNECT);
+  g_task_return_error (task, error);
+}
+
+void
+turn_connect_datagram_dial_async (TurnConnectTarget *target,
+                                  GCancellable *cancellable,
+                                  GAsyncReadyCallback callback,
+                                  gpointer user_data)
+{
+  g_autoptr (GTask) task = g_task_new (target, NULL, callback, user_data);
+
+  g_task_set_source_tag (task, turn_connect_datagram_dial_async);
+  if (refuse_proxy (target, task))
+    return;
+  if (target->tls != NULL) {
+    g_task_return_new_error (task, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_UNSUPPORTED,
+                             "DTLS is not there yet");
+    return;
+  }
+  turn_connect_datagram_look_up_async (target, cancellable, looked_up, g_steal_pointer (&task));
+}
+
+TurnConnectDatagram *
+turn_connect_datagram_dial_finish (TurnConnectTarget *target, GAsyncResult *result, GError **error)
+{
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
