@@ -168,3 +168,23 @@ cli_json_end (GString *out)
 {
   g_string_append_c (out, '}');
 }
+
+GString *
+cli_event_begin (const char *name)
+{
+  GString *out = g_string_new (NULL);
+
+  cli_json_begin (out);
+  cli_json_text (out, "event", name);
+  cli_json_real (out, "time", (double)g_get_real_time () / G_USEC_PER_SEC);
+  return out;
+}
+
+void
+cli_event_print (GString *out)
+{
+  cli_json_end (out);
+  puts (out->str);
+  fflush (stdout);
+  g_string_free (out, TRUE);
+}

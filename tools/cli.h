@@ -143,6 +143,24 @@ void cli_json_raw (GString *out, const char *key, const char *json);
 void cli_json_end (GString *out);
 
 /**
+ * cli_event_begin:
+ * @name: what happened
+ *
+ * Begins an event of --json: an object with the members event and time (seconds since 1970).
+ *
+ * Returns: (transfer full): an object begun
+ */
+GString *cli_event_begin (const char *name);
+
+/**
+ * cli_event_print:
+ * @out: (transfer full): an event begun
+ *
+ * Ends it and prints it as a line on stdout, at once: a script reads along.
+ */
+void cli_event_print (GString *out);
+
+/**
  * cli_json_append_quoted:
  * @out: where it goes
  * @text: any text; what is no UTF-8 is replaced

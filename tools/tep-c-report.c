@@ -2,29 +2,7 @@
 /* A person wants sentences, a script wants fields; neither should have to read the other's. */
 #include "tools/tep-c-report.h"
 
-#include <stdio.h>
-
 #include "tools/cli.h"
-
-/* A script that reads along gets every event at once. */
-static void
-print_line (GString *json)
-{
-  cli_json_end (json);
-  puts (json->str);
-  fflush (stdout);
-}
-
-static GString *
-begin_line (const char *event)
-{
-  GString *json = g_string_new (NULL);
-
-  cli_json_begin (json);
-  cli_json_text (json, "event", event);
-  cli_json_real (json, "time", g_get_real_time () / 1e6);
-  return json;
-}
 
 static const char *
 print (const StunExtAddress *address, char text[STUN_EXT_ADDRESS_TEXT_LENGTH])
@@ -46,7 +24,7 @@ add_address (GString *json, const char *key, const StunExtAddress *address)
 static void
 tell_script (const TepClientAgentEvent *event)
 {
-  g_autoptr (GString) json = begin_line (event->name);
+  GString *json = cli_event_begin (event->name);
   gboolean is_progress = g_str_equal (event->name, "progress");
 
   if (event->state != NULL)
@@ -56,7 +34,7 @@ tell_script (const TepClientAgentEvent *event)
   add_address (json, "remote", event->remote);
   if (event->cause != NULL)
     cli_json_text (json, is_progress ? "detail" : "cause", event->cause);
-  print_line (json);
+  cli_event_print (json);
 }
 
 static void
@@ -114,7 +92,7 @@ tell_flow (const StunExtAddress *local,
   char texts[3][STUN_EXT_ADDRESS_TEXT_LENGTH];
 
   if (report->is_json) {
-    g_autoptr (GString) json = begin_line ("quality");
+    GString *json = cli_event_begin ("quality");
 
     add_address (json, "local", local);
     add_address (json, "leased", leased);
@@ -125,7 +103,7 @@ tell_flow (const StunExtAddress *local,
     cli_json_integer (json, "late", (gint64)quality->late);
     cli_json_integer (json, "duplicates", (gint64)quality->duplicates);
     cli_json_real (json, "jitter_ms", quality->jitter_ms);
-    print_line (json);
+    cli_event_print (json);
   } else {
     cli_say ("  %s as %s with %s: %zu packets sent, %zu received, %zu lost, %zu late beyond 60 ms, "
              "jitter %.1f ms",
@@ -138,7 +116,7 @@ tell_flow (const StunExtAddress *local,
 static void
 tell_session_to_script (const char *state, const TepClientStatistics *statistics)
 {
-  g_autoptr (GString) json = begin_line ("status");
+  GString *json = cli_event_begin ("status");
 
   cli_json_text (json, "state", state);
   cli_json_integer (json, "packets_sent", (gint64)statistics->packets_sent);
@@ -151,7 +129,7 @@ tell_session_to_script (const char *state, const TepClientStatistics *statistics
   cli_json_integer (json, "duplicates", (gint64)statistics->duplicates);
   cli_json_integer (json, "connections", (gint64)statistics->connections);
   cli_json_integer (json, "round_trip_ms", statistics->round_trip_ms);
-  print_line (json);
+  cli_event_print (json);
 }
 
 void

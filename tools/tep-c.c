@@ -7,10 +7,11 @@
 #include <glib-unix.h>
 
 #include "tep-c/agent.h"
+#include "tools/causes.h"
 #include "tools/cli.h"
+#include "tools/reach-options.h"
 #include "tools/tep-c-privileges.h"
 #include "tools/tep-c-report.h"
-#include "turn-connect/error.h"
 
 #define STATUS_INTERVAL_S 10
 
@@ -23,9 +24,9 @@ typedef struct {
   CliExit status;
 } Program;
 
-static char *config_path, *server, *proxy, *credentials, *proxy_credentials, *pcap, *tun_name,
-    *ca_file, *mechanism;
-static char **flows, **tun_prefixes, **headers;
+static ReachOptions reach;
+static char *config_path, *server, *credentials, *pcap, *tun_name, *mechanism;
+static char **flows, **tun_prefixes;
 static gboolean is_json, is_tls, only_check;
 static int give_up_after_s = -1;
 
@@ -35,14 +36,7 @@ static const GOptionEntry entries[] = {
   { "check", 0, 0, G_OPTION_ARG_NONE, &only_check, "Check the configuration and exit", NULL },
   { "server", 's', 0, G_OPTION_ARG_STRING, &server, "TEP-S, as HOST:PORT", "HOST:PORT" },
   { "tls", 't', 0, G_OPTION_ARG_NONE, &is_tls, "Reach it by TLS, chain and name verified", NULL },
-  { "ca-file", 0, 0, G_OPTION_ARG_FILENAME, &ca_file, "Trust these issuers instead of the system's",
-    "FILE" },
-  { "proxy", 'p', 0, G_OPTION_ARG_STRING, &proxy, "Go through this HTTP proxy, never around it",
-    "URL" },
-  { "proxy-credentials", 0, 0, G_OPTION_ARG_FILENAME, &proxy_credentials,
-    "user:password for the proxy", "FILE" },
-  { "header", 0, 0, G_OPTION_ARG_STRING_ARRAY, &headers,
-    "Further header of CONNECT, such as an IMS marker", "LINE" },
+  REACH_OPTION_ENTRIES (reach),
   { "credentials", 'u', 0, G_OPTION_ARG_FILENAME, &credentials,
     "user:password for TEP-S; readable by you alone", "FILE" },
   { "mechanism", 0, 0, G_OPTION_ARG_STRING, &mechanism, "long-term (default) or short-term",
@@ -95,9 +89,9 @@ take_options (TepClientAgentConfig *config, GError **error)
       return FALSE;
   }
   options->is_tls |= is_tls;
-  take_text (&options->ca_file, ca_file);
-  take_text (&options->proxy, proxy);
-  take_texts (&options->connect_headers, headers);
+  take_text (&options->ca_file, reach.ca);
+  take_text (&options->proxy, reach.proxy);
+  take_texts (&options->connect_headers, reach.headers);
   take_texts (&config->tun_prefixes, tun_prefixes);
   take_text (&config->tun_name, tun_name);
   take_text (&config->pcap_file, pcap);
@@ -111,8 +105,8 @@ load_secrets (TepClientAgentConfig *config, GError **error)
 {
   return (credentials == NULL ||
           tep_client_agent_config_load_credentials (config, credentials, error)) &&
-         (proxy_credentials == NULL ||
-          tep_client_agent_config_load_proxy_credentials (config, proxy_credentials, error));
+         (reach.proxy_credentials == NULL ||
+          tep_client_agent_config_load_proxy_credentials (config, reach.proxy_credentials, error));
 }
 
 /* What stands on the command line is answered with the way to the help, what stands in a file is not. */
@@ -144,26 +138,11 @@ configure (TepClientAgentConfig *config)
 static CliExit
 exit_for (const GError *cause)
 {
-  static const struct {
-    int code;
-    CliExit status;
-  } ways[] = {
-    { TURN_CONNECT_ERROR_INVALID, CLI_EXIT_CONFIG },
-    { TURN_CONNECT_ERROR_UNSUPPORTED, CLI_EXIT_CONFIG },
-    { TURN_CONNECT_ERROR_PROXY_CREDENTIALS_NEEDED, CLI_EXIT_DENIED },
-    { TURN_CONNECT_ERROR_PROXY_CREDENTIALS_WRONG, CLI_EXIT_DENIED },
-    { TURN_CONNECT_ERROR_PROXY_FORBIDDEN, CLI_EXIT_DENIED },
-  };
-
   if (g_error_matches (cause, TEP_CLIENT_ERROR, TEP_CLIENT_ERROR_CREDENTIAL) ||
       g_error_matches (cause, TEP_CLIENT_ERROR, TEP_CLIENT_ERROR_FORBIDDEN) ||
       g_error_matches (cause, TEP_CLIENT_ERROR, TEP_CLIENT_ERROR_INSECURE))
     return CLI_EXIT_DENIED;
-  for (gsize i = 0; i < G_N_ELEMENTS (ways); i++) {
-    if (g_error_matches (cause, TURN_CONNECT_ERROR, ways[i].code))
-      return ways[i].status;
-  }
-  return CLI_EXIT_UNAVAILABLE;
+  return cause_exit (cause);
 }
 
 static void

@@ -17,6 +17,7 @@ typedef struct {
   TurnConnectStream *base;
   int descriptor; /* the bottom layer's; layers above ask their base */
   gboolean is_shut;
+  gboolean has_ended_writing;
   GByteArray *unread; /* NULL almost always */
   GInputStream *input;
   GOutputStream *output;
@@ -79,6 +80,19 @@ turn_connect_stream_try_write (TurnConnectStream *stream,
     return fail_closed (error);
   return TURN_CONNECT_STREAM_GET_CLASS (stream)->try_write (stream, vectors, n_vectors, accepted,
                                                             error);
+}
+
+void
+turn_connect_stream_end_writing (TurnConnectStream *stream)
+{
+  TurnConnectStreamPrivate *priv = PRIVATE (stream);
+  TurnConnectStreamClass *class = TURN_CONNECT_STREAM_GET_CLASS (stream);
+
+  if (priv->is_shut || priv->has_ended_writing)
+    return;
+  priv->has_ended_writing = TRUE;
+  if (class->end_writing != NULL)
+    class->end_writing (stream);
 }
 
 void

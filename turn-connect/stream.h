@@ -92,6 +92,8 @@ G_DECLARE_DERIVABLE_TYPE (TurnConnectStream, turn_connect_stream, TURN_CONNECT, 
  *   what the stream is ready for now
  * @needs: what poll() has to look for while a user waits for @wanted
  * @shut: ends the stream in order as far as that goes without waiting; called once
+ * @end_writing: (nullable): says that nothing more will be written, as far as that goes without
+ *   waiting; called once, before @shut
  * @get_tls_info: (nullable): what is known about TLS
  * @export_binding: (nullable): see turn_connect_stream_export_binding()
  *
@@ -112,8 +114,9 @@ struct _TurnConnectStreamClass {
   void (*shut) (TurnConnectStream *stream);
   const TurnConnectTlsInfo *(*get_tls_info) (TurnConnectStream *stream);
   gboolean (*export_binding) (TurnConnectStream *stream, guint8 *binding);
+  void (*end_writing) (TurnConnectStream *stream);
 
-  gpointer padding[8];
+  gpointer padding[7];
 };
 
 /**
@@ -178,6 +181,16 @@ TURN_CONNECT_API TurnConnectIo turn_connect_stream_try_write (TurnConnectStream 
                                                               gsize n_vectors,
                                                               gsize *accepted,
                                                               GError **error);
+
+/**
+ * turn_connect_stream_end_writing:
+ * @stream: a stream
+ *
+ * Tells the other side that nothing more will be written, while reading goes on: TLS sends its
+ * close_notify, TCP its FIN. What was written before goes first. Some proxies and servers take it
+ * for the end of both directions. Does nothing the second time, or on a closed stream.
+ */
+TURN_CONNECT_API void turn_connect_stream_end_writing (TurnConnectStream *stream);
 
 /**
  * turn_connect_stream_get_ready:

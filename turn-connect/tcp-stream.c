@@ -110,6 +110,14 @@ tcp_shut (TurnConnectStream *stream)
 }
 
 static void
+tcp_end_writing (TurnConnectStream *stream)
+{
+  TcpStream *self = TURN_CONNECT_TCP_STREAM (stream);
+
+  shutdown (self->descriptor, SHUT_WR); /* a socket that is dead already says so when read */
+}
+
+static void
 tcp_stream_class_init (TcpStreamClass *class)
 {
   TurnConnectStreamClass *stream_class = TURN_CONNECT_STREAM_CLASS (class);
@@ -119,6 +127,7 @@ tcp_stream_class_init (TcpStreamClass *class)
   stream_class->ready = tcp_ready;
   stream_class->needs = tcp_needs;
   stream_class->shut = tcp_shut;
+  stream_class->end_writing = tcp_end_writing;
 }
 
 static void

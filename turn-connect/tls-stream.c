@@ -205,6 +205,16 @@ tls_shut (TurnConnectStream *stream)
   flush_aside (self);
 }
 
+/* The layers below stay open: a FIN after the alert would be the end of everything for some. */
+static void
+tls_end_writing (TurnConnectStream *stream)
+{
+  TlsStream *self = TURN_CONNECT_TLS_STREAM (stream);
+
+  turn_connect_tls_close (self->tls);
+  flush_aside (self);
+}
+
 static const TurnConnectTlsInfo *
 tls_get_info (TurnConnectStream *stream)
 {
@@ -244,6 +254,7 @@ tls_stream_class_init (TlsStreamClass *class)
   stream_class->ready = tls_ready;
   stream_class->needs = tls_needs;
   stream_class->shut = tls_shut;
+  stream_class->end_writing = tls_end_writing;
   stream_class->get_tls_info = tls_get_info;
   stream_class->export_binding = tls_export_binding;
 }

@@ -570,7 +570,7 @@ void
 turn_connect_tls_close (TurnConnectTls *tls)
 {
   ERR_clear_error ();
-  if (tls->is_up && !tls->is_broken)
+  if (tls->is_up && !tls->is_broken && (SSL_get_shutdown (tls->ssl) & SSL_SENT_SHUTDOWN) == 0)
     SSL_shutdown (tls->ssl);
   ERR_clear_error ();
 }

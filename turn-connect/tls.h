@@ -47,7 +47,7 @@ turn_connect_tls_read (TurnConnectTls *tls, void *buffer, gsize size, gsize *got
 /* One record; all of it is taken. At most TURN_CONNECT_WRITE_MAX octets, when no output waits. */
 TurnConnectIo
 turn_connect_tls_write (TurnConnectTls *tls, const void *data, gsize length, GError **error);
-/* Makes a close_notify, where that is still possible. */
+/* Makes a close_notify, once, where that is still possible; reading goes on. */
 void turn_connect_tls_close (TurnConnectTls *tls);
 
 /* After the handshake. */

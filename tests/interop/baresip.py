@@ -14,12 +14,20 @@ STARTING = 800      # samples, 100 ms, in which the receiver finds its pace
 
 
 class Baresip(Process):
-    """A user agent in a host. stun: (address, port) of its STUN server, or none; dial: whom it calls at once."""
+    """A user agent in a host. stun: (address, port) of its STUN server, or none; dial: whom it calls at once.
 
-    def __init__(self, lab, host, address, directory, speech, stun=None, dial=None):
+    registrar: (user, domain, URI of the place to register at), or none.
+    """
+
+    def __init__(self, lab, host, address, directory, speech, stun=None, dial=None, registrar=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir()
-        account = f"<sip:{host}@{address}>;regint=0;answermode=auto;audio_codecs=PCMU"
+        if registrar:
+            user, domain, outbound = registrar
+            account = (f'<sip:{user}@{domain};transport=tcp>;outbound="{outbound}";regint=600;auth_pass=none'
+                       ";answermode=auto;audio_codecs=PCMU")
+        else:
+            account = f"<sip:{host}@{address}>;regint=0;answermode=auto;audio_codecs=PCMU"
         if stun:
             account += f";medianat=stun;stunserver=stun:{stun[0]}:{stun[1]}"
         self._write("accounts", account)

@@ -13,14 +13,6 @@
 
 #define CREDENTIAL_MAX 512 /* octets each; Kerberos apart, nothing longer is a password */
 
-void
-turn_connect_secret_free (char *secret)
-{
-  if (secret != NULL)
-    explicit_bzero (secret, strlen (secret));
-  g_free (secret);
-}
-
 static gboolean
 fail (GError **error, TurnConnectError code, const char *message)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "turn-connect/secret-file.h"
+
 #include <glib.h>
 
 /* A proxy as configured: checked, and immutable from then on. Freed memory holds no password. */
@@ -25,6 +27,3 @@ TurnConnectProxy *turn_connect_proxy_with_credentials (const TurnConnectProxy *p
 TurnConnectProxy *turn_connect_proxy_ref (TurnConnectProxy *proxy);
 void turn_connect_proxy_unref (TurnConnectProxy *proxy);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TurnConnectProxy, turn_connect_proxy_unref)
-
-/* Overwrites a string that was secret, then frees it; NULL is fine. */
-void turn_connect_secret_free (char *secret);

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The options by which every program says how servers are reached: the proxy, and whom TLS trusts. */
+#pragma once
+
+#include "turn-connect/target.h"
+
+G_BEGIN_DECLS
+
+/**
+ * ReachOptions:
+ * @proxy: (nullable): --proxy
+ * @proxy_credentials: (nullable): --proxy-credentials
+ * @proxy_ca: (nullable): --proxy-ca
+ * @headers: (nullable): --header
+ * @ca: (nullable): --ca
+ * @certificate: (nullable): --cert
+ * @key: (nullable): --key
+ * @pins: (nullable): --pin
+ * @pins_only: --pin-only
+ * @alpn: (nullable): --alpn
+ * @timeout_s: --timeout; 0 for the library's own
+ *
+ * What was given on the command line; all zeros at the start, and never freed.
+ */
+typedef struct {
+  char *proxy;
+  char *proxy_credentials;
+  char *proxy_ca;
+  char **headers;
+  char *ca;
+  char *certificate;
+  char *key;
+  char **pins;
+  gboolean pins_only;
+  char **alpn;
+  int timeout_s;
+} ReachOptions;
+
+/* Entries for a program's table: for all programs, and for those that also choose what TLS says. */
+#define REACH_OPTION_ENTRIES(o)                                                                      \
+  { "proxy", 'p', 0, G_OPTION_ARG_STRING, &(o).proxy, "Go through this HTTP proxy, never around it", \
+    "URL" },                                                                                         \
+      { "proxy-credentials",           0,     0, G_OPTION_ARG_FILENAME, &(o).proxy_credentials,      \
+        "user:password for the proxy", "FILE" },                                                     \
+      { "header",                                                                                    \
+        0,                                                                                           \
+        0,                                                                                           \
+        G_OPTION_ARG_STRING_ARRAY,                                                                   \
+        &(o).headers,                                                                                \
+        "Further header of CONNECT, such as an IMS marker",                                          \
+        "LINE" },                                                                                    \
+      { "ca",  0, 0, G_OPTION_ARG_FILENAME, &(o).ca, "Trust these issuers instead of the system's",  \
+        "FILE" },                                                                                    \
+  {                                                                                                  \
+    "ca-file", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &(o).ca, "As --ca", "FILE"            \
+  }
+#define REACH_OPTION_TLS_ENTRIES(o)                                                                  \
+  { "proxy-ca",                                                                                      \
+    0,                                                                                               \
+    0,                                                                                               \
+    G_OPTION_ARG_FILENAME,                                                                           \
+    &(o).proxy_ca,                                                                                   \
+    "Trust these issuers for a proxy of the https:// kind",                                          \
+    "FILE" },                                                                                        \
+      { "pin",     0,                                                                                \
+        0,         G_OPTION_ARG_STRING_ARRAY,                                                        \
+        &(o).pins, "SHA-256 of the server's public key, which it must have; may be repeated",        \
+        "HASH" },                                                                                    \
+      { "pin-only",                                                                                  \
+        0,                                                                                           \
+        0,                                                                                           \
+        G_OPTION_ARG_NONE,                                                                           \
+        &(o).pins_only,                                                                              \
+        "Let the pinned key stand for chain, name and dates",                                        \
+        NULL },                                                                                      \
+      { "cert", 0, 0, G_OPTION_ARG_FILENAME, &(o).certificate, "Client certificate (PEM)", "FILE" }, \
+      { "key", 0, 0, G_OPTION_ARG_FILENAME, &(o).key, "Its key (PEM); default: in the same file",    \
+        "FILE" },                                                                                    \
+      { "alpn",    0,                                                                                \
+        0,         G_OPTION_ARG_STRING_ARRAY,                                                        \
+        &(o).alpn, "Offer this protocol by ALPN; may be repeated",                                   \
+        "NAME" },                                                                                    \
+  {                                                                                                  \
+    "timeout", 0, 0, G_OPTION_ARG_INT, &(o).timeout_s,                                               \
+        "Time for reaching the server, 30 by default", "SECONDS"                                     \
+  }
+
+/**
+ * reach_options_make_tls:
+ * @options: the options
+ * @server_name: (nullable): the name the certificate must be for; %NULL for the target's host
+ * @alpn: (nullable): what is offered unless --alpn says otherwise
+ * @error: return location
+ *
+ * Returns: (transfer full): how TLS is spoken with a server, or %NULL
+ */
+TurnConnectTlsOptions *reach_options_make_tls (const ReachOptions *options,
+                                               const char *server_name,
+                                               const char *alpn,
+                                               GError **error);
+
+/**
+ * reach_options_apply:
+ * @options: the options
+ * @target: a target
+ * @error: return location: %TURN_CONNECT_ERROR_INVALID and alike
+ *
+ * Sets the proxy with all that belongs to it, and the time limit. TLS is set by the caller.
+ *
+ * Returns: %FALSE on error
+ */
+gboolean
+reach_options_apply (const ReachOptions *options, TurnConnectTarget *target, GError **error);
+
+/**
+ * reach_options_split:
+ * @text: HOST:PORT, or HOST alone; an IPv6 address in brackets
+ * @default_port: the port where none is given; 0 to demand one
+ * @host: (out): the host, brackets removed
+ * @port: (out): the port
+ * @error: %TURN_CONNECT_ERROR_INVALID, quoting @text
+ *
+ * Returns: %FALSE on error
+ */
+gboolean reach_options_split (
+    const char *text, guint default_port, char **host, guint *port, GError **error);
+
+G_END_DECLS

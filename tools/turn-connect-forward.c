@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* turn-connect forward: signalling of a client that speaks plain TCP, carried to its registrar by TLS, through a proxy. */
+#include <string.h>
+
+#include <glib-unix.h>
+
+#include "tools/causes.h"
+#include "tools/cli.h"
+#include "tools/reach-options.h"
+#include "tools/turn-connect.h"
+#include "turn-connect/local/forward.h"
+
+#define DEFAULT_PORT 443
+
+static ReachOptions reach;
+static char *listen_at, *to, *tls_name;
+static gboolean is_json, allows_others;
+
+static const GOptionEntry entries[] = {
+  { "listen", 'l', 0, G_OPTION_ARG_STRING, &listen_at,
+    "Where clients connect to, by TCP; port 0 for any that is free", "ADDR:PORT" },
+  { "to", 't', 0, G_OPTION_ARG_STRING, &to, "The server, by TLS; default port 443", "HOST:PORT" },
+  { "tls-name", 0, 0, G_OPTION_ARG_STRING, &tls_name,
+    "The name its certificate must be for, if it is not HOST", "NAME" },
+  { "allow-others", 0, 0, G_OPTION_ARG_NONE, &allows_others,
+    "Let other machines connect too, if ADDR is one that they reach", NULL },
+  { "json", 'j', 0, G_OPTION_ARG_NONE, &is_json, "Print an event a line as JSON on standard output",
+    NULL },
+  REACH_OPTION_ENTRIES (reach),
+  REACH_OPTION_TLS_ENTRIES (reach),
+  G_OPTION_ENTRY_NULL
+};
+
+/* What happens, told */
+
+static char *
+print_address (GSocketAddress *address)
+{
+  return address != NULL ? g_socket_connectable_to_string (G_SOCKET_CONNECTABLE (address))
+                         : g_strdup ("nobody");
+}
+
+static void
+tell_listening (TurnConnectForward *forward)
+{
+  g_autofree char *where = print_address (turn_connect_forward_get_address (forward));
+
+  if (is_json) {
+    GString *event = cli_event_begin ("listening");
+
+    cli_json_text (event, "address", where);
+    cli_json_text (event, "to", to);
+    cli_event_print (event);
+  } else
+    cli_say ("ready: what connects to %s goes to %s", where, to);
+}
+
+static void
+accepted (TurnConnectForward *forward, guint64 id, GSocketAddress *client, gpointer data)
+{
+  g_autofree char *who = print_address (client);
+
+  if (is_json) {
+    GString *event = cli_event_begin ("accepted");
+
+    cli_json_integer (event, "id", (gint64)id);
+    cli_json_text (event, "client", who);
+    cli_event_print (event);
+  } else
+    cli_say ("connection %zu: from %s", (gsize)id, who);
+}
+
+static void
+tell_connected_to_script (guint64 id, TurnConnectStream *stream, const char *where)
+{
+  const TurnConnectTlsInfo *tls = turn_connect_stream_get_tls_info (stream);
+  const char *proxy = turn_connect_stream_get_proxy (stream);
+  GString *event = cli_event_begin ("connected");
+
+  cli_json_integer (event, "id", (gint64)id);
+  cli_json_text (event, "remote", where);
+  if (proxy != NULL)
+    cli_json_text (event, "proxy", proxy);
+  if (tls != NULL) {
+    cli_json_text (event, "tls", tls->version);
+    cli_json_text (event, "cipher", tls->cipher);
+    cli_json_text (event, "name", tls->server_name);
+  }
+  cli_json_real (event, "took_ms",
+                 (double)turn_connect_stream_get_timings (stream)->total_us / 1000);
+  cli_event_print (event);
+}
+
+static void
+connected (TurnConnectForward *forward, guint64 id, TurnConnectStream *stream, gpointer data)
+{
+  const TurnConnectTlsInfo *tls = turn_connect_stream_get_tls_info (stream);
+  const char *proxy = turn_connect_stream_get_proxy (stream);
+  g_autofree char *where = print_address (turn_connect_stream_get_remote_address (stream));
+
+  if (is_json) {
+    tell_connected_to_script (id, stream, where);
+    return;
+  }
+  cli_say ("connection %zu: reached %s%s%s by %s in %.0f ms", (gsize)id,
+           tls != NULL ? tls->server_name : where, proxy != NULL ? " through " : "",
+           proxy != NULL ? proxy : "", tls != NULL ? tls->version : "plain TCP",
+           (double)turn_connect_stream_get_timings (stream)->total_us / 1000);
+}
+
+static void
+ended (TurnConnectForward *forward,
+       guint64 id,
+       guint64 to_server,
+       guint64 from_server,
+       const GError *error,
+       gpointer data)
+{
+  g_autofree char *subject = g_strdup_printf ("connection %zu", (gsize)id);
+
+  if (is_json) {
+    GString *event = cli_event_begin ("ended");
+
+    cli_json_integer (event, "id", (gint64)id);
+    cli_json_integer (event, "to_server", (gint64)to_server);
+    cli_json_integer (event, "from_server", (gint64)from_server);
+    if (error != NULL)
+      cause_append (event, error);
+    cli_event_print (event);
+  } else if (error != NULL)
+    cause_say (subject, error);
+  else
+    cli_say ("%s: ended; %zu octets to the server, %zu from it", subject, (gsize)to_server,
+             (gsize)from_server);
+}
+
+/* Setting up */
+
+static TurnConnectTarget *
+make_target (GError **error)
+{
+  g_autoptr (TurnConnectTlsOptions) tls = NULL;
+  g_autoptr (TurnConnectTarget) target = NULL;
+  g_autofree char *host = NULL;
+  guint port = 0;
+
+  if (!reach_options_split (to, DEFAULT_PORT, &host, &port, error) ||
+      (target = turn_connect_target_new (host, port, error)) == NULL ||
+      (tls = reach_options_make_tls (&reach, tls_name, NULL, error)) == NULL)
+    return NULL;
+  turn_connect_target_set_tls (target, tls);
+  return reach_options_apply (&reach, target, error) ? g_steal_pointer (&target) : NULL;
+}
+
+static GInetSocketAddress *
+parse_listen (GError **error)
+{
+  g_autofree char *host = NULL;
+  GSocketAddress *address;
+  guint port = 0;
+
+  if (!reach_options_split (listen_at, 0, &host, &port, error))
+    return NULL;
+  address = g_inet_socket_address_new_from_string (host, port);
+  if (address == NULL) {
+    g_set_error (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID,
+                 "“%s” is no address to listen at: give it as 127.0.0.1:PORT", listen_at);
+    return NULL;
+  }
+  return G_INET_SOCKET_ADDRESS (address);
+}
+
+static gboolean
+stop (gpointer data)
+{
+  g_main_loop_quit (data);
+  return G_SOURCE_CONTINUE;
+}
+
+static CliExit
+run (TurnConnectForward *forward, GInetSocketAddress *address)
+{
+  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+  g_autoptr (GError) error = NULL;
+
+  g_unix_signal_add (SIGINT, stop, loop);
+  g_unix_signal_add (SIGTERM, stop, loop);
+  g_unix_signal_add (SIGHUP, stop, loop);
+  turn_connect_forward_set_allows_others (forward, allows_others);
+  if (!turn_connect_forward_listen (forward, address, &error)) {
+    if (g_error_matches (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID))
+      return cli_usage ("%s (--allow-others)", error->message);
+    cli_say ("cannot listen: %s", error->message);
+    return g_error_matches (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED) ? CLI_EXIT_DENIED
+                                                                             : CLI_EXIT_SYSTEM;
+  }
+  g_signal_connect (forward, "accepted", G_CALLBACK (accepted), NULL);
+  g_signal_connect (forward, "connected", G_CALLBACK (connected), NULL);
+  g_signal_connect (forward, "ended", G_CALLBACK (ended), NULL);
+  tell_listening (forward);
+  g_main_loop_run (loop);
+  turn_connect_forward_stop (forward);
+  return CLI_EXIT_OK;
+}
+
+int
+turn_connect_forward_main (int argc, char **argv)
+{
+  static const CliProgram about = {
+    .name = "turn-connect forward",
+    .summary = "Carries TCP connections to a local port to a server by TLS, through a proxy: SIP "
+               "for clients\n"
+               "that know only plain TCP.",
+    .description =
+        "Example: turn-connect forward --listen 127.0.0.1:5060 --to sip.example:443 \\\n"
+        "           --proxy http://proxy.example:3128 --proxy-credentials proxy.secret\n"
+        "Exit status: 0 ended as asked, 64 usage, 71 the system refused the port, 77 a right is\n"
+        "lacking, 78 a file has to be changed.",
+  };
+  g_autoptr (TurnConnectTarget) target = NULL;
+  g_autoptr (TurnConnectForward) forward = NULL;
+  g_autoptr (GInetSocketAddress) address = NULL;
+  g_autoptr (GError) error = NULL;
+  CliExit status;
+
+  if (!cli_parse (&about, entries, &argc, &argv, &status))
+    return status;
+  if (argc > 1)
+    return cli_usage ("“%s” is not expected here", argv[1]);
+  if (listen_at == NULL || to == NULL)
+    return cli_usage ("--listen and --to are needed");
+  if ((address = parse_listen (&error)) == NULL || (target = make_target (&error)) == NULL)
+    return cli_usage ("%s", error->message);
+  forward = turn_connect_forward_new (target);
+  return cli_finish (run (forward, address));
+}

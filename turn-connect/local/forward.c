@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The port and those who came to it. What becomes of each connection is link.c's business; this unit
+ * takes them in, as many as there are descriptors for, and keeps the port from strangers.
+ */
+#include "turn-connect/local/forward.h"
+
+#include "turn-connect/local/link-private.h"
+#include "turn-connect/stream-private.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#define ACCEPT_PAUSE_MS 100 /* when descriptors have run out: some connection will end */
+
+struct _TurnConnectForward {
+  GObject parent_instance;
+  TurnConnectTarget *target;
+  gboolean allows_others;
+  GSocket *listener; /* NULL unless it listens */
+  GSocketAddress *address;
+  GSource *source; /* accepts, or pauses */
+  GMainContext *context;
+  GHashTable *links; /* a set */
+  guint64 last_id;
+};
+
+G_DEFINE_FINAL_TYPE (TurnConnectForward, turn_connect_forward, G_TYPE_OBJECT)
+
+enum {
+  ACCEPTED,
+  CONNECTED,
+  ENDED,
+  N_SIGNALS,
+};
+static guint signals[N_SIGNALS];
+
+static void
+drop_source (GSource **source)
+{
+  if (*source != NULL)
+    g_source_destroy (*source);
+  g_clear_pointer (source, g_source_unref);
+}
+
+static void
+turn_connect_forward_finalize (GObject *object)
+{
+  TurnConnectForward *self = TURN_CONNECT_FORWARD (object);
+
+  g_clear_object (&self->target);
+  g_clear_object (&self->address);
+  g_clear_pointer (&self->links, g_hash_table_unref);
+  g_clear_pointer (&self->context, g_main_context_unref);
+  G_OBJECT_CLASS (turn_connect_forward_parent_class)->finalize (object);
+}
+
+static void
+turn_connect_forward_dispose (GObject *object)
+{
+  turn_connect_forward_stop (TURN_CONNECT_FORWARD (object));
+  G_OBJECT_CLASS (turn_connect_forward_parent_class)->dispose (object);
+}
+
+static void
+turn_connect_forward_class_init (TurnConnectForwardClass *class)
+{
+  GType type = G_TYPE_FROM_CLASS (class);
+
+  G_OBJECT_CLASS (class)->dispose = turn_connect_forward_dispose;
+  G_OBJECT_CLASS (class)->finalize = turn_connect_forward_finalize;
+  signals[ACCEPTED] = g_signal_new ("accepted", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                    G_TYPE_NONE, 2, G_TYPE_UINT64, G_TYPE_SOCKET_ADDRESS);
+  signals[CONNECTED] = g_signal_new ("connected", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                     G_TYPE_NONE, 2, G_TYPE_UINT64, TURN_CONNECT_TYPE_STREAM);
+  signals[ENDED] = g_signal_new ("ended", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE,
+                                 4, G_TYPE_UINT64, G_TYPE_UINT64, G_TYPE_UINT64,
+                                 G_TYPE_ERROR | G_SIGNAL_TYPE_STATIC_SCOPE);
+}
+
+static void
+turn_connect_forward_init (TurnConnectForward *self)
+{
+  self->links = g_hash_table_new (NULL, NULL);
+}
+
+TurnConnectForward *
+turn_connect_forward_new (TurnConnectTarget *target)
+{
+  TurnConnectForward *self = g_object_new (TURN_CONNECT_TYPE_FORWARD, NULL);
+
+  self->target = g_object_ref (target);
+  return self;
+}
+
+void
+turn_connect_forward_set_allows_others (TurnConnectForward *forward, gboolean allows_others)
+{
+  forward->allows_others = allows_others;
+}
+
+static void
+link_connected (TurnConnectLink *link, TurnConnectStream *stream, gpointer data)
+{
+  g_signal_emit (data, signals[CONNECTED], 0, turn_connect_link_get_id (link), stream);
+}
+
+static void
+link_ended (TurnConnectLink *link, const GError *error, gpointer data)
+{
+  g_autoptr (TurnConnectForward) self = g_object_ref (data);
+
+  g_hash_table_remove (self->links, link);
+  g_signal_emit (self, signals[ENDED], 0, turn_connect_link_get_id (link),
+                 turn_connect_link_get_to_server (link), turn_connect_link_get_from_server (link),
+                 error);
+}
+
+static const TurnConnectLinkFuncs link_funcs = { .connected = link_connected, .ended = link_ended };
+
+static void
+take_in (TurnConnectForward *self, int descriptor)
+{
+  g_autoptr (TurnConnectStream) local = turn_connect_stream_new_for_descriptor (descriptor);
+  TurnConnectLink *link;
+
+  if (turn_connect_stream_get_remote_address (local) == NULL)
+    return; /* it is gone already */
+  self->last_id++;
+  g_signal_emit (self, signals[ACCEPTED], 0, self->last_id,
+                 turn_connect_stream_get_remote_address (local));
+  if (self->listener == NULL)
+    return;
+  link = turn_connect_link_new (self->last_id, local, self->target, &link_funcs, self);
+  g_hash_table_add (self->links, link);
+}
+
+static void begin_accepting (TurnConnectForward *self);
+
+static gboolean
+paused (gpointer data)
+{
+  begin_accepting (data);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+has_run_out (int number)
+{
+  return number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM;
+}
+
+static gboolean
+acceptable (GSocket *listener, GIOCondition condition, gpointer data)
+{
+  g_autoptr (TurnConnectForward) self = g_object_ref (data);
+  int descriptor = accept4 (g_socket_get_fd (listener), NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+  if (descriptor >= 0)
+    take_in (self, descriptor);
+  else if (has_run_out (errno)) {
+    drop_source (&self->source);
+    self->source = g_timeout_source_new (ACCEPT_PAUSE_MS);
+    g_source_set_callback (self->source, paused, self, NULL);
+    g_source_attach (self->source, self->context);
+    return G_SOURCE_REMOVE;
+  }
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+begin_accepting (TurnConnectForward *self)
+{
+  drop_source (&self->source);
+  self->source = g_socket_create_source (self->listener, G_IO_IN, NULL);
+  g_source_set_callback (self->source, G_SOURCE_FUNC (acceptable), self, NULL);
+  g_source_attach (self->source, self->context);
+}
+
+static gboolean
+check_address (TurnConnectForward *self, GInetSocketAddress *address, GError **error)
+{
+  g_autofree char *text = NULL;
+
+  if (self->allows_others ||
+      g_inet_address_get_is_loopback (g_inet_socket_address_get_address (address)))
+    return TRUE;
+  text = turn_connect_address_to_string (G_SOCKET_ADDRESS (address));
+  g_set_error (
+      error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID,
+      "%s can be reached from other machines, which would use the server as this one does, "
+      "unencrypted up to here: listen on 127.0.0.1, or allow others",
+      text);
+  return FALSE;
+}
+
+gboolean
+turn_connect_forward_listen (TurnConnectForward *forward,
+                             GInetSocketAddress *address,
+                             GError **error)
+{
+  g_autoptr (GSocket) listener = NULL;
+  g_autofree char *text = turn_connect_address_to_string (G_SOCKET_ADDRESS (address));
+
+  g_return_val_if_fail (forward->listener == NULL, FALSE);
+  if (!check_address (forward, address, error))
+    return FALSE;
+  listener = g_socket_new (g_socket_address_get_family (G_SOCKET_ADDRESS (address)),
+                           G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, error);
+  if (listener == NULL)
+    return FALSE;
+  g_socket_set_blocking (listener, FALSE);
+  if (!g_socket_bind (listener, G_SOCKET_ADDRESS (address), TRUE, error) ||
+      !g_socket_listen (listener, error) ||
+      (forward->address = g_socket_get_local_address (listener, error)) == NULL) {
+    g_prefix_error (error, "%s: ", text);
+    return FALSE;
+  }
+  forward->listener = g_steal_pointer (&listener);
+  forward->context = g_main_context_ref_thread_default ();
+  begin_accepting (forward);
+  return TRUE;
+}
+
+GSocketAddress *
+turn_connect_forward_get_address (TurnConnectForward *forward)
+{
+  return forward->address;
+}
+
+guint
+turn_connect_forward_get_n_connections (TurnConnectForward *forward)
+{
+  return g_hash_table_size (forward->links);
+}
+
+void
+turn_connect_forward_stop (TurnConnectForward *forward)
+{
+  guint n;
+  g_autofree gpointer *links = g_hash_table_get_keys_as_array (forward->links, &n);
+
+  drop_source (&forward->source);
+  g_clear_object (&forward->listener);
+  for (guint i = 0; i < n; i++) {
+    if (g_hash_table_contains (forward->links, links[i]))
+      turn_connect_link_end (links[i], g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CLOSED,
+                                                            "the forward was ended here"));
+  }
+}

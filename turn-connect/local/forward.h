@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "turn-connect/dial.h"
+
+G_BEGIN_DECLS
+
+#define TURN_CONNECT_TYPE_FORWARD (turn_connect_forward_get_type ())
+
+/**
+ * TurnConnectForward:
+ *
+ * A local TCP port whose connections are carried to a server by turn_connect_dial_async(): TLS on
+ * port 443 through a proxy's CONNECT, for a SIP client that knows nothing of it (TR 33.830 clause
+ * 8.3). Every connection gets one of its own; octets pass both ways as they come, and so does the
+ * end of each direction. Memory for a connection is bounded: who reads slowly slows the writer down.
+ *
+ * Signals, from the main context of turn_connect_forward_listen():
+ *
+ * - `accepted` (guint64 id, GSocketAddress client): somebody connected to the port;
+ * - `connected` (guint64 id, TurnConnectStream stream): the server is reached;
+ * - `ended` (guint64 id, guint64 to_server, guint64 from_server, GError error): octets carried, and
+ *   why it ended; no error if both directions ended in order. Without `connected` before, the
+ *   server could not be reached, and the local connection was reset.
+ */
+TURN_CONNECT_API
+G_DECLARE_FINAL_TYPE (TurnConnectForward, turn_connect_forward, TURN_CONNECT, FORWARD, GObject)
+
+/**
+ * turn_connect_forward_new:
+ * @target: where connections go
+ *
+ * Makes a forward that does not listen yet.
+ *
+ * Returns: (transfer full): a forward
+ */
+TURN_CONNECT_API TurnConnectForward *turn_connect_forward_new (TurnConnectTarget *target);
+
+/**
+ * turn_connect_forward_set_allows_others:
+ * @forward: a forward that does not listen yet
+ * @allows_others: %TRUE to let it listen at addresses that other machines reach
+ *
+ * Whoever reaches the port uses the server as this machine does, and up to the port nothing is
+ * encrypted; so only loopback addresses are taken unless this was called.
+ */
+TURN_CONNECT_API void turn_connect_forward_set_allows_others (TurnConnectForward *forward,
+                                                              gboolean allows_others);
+
+/**
+ * turn_connect_forward_listen:
+ * @forward: a forward that does not listen yet
+ * @address: where to listen; port 0 for any that is free
+ * @error: %TURN_CONNECT_ERROR_INVALID for an address that others reach, or a #GIOErrorEnum
+ *
+ * Begins to take connections in, in the thread-default main context of this call.
+ *
+ * Returns: %FALSE on error
+ */
+TURN_CONNECT_API gboolean turn_connect_forward_listen (TurnConnectForward *forward,
+                                                       GInetSocketAddress *address,
+                                                       GError **error);
+
+/**
+ * turn_connect_forward_get_address:
+ * @forward: a forward
+ *
+ * Returns: (transfer none) (nullable): where it listens, with the port it got
+ */
+TURN_CONNECT_API GSocketAddress *turn_connect_forward_get_address (TurnConnectForward *forward);
+
+/**
+ * turn_connect_forward_get_n_connections:
+ * @forward: a forward
+ *
+ * Returns: the number of connections that are open now
+ */
+TURN_CONNECT_API guint turn_connect_forward_get_n_connections (TurnConnectForward *forward);
+
+/**
+ * turn_connect_forward_stop:
+ * @forward: a forward
+ *
+ * Takes no more connections in and ends those there are, each with its `ended`.
+ */
+TURN_CONNECT_API void turn_connect_forward_stop (TurnConnectForward *forward);
+
+G_END_DECLS
