@@ -5,12 +5,17 @@ import re
 import subprocess
 import wave
 
+from ends import joined
 from process import Process
 
 SIP_PORT = 5060
-PATIENCE_S = 15
+PATIENCE_S = 20
+RATE = 8000         # samples a second
 STEP = 2            # of the 16-bit sample: how far mu-law there and back may move it
-STARTING = 800      # samples, 100 ms, in which the receiver finds its pace
+# Silence around the speech. Each of the two talks as soon as it is ready, which may be before the other listens; who
+# comes to the end of its recording is silent for a while and hangs up, and what is then on its way is not heard.
+LEAD_S, TAIL_S = 0.5, 0.5
+STARTING = 800      # samples, 100 ms of silence, in which the receiver finds its pace and may write anything
 
 
 class Baresip(Process):
@@ -27,20 +32,20 @@ class Baresip(Process):
             account = (f'<sip:{user}@{domain};transport=tcp>;outbound="{outbound}";regint=600;auth_pass=none'
                        ";answermode=auto;audio_codecs=PCMU")
         else:
-            account = f"<sip:{host}@{address}>;regint=0;answermode=auto;audio_codecs=PCMU"
+            account = f"<sip:{host}@{placed(address)}>;regint=0;answermode=auto;audio_codecs=PCMU"
         if stun:
-            account += f";medianat=stun;stunserver=stun:{stun[0]}:{stun[1]}"
+            account += f";medianat=stun;stunserver=stun:{joined(*stun)}"
         self._write("accounts", account)
         self._write("contacts", "")
-        self._write("config", f"sip_listen {address}:{SIP_PORT}", f"audio_source aufile,{speech}",
+        self._write("config", f"sip_listen {joined(address, SIP_PORT)}", f"audio_source aufile,{speech}",
                     "audio_player aubridge,none", "audio_alert aubridge,none", "audio_buffer 20-160",
                     f"snd_path {self.directory}", "module_path /usr/lib/baresip/modules", "module g711.so",
                     "module aufile.so", "module aubridge.so", "module sndfile.so", "module stun.so",
                     "module_tmp uuid.so", "module_tmp account.so", "module_app menu.so")
-        arguments = ["baresip", "-4", "-s", "-f", self.directory]
+        arguments = ["baresip", "-6" if ":" in address else "-4", "-s", "-f", self.directory]
         if dial:
             arguments += ["-e", f"/dial {dial}"]
-        super().__init__(arguments, lab, host, name=f"baresip-{host}")
+        super().__init__(arguments, lab, host, name=f"baresip-{self.directory.name}")
         self.wait_for("baresip is ready", PATIENCE_S)
 
     def _write(self, name, *lines):
@@ -57,38 +62,61 @@ class Baresip(Process):
         return re.findall(pattern, self.output.replace("\r", ""), re.MULTILINE)
 
     def heard(self):
-        """The samples that it heard."""
+        """The samples that it heard; once it has ended, for then the file is whole."""
+        assert self.status is not None
         files = list(self.directory.glob("dump-*-dec.wav"))
         assert len(files) == 1, files
         return samples(files[0])
 
 
-def speech(mu_law, path):
-    """The wave file that baresip says, of a mu-law file."""
-    subprocess.run(["sox", "-t", "ul", "-r", "8000", "-c", "1", mu_law, "-e", "signed", "-b", "16", path],
-                   check=True, capture_output=True)
+def placed(address):
+    """An address as it stands in a SIP URI."""
+    return f"[{address}]" if ":" in address else address
+
+
+def speech(mu_law, path, tail_s=TAIL_S):
+    """The wave file that baresip says, of a mu-law file: the quantised samples, with silence around them."""
+    subprocess.run(["sox", "-t", "ul", "-r", str(RATE), "-c", "1", mu_law, "-e", "signed", "-b", "16", path,
+                    "pad", str(LEAD_S), str(tail_s)], check=True, capture_output=True)
     return path
 
 
 def samples(path):
     with wave.open(str(path)) as sound:
-        assert (sound.getnchannels(), sound.getsampwidth(), sound.getframerate()) == (1, 2, 8000)
+        assert (sound.getnchannels(), sound.getsampwidth(), sound.getframerate()) == (1, 2, RATE)
         return array.array("h", sound.readframes(sound.getnframes()))
 
 
-def far_off(said, heard):
-    """Samples of what was heard that are more than two steps from what was said, the start left out.
+def is_close(said, heard):
+    return abs(said - heard) <= STEP
 
-    What was heard begins some frames later than what was said, or earlier by a frame of silence.
-    """
-    begin = max(range(STARTING, len(heard) - STARTING, STARTING), key=lambda at: max(heard[at:at + STARTING]))
-    probe = heard[begin:begin + STARTING]
+
+def delay(said, heard):
+    """By how many samples what was heard stands later in its file than in what was said, or None: a stretch of 100 ms
+    of what was said, the loudest, is looked for."""
+    begin = max(range(0, len(said) - STARTING, STARTING), key=lambda at: max(said[at:at + STARTING]))
+    probe = said[begin:begin + STARTING]
     assert max(probe) - min(probe) > 1000, "silence cannot be compared"
-    for shift in range(-8 * 160, 8 * 160 + 1):
-        there = said[begin + shift:begin + shift + STARTING]
-        if begin + shift >= 0 and len(there) == len(probe) and all(abs(a - b) <= STEP for a, b in zip(there, probe)):
-            break
-    else:
-        return len(heard)
-    return sum(1 for at in range(STARTING, len(heard))
-               if 0 <= at + shift < len(said) and abs(heard[at] - said[at + shift]) > STEP)
+    for at in range(len(heard) - STARTING + 1):
+        if is_close(probe[0], heard[at]) and all(map(is_close, probe, heard[at:at + STARTING])):
+            return at - begin
+    return None
+
+
+def wrong_samples(said, heard, length_s):
+    """How many samples of the speech, which is so long, were not heard, or not at their place, or more than two steps
+    off; and how many were heard around it that are no silence.
+
+    All of the speech counts, its first sample and its last. What is left out is silence: as much of the lead and of
+    the tail as was not heard, and whatever was written in the first 100 ms where that is not speech.
+    """
+    later = delay(said, heard)
+    if later is None:
+        return len(said)
+    begin, end = int(LEAD_S * RATE), int((LEAD_S + length_s) * RATE)
+    wrong = 0
+    for at in range(min(begin, -later), max(end, len(heard) - later)):
+        is_speech, is_heard = begin <= at < end, 0 <= at + later < len(heard)
+        if is_speech or is_heard and at + later >= STARTING:
+            wrong += not is_heard or not is_close(said[at] if is_speech else 0, heard[at + later])
+    return wrong

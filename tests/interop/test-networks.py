@@ -1,28 +1,16 @@
 #!/usr/bin/python3
 """A tunnel carries a two-way call of real speech in every network of the lab, in each way that the network allows."""
-import concurrent.futures
 import sys
 
-from ends import Agent, PLAIN, PEER_PORT, PHONE_PORT, LOCAL_PORT, Scratch, Server, TLS, WEB
+from ends import Agent, PEER_PORT, PHONE_PORT, LOCAL_PORT, Scratch, Server
+from every_network import at_once, run_in_every
 import audio
 from lab import Lab
 from phone import Phone, converse, quality
-from tap import run, test
 
 LENGTH_S = 2
 AT_A_TIME = 2
 LATE_ALLOWED = 0.05  # of the packets: the machine has other work
-
-# What each network lets out; the ordinary way, UDP, passes in the first two alone.
-WAYS = {
-    "open": (WEB, PLAIN, TLS),
-    "nat": (WEB, PLAIN, TLS),
-    "web-only": (WEB, PLAIN, TLS),
-    "tls-only": (TLS,),
-    "tcp-443": (PLAIN, TLS),
-    "proxy": (PLAIN, TLS),
-    "proxy-basic": (PLAIN, TLS),
-}
 
 
 def call(lab, scratch, carrier, mark, number, sources):
@@ -36,7 +24,7 @@ def call(lab, scratch, carrier, mark, number, sources):
             left.announce(right)
             heard = converse(left, right, *sources)
             results = quality(left, right), quality(right, left)
-            print(f"{lab.network.name}, IPv{mark or 4}, {carrier}:", *results, sep="\n  ")
+            print(f"{lab.network.name}, IPv{mark or 4}, {carrier}:", *results, sep="\n  ", file=sys.stderr)
             for said, by, result in zip(sources, ("right", "left"), results):
                 assert heard[by].read_bytes() == said.read_bytes(), (by, audio.compare(said, heard[by]), result)
                 assert (result.sent, result.received) == (LENGTH_S * 50, LENGTH_S * 50), result
@@ -52,26 +40,9 @@ def calls(network, carriers):
         every = [(carrier, mark) for carrier in carriers for mark in ("", "6")]
         peers = [f"{lab['PEER_ADDR']}:{PEER_PORT}-{PEER_PORT + len(every)}",
                  f"[{lab['PEER_ADDR6']}]:{PEER_PORT}-{PEER_PORT + len(every)}"]
-        with Server(lab, scratch, {"policy": {"allow": ";".join(peers)}}), \
-                concurrent.futures.ThreadPoolExecutor(len(every)) as pool:
-            for talk in [pool.submit(call, lab, scratch, carrier, mark, number, sources)
-                         for number, (carrier, mark) in enumerate(every)]:
-                talk.result()
+        with Server(lab, scratch, {"policy": {"allow": ";".join(peers)}}):
+            at_once([lambda c=carrier, m=mark, n=number: call(lab, scratch, c, m, n, sources)
+                     for number, (carrier, mark) in enumerate(every)])
 
 
-# Networks do not disturb each other: as many at once as there are cores for.
-with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as networks:
-    under_way = {}
-
-    def outcome(name):
-        for each, ways in WAYS.items():
-            if each not in under_way and (each == name or not sys.argv[1:]):
-                under_way[each] = networks.submit(calls, each, ways)
-        under_way[name].result()
-
-    for network in WAYS:
-        test(f"/interop/networks/{network}/carries-speech-octet-by-octet-both-ways")(lambda n=network: outcome(n))
-    try:
-        run()
-    finally:
-        networks.shutdown(cancel_futures=True)
+run_in_every("networks", "carries-speech-octet-by-octet-both-ways", calls, AT_A_TIME)

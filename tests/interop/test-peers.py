@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Software that is not ours: STUN clients at TEP-S, a SIP user agent through the tunnel, tshark reading along."""
+"""Software that is not ours: STUN clients at TEP-S, tshark reading along. SIP user agents: test-baresip.py."""
 import os
 import pathlib
 import re
@@ -7,12 +7,11 @@ import struct
 import sys
 
 from ends import Agent, HERE, LOCAL_PORT, PASSWORD, PEER_PORT, PHONE_PORT, Scratch, Server, USER
-from baresip import Baresip, SIP_PORT, far_off, samples, speech
 from capture import Capture, stun_frames, tshark
 import audio
 from lab import Lab
 from phone import Phone, converse
-from process import Process, wait_for_tcp, wait_until
+from process import Process, wait_for_tcp
 from tap import run, test
 
 sys.path.insert(0, str(HERE.parent / "stun-ext"))
@@ -130,42 +129,6 @@ def _():
             assert {tuple(row[:2]) for row in up} == {(leased[0], str(leased[1]))}, (recording.name, up[0])
             assert not tshark(recording, "_ws.malformed || ip.checksum.status == 0 || udp.checksum.status == 0",
                               "frame.number", options=("-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE"))
-
-
-@test("/interop/peers/a-sip-user-agent-behind-a-tun-device-calls-another-through-the-tunnel")
-def _():
-    with Scratch() as scratch, Lab.up("web-only") as lab:
-        said = {}
-        for host, name in (("device", "demo-congrats"), ("peer", "demo-instruct")):
-            mu_law = audio.mu_law(scratch.path, name, length_s=3)
-            said[host] = speech(mu_law, scratch.path / f"{host}.wav")
-        allow = f"{lab['PEER_ADDR']}:{SIP_PORT};{lab['PEER_ADDR']}"
-        stun = (lab["CORE_2_ADDR"], 3478)
-        with Server(lab, scratch, {"policy": {"allow": allow}, "media": {"stun-addresses": f"{stun[0]}:{stun[1]}"}}) as server, \
-                Agent(lab, scratch, flows=[], arguments=["--tun", "192.0.2.0/24"]) as agent:
-            agent.wait_for_event(lambda e: e.get("state") == "open", "an open tunnel")
-            with Baresip(lab, "peer", lab["PEER_ADDR"], scratch.path / "peer", said["peer"]) as peer, \
-                    Baresip(lab, "device", lab["DEVICE_ADDR"], scratch.path / "device", said["device"], stun,
-                            f"sip:peer@{lab['PEER_ADDR']}") as device:
-                for end in (device, peer):
-                    end.wait_for_end(20)
-                # The device offered the lease that STUN inside the tunnel told it, and media came from there.
-                (_, _, invite), = device.messages("INVITE ")
-                offered = (re.search(r"^c=IN IP4 (\S+)\n", invite[invite.index("m=audio"):], re.MULTILINE)[1],
-                           int(re.search(r"m=audio (\d+) ", invite)[1]))
-                leases = [event["leased"] for event in agent.events("lease")]
-                assert f"{offered[0]}:{offered[1]}" in leases, (offered, leases)
-                (caller, callee, _), = peer.messages("INVITE ")
-                assert caller in leases and callee == f"{lab['PEER_ADDR']}:{SIP_PORT}", (caller, leases)
-                peer.wait_for(re.escape(f"receiving from {offered[0]}:{offered[1]}") if "receiving from" in peer.output
-                              else "established")
-                for listener, speaker in ((device, "peer"), (peer, "device")):
-                    heard = wait_until(listener.heard, 5, "what was heard")
-                    assert len(heard) >= 0.9 * 24000, len(heard)
-                    assert far_off(samples(said[speaker]), heard) == 0
-            counted = server.metrics()
-            assert counted['tep_server_stun_answers_total{carrier="tunnel"}'] >= 2, counted
-            assert lab.refused()["udp"] == 0, lab.refused()
 
 
 run()
