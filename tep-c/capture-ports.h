@@ -17,7 +17,8 @@ typedef void (*TepClientPortEvent) (TepClientPort *port,
                                     gpointer user_data);
 
 /* Binds 127.0.0.1:local_port (0 for any) and asks the session for a lease and a flow; where they
- * are refused and that may pass, it asks again every ten seconds. The session outlives the port. */
+ * are refused and that may pass, it asks again every ten seconds. The session outlives the port. The first
+ * program that sends to the port has it until it falls silent or ends. */
 TepClientPort *tep_client_port_new (TepClientSession *session,
                                     guint16 local_port,
                                     const StunExtAddress *remote,
@@ -30,5 +31,7 @@ const StunExtAddress *tep_client_port_get_remote (TepClientPort *port);
 /* Either is NULL until it stands. */
 TepClientBinding *tep_client_port_get_binding (TepClientPort *port);
 TepClientFlow *tep_client_port_get_flow (TepClientPort *port);
+/* How long the program that has the port may be silent before another can have it: 5 s, in tests less. */
+void tep_client_port_set_silence (TepClientPort *port, gint64 silence_us);
 
 G_END_DECLS

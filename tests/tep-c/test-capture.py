@@ -32,9 +32,9 @@ class FarSide:
 
     def __init__(self, lab, mark="", port=PEER_PORT):
         self.address = (lab[f"PEER_ADDR{mark}"], port)
-        self._socket = lab.socket("peer", FAMILY[mark], socket.SOCK_DGRAM)
-        self._socket.bind(self.address)
-        self._socket.settimeout(0.1)
+        self.socket = lab.socket("peer", FAMILY[mark], socket.SOCK_DGRAM)
+        self.socket.bind(self.address)
+        self.socket.settimeout(0.1)
         self.seen = []
         self._is_ending = False
         self._thread = threading.Thread(target=self._answer)
@@ -43,9 +43,9 @@ class FarSide:
     def _answer(self):
         while not self._is_ending:
             with contextlib.suppress(OSError):
-                payload, source = self._socket.recvfrom(65536)
+                payload, source = self.socket.recvfrom(65536)
                 self.seen.append((payload, source[:2]))
-                self._socket.sendto(payload, source)
+                self.socket.sendto(payload, source)
 
     def sources(self):
         return {source for _, source in self.seen}
@@ -56,7 +56,7 @@ class FarSide:
     def __exit__(self, *_):
         self._is_ending = True
         self._thread.join()
-        self._socket.close()
+        self.socket.close()
 
 
 class Program:
@@ -156,17 +156,39 @@ def several():
             assert {payload for payload, _ in far.seen} == {b"flow %d" % n}
 
 
-@test("/tep-c/capture/the-local-program-that-sent-last-gets-the-answers")
-def last_peer():
-    with network() as (lab, scratch, _), FarSide(lab), Agent(lab, scratch) as agent:
+@test("/tep-c/capture/the-local-program-that-sends-first-has-the-port-until-it-ends")
+def first_peer():
+    with network() as (lab, scratch, _), FarSide(lab) as far, Agent(lab, scratch) as agent:
         agent.leased()
         with Program(lab, ("127.0.0.1", LOCAL_PORT)) as first, Program(lab, ("127.0.0.1", LOCAL_PORT)) as second:
             assert first.exchange(b"first")
+            for _ in range(20):
+                with contextlib.suppress(ConnectionError):
+                    second.socket.send(b"second")
+                assert first.exchange(b"first again")
+            with contextlib.suppress(TimeoutError, ConnectionError):
+                raise AssertionError(second.socket.recv(100))
+            assert b"second" not in {payload for payload, _ in far.seen}
+            first.socket.send(b"the last word")
+            first.socket.close()
             assert second.exchange(b"second")
-            first.socket.settimeout(0.2)
-            with contextlib.suppress(TimeoutError):
-                raise AssertionError(first.socket.recv(100))
-            assert first.exchange(b"first again")
+
+
+@test("/tep-c/capture/what-comes-before-the-program-has-sent-is-dropped")
+def nobody_yet():
+    with network() as (lab, scratch, _), FarSide(lab) as far, Agent(lab, scratch) as agent:
+        leased = agent.leased()
+        for _ in range(10):
+            far.socket.sendto(b"early", leased)
+        def arrived():
+            agent.signal(signal.SIGUSR1)
+            return any(event["received"] == 10 for event in agent.events("quality"))
+        wait_until(arrived, 10, "all packets at the device")
+        with Program(lab, ("127.0.0.1", LOCAL_PORT)) as phone:
+            phone.socket.send(b"hello")
+            assert phone.receive(5) == b"hello"
+            far.socket.sendto(b"later", leased)
+            assert phone.receive(5) == b"later"
 
 
 @test("/tep-c/capture/packets-wait-until-the-flow-stands")
