@@ -31,6 +31,7 @@ typedef struct {
   TurnConnectHttp *http; /* NULL if no CONNECT is sent */
   TurnConnectTlsOptions *tls;
   TurnConnectTlsOptions *proxy_tls;
+  char *tls_name;    /* whom the server's certificate is for */
   char *server_name; /* "the server example.org:443", for messages */
   char *peer_name;   /* whom the socket goes to, likewise */
   TurnConnectStep plan[PLAN_MAX];
@@ -70,6 +71,7 @@ dial_free (gpointer data)
   g_clear_object (&dial->tls);
   g_clear_object (&dial->proxy_tls);
   g_free (dial->host);
+  g_free (dial->tls_name);
   g_free (dial->server_name);
   g_free (dial->peer_name);
   g_free (dial);
@@ -338,7 +340,7 @@ begin_tls (Dial *dial, GError **error)
   gboolean is_proxy = dial->step == TURN_CONNECT_STEP_PROXY_TLS;
   TurnConnectStream *stream = turn_connect_tls_stream_new (
       dial->stream, is_proxy ? dial->proxy_tls : dial->tls,
-      is_proxy ? dial->proxy->host : dial->host, tls_party (dial), error);
+      is_proxy ? dial->proxy->host : dial->tls_name, tls_party (dial), error);
 
   if (stream == NULL)
     return FALSE;
@@ -438,6 +440,7 @@ plan (Dial *dial, TurnConnectTarget *target)
 
   dial->host = g_strdup (target->host);
   dial->port = target->port;
+  dial->tls_name = g_strdup (target->tls_name != NULL ? target->tls_name : target->host);
   dial->server_name = g_strconcat ("the server ", place, NULL);
   if (target->proxy != NULL) {
     dial->proxy = turn_connect_proxy_ref (target->proxy);

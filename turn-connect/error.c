@@ -101,6 +101,7 @@ turn_connect_error_may_pass (const GError *error)
   case TURN_CONNECT_ERROR_TLS_UNTRUSTED:
   case TURN_CONNECT_ERROR_TLS_PIN:
   case TURN_CONNECT_ERROR_TLS_CERTIFICATE:
+  case TURN_CONNECT_ERROR_TURN_REFUSED:
     return FALSE;
   }
   return FALSE;

@@ -55,6 +55,8 @@ typedef enum {
  * @TURN_CONNECT_ERROR_TLS_UNTRUSTED: nobody trusted signed the certificate
  * @TURN_CONNECT_ERROR_TLS_PIN: the server's key is not the pinned one
  * @TURN_CONNECT_ERROR_TLS_CERTIFICATE: the certificate fails another check
+ * @TURN_CONNECT_ERROR_TURN_REFUSED: the TURN server did not grant what was asked; the message says
+ *   its code
  *
  * Codes say what can be done next. Messages name the party and the cause and never hold a secret.
  * A cancelled operation fails with %G_IO_ERROR_CANCELLED instead.
@@ -81,6 +83,7 @@ typedef enum {
   TURN_CONNECT_ERROR_TLS_UNTRUSTED,
   TURN_CONNECT_ERROR_TLS_PIN,
   TURN_CONNECT_ERROR_TLS_CERTIFICATE,
+  TURN_CONNECT_ERROR_TURN_REFUSED,
 } TurnConnectError;
 
 TURN_CONNECT_API GQuark turn_connect_error_quark (void);

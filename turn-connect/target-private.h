@@ -8,6 +8,7 @@ struct _TurnConnectTarget {
   GObject parent_instance;
   char *host;
   guint16 port;
+  char *tls_name; /* whom the certificate is for; NULL: @host, unless the options say another */
   guint timeout_ms;
   TurnConnectTlsOptions *tls;       /* NULL: none */
   TurnConnectTlsOptions *proxy_tls; /* NULL: the defaults */
@@ -17,3 +18,9 @@ struct _TurnConnectTarget {
   gboolean marks_server;
   GPtrArray *lines; /* checked; NULL-terminated */
 };
+
+/* The same way to another address, for a server that sends its clients on. The certificate is to be
+ * for @tls_name, or for the name that @target asked for. Options that name a server themselves
+ * still have the last word. */
+TurnConnectTarget *turn_connect_target_new_alternate (
+    TurnConnectTarget *target, const char *host, guint port, const char *tls_name, GError **error);

@@ -20,6 +20,7 @@ turn_connect_target_finalize (GObject *object)
   TurnConnectTarget *self = TURN_CONNECT_TARGET (object);
 
   g_clear_pointer (&self->host, g_free);
+  g_clear_pointer (&self->tls_name, g_free);
   g_clear_pointer (&self->proxy, turn_connect_proxy_unref);
   g_clear_pointer (&self->lines, g_ptr_array_unref);
   g_clear_object (&self->tls);
@@ -59,6 +60,34 @@ turn_connect_target_new (const char *host, guint port, GError **error)
   self->host = g_steal_pointer (&normal);
   self->port = (guint16)port;
   return self;
+}
+
+TurnConnectTarget *
+turn_connect_target_new_alternate (
+    TurnConnectTarget *target, const char *host, guint port, const char *tls_name, GError **error)
+{
+  g_autoptr (TurnConnectTarget) self = turn_connect_target_new (host, port, error);
+  g_autofree char *name = NULL;
+
+  if (self == NULL)
+    return NULL;
+  if (tls_name != NULL) {
+    name = turn_connect_host_normalise (tls_name, error);
+    if (name == NULL)
+      return NULL;
+  } else
+    name = g_strdup (target->tls_name != NULL ? target->tls_name : target->host);
+  self->tls_name = g_steal_pointer (&name);
+  self->timeout_ms = target->timeout_ms;
+  g_set_object (&self->tls, target->tls);
+  g_set_object (&self->proxy_tls, target->proxy_tls);
+  self->proxy = target->proxy != NULL ? turn_connect_proxy_ref (target->proxy) : NULL;
+  self->schemes = target->schemes;
+  self->sends_first = target->sends_first;
+  self->marks_server = target->marks_server;
+  g_clear_pointer (&self->lines, g_ptr_array_unref);
+  self->lines = g_ptr_array_ref (target->lines);
+  return g_steal_pointer (&self);
 }
 
 const char *

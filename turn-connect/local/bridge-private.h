@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "turn-connect/dial.h"
+#include "turn-connect/local/bridge.h"
+#include "turn-connect/local/turn-relay.h"
+#include "turn-connect/stream.h"
+
+#define TURN_CONNECT_BRIDGE_READ_MAX 16384 /* octets at a time: a TLS record */
+
+typedef struct {
+  guint number;
+  TurnConnectTarget *target;
+  TurnConnectBridgeFlags flags;
+  char *literals[2]; /* IPv4, IPv6 */
+  char *name;        /* "the server turn.example.org:443" */
+  GError *cause;
+  GQueue spares; /* Spare, oldest first */
+} TurnConnectBridgeServer;
+
+struct _TurnConnectBridge {
+  GObject parent_instance;
+  GMainContext *context;
+  GPtrArray *servers;
+  GPtrArray *listeners;
+  GQueue passages;    /* TurnConnectPassage */
+  GCancellable *life; /* cancelled by closing */
+  char *user;
+  char *password;
+  guint uids[8];
+  guint n_uids;
+  guint budget_ms;
+  guint late_media;
+  gint64 keepalive_us;
+  GError *cause; /* of refusals on loopback */
+  GError *shown; /* what turn_connect_bridge_get_cause () gave out */
+  TurnConnectBridgeCounts counts;
+  guint8 buffer[TURN_CONNECT_BRIDGE_READ_MAX]; /* of whoever reads now */
+};
+
+/* Says that something failed. @server: NULL for refusals on loopback; @error (transfer full). The
+ * application may close the bridge in return. */
+void turn_connect_bridge_report (TurnConnectBridge *bridge,
+                                 TurnConnectBridgeServer *server,
+                                 GError *error);
+void turn_connect_bridge_reached (TurnConnectBridge *bridge, TurnConnectBridgeServer *server);
+
+TurnConnectBridgeServer *
+turn_connect_bridge_find_server (TurnConnectBridge *bridge, const char *host, guint16 port);
+gboolean turn_connect_bridge_allows_user (TurnConnectBridge *bridge, int descriptor);
+
+/* Begins a dial whose callback comes in the bridge's context. */
+void turn_connect_bridge_dial (TurnConnectBridge *bridge,
+                               TurnConnectTarget *target,
+                               TurnConnectProgressFunc progress,
+                               gpointer progress_data,
+                               GCancellable *cancellable,
+                               GAsyncReadyCallback callback,
+                               gpointer user_data);
+/* The end of it; refuses a stream without TLS where that is not allowed. */
+TurnConnectStream *turn_connect_bridge_dial_finish (TurnConnectBridgeServer *server,
+                                                    TurnConnectTarget *target,
+                                                    GAsyncResult *result,
+                                                    GError **error);
+/* A stream opened ahead that is still good, or NULL. */
+TurnConnectStream *turn_connect_bridge_take_spare (TurnConnectBridge *bridge,
+                                                   TurnConnectBridgeServer *server);
+void turn_connect_bridge_drop_spares (TurnConnectBridge *bridge, TurnConnectBridgeServer *server);
+
+void turn_connect_bridge_add_counts (TurnConnectBridgeCounts *counts,
+                                     const TurnConnectRelayCounts *more);
+
+/* For tests: silence before a Binding request. */
+void turn_connect_bridge_set_keepalive (TurnConnectBridge *bridge, guint keepalive_ms);

@@ -1,0 +1,664 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a TURN client on loopback is told while the real server is far, slow, or gone. Clients, and
+ * libnice before all, take a closed stream or silence very badly: they hang or lose the cause. So
+ * the stream between client and relay never depends on the one between relay and server: requests
+ * wait a while, are sent once, and each one gets an answer, the server's or a 400 of the relay's.
+ */
+#include "turn-connect/local/turn-relay.h"
+
+#include "stun-ext/attribute.h"
+#include "stun-ext/integrity.h"
+#include "stun-ext/octets.h"
+#include "stun-ext/stream.h"
+
+#include <string.h>
+
+#define UNIT_MAX 65552    /* octets of the longest unit: a STUN message with its header */
+#define PENDING_MAX 16384 /* octets of requests that wait for the server */
+#define ASKED_MAX 32      /* requests without answer; a client has about one a component */
+#define REDIRECTS_MAX 4   /* in a row, before the servers are taken to point in a circle */
+#define RETRY_US (5 * G_USEC_PER_SEC) /* after a failure, before a new try */
+#define SILENCE_US                                                                                 \
+  (20 * G_USEC_PER_SEC) /* after a Binding request, before the server is given up */
+#define REASON_MAX 127  /* characters, RFC 8489 section 14.8: fewer than 128 */
+#define ANSWER_MAX 512  /* octets of an answer of the relay's */
+
+#define TYPE_CLASS_BITS 0x0110 /* RFC 8489 section 5 */
+#define TYPE_REQUEST 0x0000
+#define TYPE_INDICATION 0x0010
+#define TYPE_ALLOCATE 0x0003
+#define TRANSACTION_AT 8 /* octets before the transaction id */
+
+/* A request that has no answer yet. */
+typedef struct {
+  guint16 type;
+  guint8 transaction_id[STUN_EXT_TRANSACTION_ID_LENGTH];
+  gint64 since;
+} Asked;
+
+struct _TurnConnectRelay {
+  TurnConnectRelayConfig config;
+  TurnConnectRelayState state;
+  gboolean is_denied;
+  StunExtStream from_client;
+  StunExtStream from_server;
+  TurnConnectLane to_client;
+  TurnConnectLane to_server;
+  TurnConnectLane pending; /* whole requests, in the order of @asked, while WAITING */
+  Asked asked[ASKED_MAX];
+  guint n_asked;
+  TurnConnectLane allocate; /* the Allocate that has no answer, to be repeated elsewhere */
+  char *cause;
+  char *doing;
+  gint64 up_since;
+  gint64 retry_at;
+
+  gint64 sent_at; /* last towards the server */
+  gint64 heard_at;
+  gint64 probed_at; /* 0: no Binding request of ours is without answer */
+  guint8 probe_id[STUN_EXT_TRANSACTION_ID_LENGTH];
+  guint32 n_probes;
+  gboolean answers_probes;
+
+  StunExtAddress visited[REDIRECTS_MAX];
+  guint n_visited;
+  TurnConnectRelayAlternate alternate;
+  gboolean has_alternate;
+  gboolean is_overdue;
+  TurnConnectRelayRefusal refusal;
+  TurnConnectRelayCounts counts;
+};
+
+static const struct {
+  TurnConnectRelayState from;
+  TurnConnectRelayEvent event;
+  TurnConnectRelayState to;
+} transitions[] = {
+  { TURN_CONNECT_RELAY_IDLE, TURN_CONNECT_RELAY_ASKED, TURN_CONNECT_RELAY_WAITING },
+  { TURN_CONNECT_RELAY_DOWN, TURN_CONNECT_RELAY_ASKED, TURN_CONNECT_RELAY_WAITING },
+  { TURN_CONNECT_RELAY_WAITING, TURN_CONNECT_RELAY_CAME_UP, TURN_CONNECT_RELAY_UP },
+  { TURN_CONNECT_RELAY_IDLE, TURN_CONNECT_RELAY_WENT_DOWN, TURN_CONNECT_RELAY_DOWN },
+  { TURN_CONNECT_RELAY_WAITING, TURN_CONNECT_RELAY_WENT_DOWN, TURN_CONNECT_RELAY_DOWN },
+  { TURN_CONNECT_RELAY_UP, TURN_CONNECT_RELAY_WENT_DOWN, TURN_CONNECT_RELAY_DOWN },
+  { TURN_CONNECT_RELAY_DOWN, TURN_CONNECT_RELAY_WENT_DOWN, TURN_CONNECT_RELAY_DOWN },
+  { TURN_CONNECT_RELAY_UP, TURN_CONNECT_RELAY_REDIRECTED, TURN_CONNECT_RELAY_WAITING },
+};
+
+int
+turn_connect_relay_next_state (TurnConnectRelayState from, TurnConnectRelayEvent event)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (transitions); i++) {
+    if (transitions[i].from == from && transitions[i].event == event)
+      return (int)transitions[i].to;
+  }
+  return -1;
+}
+
+static gboolean
+step (TurnConnectRelay *relay, TurnConnectRelayEvent event)
+{
+  int to = turn_connect_relay_next_state (relay->state, event);
+
+  if (to < 0)
+    return FALSE;
+  relay->state = (TurnConnectRelayState)to;
+  return TRUE;
+}
+
+TurnConnectRelay *
+turn_connect_relay_new (const TurnConnectRelayConfig *config)
+{
+  TurnConnectRelay *relay = g_new0 (TurnConnectRelay, 1);
+
+  relay->config = *config;
+  stun_ext_stream_init (&relay->from_client, STUN_EXT_FRAMING_TURN, UNIT_MAX);
+  stun_ext_stream_init (&relay->from_server, STUN_EXT_FRAMING_TURN, UNIT_MAX);
+  return relay;
+}
+
+void
+turn_connect_relay_free (TurnConnectRelay *relay)
+{
+  stun_ext_stream_clear (&relay->from_client);
+  stun_ext_stream_clear (&relay->from_server);
+  turn_connect_lane_clear (&relay->to_client);
+  turn_connect_lane_clear (&relay->to_server);
+  turn_connect_lane_clear (&relay->pending);
+  turn_connect_lane_clear (&relay->allocate);
+  g_free (relay->cause);
+  g_free (relay->doing);
+  g_free (relay);
+}
+
+/* ---- requests and who answers them ---- */
+
+static Asked *
+find_asked (TurnConnectRelay *relay, const guint8 *message)
+{
+  for (guint i = 0; i < relay->n_asked; i++) {
+    if (memcmp (relay->asked[i].transaction_id, &message[TRANSACTION_AT],
+                STUN_EXT_TRANSACTION_ID_LENGTH) == 0)
+      return &relay->asked[i];
+  }
+  return NULL;
+}
+
+/* A phrase of printable ASCII that fits: causes may quote what others sent. */
+static void
+make_reason (char reason[REASON_MAX + 1], const char *cause)
+{
+  gsize n = 0;
+
+  for (; *cause != '\0' && n < REASON_MAX; cause++)
+    reason[n++] = *cause >= ' ' && *cause <= '~' ? *cause : '?';
+  reason[n] = '\0';
+  if (*cause != '\0')
+    memcpy (&reason[REASON_MAX - 3], "...", 3);
+}
+
+/* 400 and not 5xx: it is the one refusal that libnice takes without integrity. */
+static void
+answer (TurnConnectRelay *relay, const Asked *asked, const char *cause)
+{
+  guint8 buffer[ANSWER_MAX];
+  char reason[REASON_MAX + 1];
+  StunExtBuilder builder;
+  gsize length;
+  guint16 method =
+      (guint16)((asked->type & 0x000f) | (asked->type & 0x00e0) >> 1 | (asked->type & 0x3e00) >> 2);
+
+  make_reason (reason, cause);
+  stun_ext_builder_begin (&builder, buffer, sizeof buffer, STUN_EXT_CLASS_ERROR, method,
+                          asked->transaction_id);
+  stun_ext_builder_add_error (&builder, STUN_EXT_CODE_BAD_REQUEST, reason);
+  if (stun_ext_builder_finish (&builder, STUN_EXT_INTEGRITY_NONE, (StunExtSpan){ 0 }, FALSE,
+                               &length) &&
+      turn_connect_lane_append (&relay->to_client, buffer, length))
+    relay->counts.n_answered++;
+}
+
+static void
+answer_all (TurnConnectRelay *relay, const char *cause)
+{
+  for (guint i = 0; i < relay->n_asked; i++)
+    answer (relay, &relay->asked[i], cause);
+  relay->n_asked = 0;
+  turn_connect_lane_clear (&relay->pending);
+  turn_connect_lane_clear (&relay->allocate);
+}
+
+static void
+forget_asked (TurnConnectRelay *relay, Asked *asked)
+{
+  guint at = (guint)(asked - relay->asked);
+
+  memmove (asked, asked + 1, (--relay->n_asked - at) * sizeof *asked);
+}
+
+static void
+send_to_server (TurnConnectRelay *relay, const guint8 *unit, gsize length, gint64 now)
+{
+  if (turn_connect_lane_append (&relay->to_server, unit, length)) {
+    relay->counts.n_to_server++;
+    relay->sent_at = now;
+  } else
+    relay->counts.n_dropped_to_server++;
+}
+
+static void
+note_allocate (TurnConnectRelay *relay, const guint8 *unit, gsize length)
+{
+  relay->allocate.length = 0;
+  turn_connect_lane_append (&relay->allocate, unit, length);
+}
+
+static void
+take_request (TurnConnectRelay *relay, const guint8 *unit, gsize length, gint64 now)
+{
+  Asked asked = { .type = stun_ext_octets_u16 (unit, 0), .since = now };
+
+  memcpy (asked.transaction_id, &unit[TRANSACTION_AT], sizeof asked.transaction_id);
+  if (find_asked (relay, unit) != NULL)
+    return; /* the stream is reliable: one is enough */
+  if (relay->state == TURN_CONNECT_RELAY_IDLE ||
+      (relay->state == TURN_CONNECT_RELAY_DOWN && asked.type == TYPE_ALLOCATE &&
+       now >= relay->retry_at && !relay->is_denied))
+    step (relay, TURN_CONNECT_RELAY_ASKED);
+  if (relay->state == TURN_CONNECT_RELAY_DOWN) {
+    answer (relay, &asked, relay->cause);
+    return;
+  }
+  if (relay->n_asked == ASKED_MAX ||
+      (relay->state == TURN_CONNECT_RELAY_WAITING &&
+       (relay->pending.length + length > PENDING_MAX ||
+        !turn_connect_lane_append (&relay->pending, unit, length)))) {
+    answer (relay, &asked, "too many requests wait for the server");
+    return;
+  }
+  relay->asked[relay->n_asked++] = asked;
+  if (relay->state != TURN_CONNECT_RELAY_UP)
+    return;
+  if (asked.type == TYPE_ALLOCATE)
+    note_allocate (relay, unit, length);
+  send_to_server (relay, unit, length, now);
+}
+
+static void
+take_client_unit (TurnConnectRelay *relay, const guint8 *unit, gsize length, gint64 now)
+{
+  gboolean is_request = unit[0] < STUN_EXT_CHANNEL_MIN >> 8 &&
+                        (stun_ext_octets_u16 (unit, 0) & TYPE_CLASS_BITS) == TYPE_REQUEST;
+
+  if (is_request)
+    take_request (relay, unit, length, now);
+  else if (relay->state == TURN_CONNECT_RELAY_UP)
+    send_to_server (relay, unit, length, now);
+  else
+    relay->counts.n_dropped_to_server++;
+}
+
+gboolean
+turn_connect_relay_from_client (TurnConnectRelay *relay,
+                                const guint8 *data,
+                                gsize length,
+                                gint64 now)
+{
+  StunExtStreamVerdict verdict;
+  const guint8 *unit;
+  gsize n;
+
+  stun_ext_stream_push (&relay->from_client, data, length);
+  while ((verdict = stun_ext_stream_next (&relay->from_client, &unit, &n)) == STUN_EXT_STREAM_FRAME)
+    take_client_unit (relay, unit, n, now);
+  return verdict == STUN_EXT_STREAM_NEED_MORE;
+}
+
+/* ---- what the server says ---- */
+
+static gboolean
+is_circle (TurnConnectRelay *relay, const StunExtAddress *address)
+{
+  for (guint i = 0; i < relay->n_visited; i++) {
+    if (stun_ext_address_equal (&relay->visited[i], address))
+      return TRUE;
+  }
+  return relay->n_visited == REDIRECTS_MAX;
+}
+
+/* RFC 8489 section 10. The relay has no credentials to check it with: what makes it trustworthy is
+ * that the next server has to show a certificate for a name the first one's answer, which came by
+ * verified TLS, or the configuration vouches for. Returns a cause if it cannot be followed. */
+static const char *
+redirect (TurnConnectRelay *relay, const StunExtMessage *message, const Asked *asked)
+{
+  StunExtSpan domain;
+  StunExtGet found;
+
+  if (asked->type != TYPE_ALLOCATE || relay->allocate.length == 0)
+    return "the server redirects something else than an allocation";
+  if (stun_ext_message_get_address (message, STUN_EXT_ATTRIBUTE_ALTERNATE_SERVER,
+                                    &relay->alternate.address) != STUN_EXT_GET_OK ||
+      relay->alternate.address.port == 0)
+    return "the server redirects to no address";
+  if (is_circle (relay, &relay->alternate.address))
+    return "the servers redirect in a circle, or too often";
+  relay->alternate.domain[0] = '\0';
+  found = stun_ext_message_get_text (message, STUN_EXT_ATTRIBUTE_ALTERNATE_DOMAIN, &domain);
+  if (found == STUN_EXT_GET_INVALID ||
+      (found == STUN_EXT_GET_OK && domain.length > STUN_EXT_DOMAIN_MAX_LENGTH))
+    return "the server redirects to a domain that is none";
+  if (found == STUN_EXT_GET_OK) {
+    memcpy (relay->alternate.domain, domain.data, domain.length);
+    relay->alternate.domain[domain.length] = '\0';
+  }
+  return NULL;
+}
+
+static void
+follow (TurnConnectRelay *relay, const Asked *allocate)
+{
+  Asked again = *allocate;
+
+  relay->visited[relay->n_visited++] = relay->alternate.address;
+  relay->has_alternate = TRUE;
+  relay->counts.n_redirected++;
+  for (guint i = 0; i < relay->n_asked; i++) {
+    if (&relay->asked[i] != allocate)
+      answer (relay, &relay->asked[i], "the server sent the client elsewhere");
+  }
+  relay->asked[0] = again;
+  relay->n_asked = 1;
+  relay->pending.length = 0;
+  turn_connect_lane_append (&relay->pending, relay->allocate.octets, relay->allocate.length);
+  turn_connect_lane_clear (&relay->allocate);
+  turn_connect_lane_clear (&relay->to_server);
+  step (relay, TURN_CONNECT_RELAY_REDIRECTED);
+}
+
+static void
+note_refusal (TurnConnectRelay *relay, guint code, StunExtSpan reason)
+{
+  char text[sizeof relay->refusal.reason];
+
+  relay->refusal.code = code;
+  g_strlcpy (text, "", sizeof text);
+  if (reason.length > 0) {
+    gsize n = MIN (reason.length, sizeof text - 1);
+
+    memcpy (text, reason.data, n);
+    text[n] = '\0';
+  }
+  make_reason (relay->refusal.reason, text);
+}
+
+/* Is it a refusal the client can do nothing about? 401 and 438 begin a login; a login that had been
+ * tried with credentials and gets 401 has failed. */
+static gboolean
+is_final (TurnConnectRelay *relay, guint code)
+{
+  StunExtMessage request;
+
+  if (code == STUN_EXT_CODE_STALE_NONCE)
+    return FALSE;
+  if (code != STUN_EXT_CODE_UNAUTHENTICATED)
+    return TRUE;
+  return relay->allocate.length > 0 &&
+         stun_ext_message_parse (&request, relay->allocate.octets, relay->allocate.length) ==
+             STUN_EXT_PARSE_OK &&
+         stun_ext_message_integrity (&request) != STUN_EXT_INTEGRITY_NONE;
+}
+
+/* Returns FALSE if the client must not see it. */
+static gboolean
+take_error (TurnConnectRelay *relay, const StunExtMessage *message, const Asked *asked)
+{
+  StunExtSpan reason;
+  const char *problem;
+  guint code;
+
+  if (stun_ext_message_get_error (message, &code, &reason) != STUN_EXT_GET_OK)
+    return TRUE;
+  if (code == STUN_EXT_CODE_TRY_ALTERNATE) {
+    problem = redirect (relay, message, asked);
+    if (problem == NULL) {
+      follow (relay, asked);
+      return FALSE;
+    }
+    answer (relay, asked, problem);
+    if (asked->type == TYPE_ALLOCATE)
+      note_refusal (relay, code, (StunExtSpan){ (const guint8 *)problem, strlen (problem) });
+    return FALSE;
+  }
+  if (asked->type == TYPE_ALLOCATE && is_final (relay, code))
+    note_refusal (relay, code, reason);
+  return TRUE;
+}
+
+/* A response. Returns FALSE if the client must not see it. */
+static gboolean
+take_response (TurnConnectRelay *relay, const guint8 *unit, gsize length)
+{
+  StunExtMessage message;
+  Asked *asked = find_asked (relay, unit);
+  gboolean passes = TRUE;
+
+  if (relay->probed_at != 0 &&
+      memcmp (&unit[TRANSACTION_AT], relay->probe_id, STUN_EXT_TRANSACTION_ID_LENGTH) == 0) {
+    relay->probed_at = 0;
+    relay->answers_probes = TRUE;
+    return FALSE;
+  }
+  if (asked == NULL || stun_ext_message_parse (&message, unit, length) != STUN_EXT_PARSE_OK)
+    return FALSE; /* answers nothing the client asked for: late, repeated, or worse */
+  if (message.message_class == STUN_EXT_CLASS_ERROR)
+    passes = take_error (relay, &message, asked);
+  if (relay->state != TURN_CONNECT_RELAY_UP)
+    return FALSE; /* redirected: the request goes on */
+  if (asked->type == TYPE_ALLOCATE) {
+    if (message.message_class == STUN_EXT_CLASS_SUCCESS)
+      relay->n_visited = 0;
+    turn_connect_lane_clear (&relay->allocate);
+  }
+  forget_asked (relay, asked);
+  return passes;
+}
+
+static void
+take_server_unit (TurnConnectRelay *relay, const guint8 *unit, gsize length)
+{
+  guint16 type = stun_ext_octets_u16 (unit, 0);
+
+  if (unit[0] < STUN_EXT_CHANNEL_MIN >> 8 && (type & TYPE_CLASS_BITS) != TYPE_INDICATION &&
+      ((type & TYPE_CLASS_BITS) == TYPE_REQUEST || !take_response (relay, unit, length)))
+    return; /* a server asks clients nothing */
+  if (turn_connect_lane_append (&relay->to_client, unit, length))
+    relay->counts.n_to_client++;
+  else
+    relay->counts.n_dropped_to_client++;
+}
+
+gboolean
+turn_connect_relay_from_server (TurnConnectRelay *relay,
+                                const guint8 *data,
+                                gsize length,
+                                gint64 now)
+{
+  StunExtStreamVerdict verdict = STUN_EXT_STREAM_NEED_MORE;
+  const guint8 *unit;
+  gsize n;
+
+  if (relay->state != TURN_CONNECT_RELAY_UP)
+    return TRUE;
+  relay->heard_at = now;
+  stun_ext_stream_push (&relay->from_server, data, length);
+  while (relay->state == TURN_CONNECT_RELAY_UP &&
+         (verdict = stun_ext_stream_next (&relay->from_server, &unit, &n)) == STUN_EXT_STREAM_FRAME)
+    take_server_unit (relay, unit, n);
+  if (relay->state != TURN_CONNECT_RELAY_UP)
+    stun_ext_stream_clear (&relay->from_server);
+  return relay->state != TURN_CONNECT_RELAY_UP || verdict == STUN_EXT_STREAM_NEED_MORE;
+}
+
+/* ---- the server comes and goes ---- */
+
+void
+turn_connect_relay_came_up (TurnConnectRelay *relay, gint64 now)
+{
+  if (!step (relay, TURN_CONNECT_RELAY_CAME_UP))
+    return;
+  relay->up_since = relay->sent_at = relay->heard_at = now;
+  relay->probed_at = 0;
+  relay->answers_probes = FALSE;
+  stun_ext_stream_clear (&relay->from_server);
+  turn_connect_lane_clear (&relay->to_server);
+  for (gsize at = 0; at < relay->pending.length;) {
+    const guint8 *unit = &relay->pending.octets[at];
+    gsize length = STUN_EXT_HEADER_LENGTH + stun_ext_octets_u16 (unit, 2);
+
+    if (stun_ext_octets_u16 (unit, 0) == TYPE_ALLOCATE)
+      note_allocate (relay, unit, length);
+    send_to_server (relay, unit, length, now);
+    at += length;
+  }
+  turn_connect_lane_clear (&relay->pending);
+}
+
+void
+turn_connect_relay_went_down (TurnConnectRelay *relay, const char *cause, gint64 now)
+{
+  gboolean was_of_use = relay->state == TURN_CONNECT_RELAY_UP && now - relay->up_since >= RETRY_US;
+
+  if (!step (relay, TURN_CONNECT_RELAY_WENT_DOWN))
+    return;
+  g_free (relay->cause);
+  relay->cause = g_strdup (cause);
+  relay->retry_at = was_of_use ? now : now + RETRY_US;
+  relay->has_alternate = FALSE;
+  relay->n_visited = 0;
+  stun_ext_stream_clear (&relay->from_server);
+  turn_connect_lane_clear (&relay->to_server);
+  answer_all (relay, cause);
+}
+
+void
+turn_connect_relay_deny (TurnConnectRelay *relay, const char *cause, gint64 now)
+{
+  relay->is_denied = TRUE;
+  turn_connect_relay_went_down (relay, cause, now);
+}
+
+void
+turn_connect_relay_set_doing (TurnConnectRelay *relay, const char *doing)
+{
+  g_free (relay->doing);
+  relay->doing = g_strdup (doing);
+}
+
+const char *
+turn_connect_relay_doing (const TurnConnectRelay *relay)
+{
+  return relay->doing != NULL ? relay->doing : "still trying";
+}
+
+/* ---- time ---- */
+
+static void
+answer_overdue (TurnConnectRelay *relay, gint64 now)
+{
+  g_autofree char *cause = NULL;
+
+  if (relay->n_asked == 0 || now < relay->asked[0].since + relay->config.budget_us)
+    return;
+  cause = g_strdup_printf ("no way to the server within %.1f s: %s",
+                           (double)relay->config.budget_us / G_USEC_PER_SEC,
+                           turn_connect_relay_doing (relay));
+  /* Those that came later would not get more out of waiting. */
+  answer_all (relay, cause);
+  relay->is_overdue = TRUE;
+}
+
+static void
+probe (TurnConnectRelay *relay, gint64 now)
+{
+  guint8 buffer[STUN_EXT_HEADER_LENGTH];
+  StunExtBuilder builder;
+  gsize length;
+
+  relay->sent_at = now;
+  memcpy (relay->probe_id, relay->config.transaction_id, sizeof relay->probe_id);
+  relay->n_probes++;
+  for (guint i = 0; i < 4; i++)
+    relay->probe_id[i] ^= (guint8)(relay->n_probes >> (8 * i));
+  stun_ext_builder_begin (&builder, buffer, sizeof buffer, STUN_EXT_CLASS_REQUEST,
+                          STUN_EXT_METHOD_BINDING, relay->probe_id);
+  if (!stun_ext_builder_finish (&builder, STUN_EXT_INTEGRITY_NONE, (StunExtSpan){ 0 }, FALSE,
+                                &length) ||
+      !turn_connect_lane_append (&relay->to_server, buffer, length))
+    return;
+  relay->counts.n_keepalives++;
+  if (relay->probed_at == 0 || relay->heard_at >= relay->probed_at)
+    relay->probed_at = now;
+}
+
+static gboolean
+is_silent (const TurnConnectRelay *relay, gint64 now)
+{
+  return relay->probed_at != 0 && relay->answers_probes && relay->heard_at < relay->probed_at &&
+         now >= relay->probed_at + SILENCE_US;
+}
+
+gboolean
+turn_connect_relay_tick (TurnConnectRelay *relay, gint64 now)
+{
+  if (relay->state == TURN_CONNECT_RELAY_WAITING)
+    answer_overdue (relay, now);
+  if (relay->state != TURN_CONNECT_RELAY_UP)
+    return FALSE;
+  if (is_silent (relay, now))
+    return TRUE;
+  if (now >= relay->sent_at + relay->config.keepalive_us)
+    probe (relay, now);
+  return FALSE;
+}
+
+gint64
+turn_connect_relay_deadline (const TurnConnectRelay *relay)
+{
+  gint64 deadline = G_MAXINT64;
+
+  if (relay->state == TURN_CONNECT_RELAY_WAITING && relay->n_asked > 0)
+    deadline = relay->asked[0].since + relay->config.budget_us;
+  if (relay->state == TURN_CONNECT_RELAY_UP) {
+    deadline = relay->sent_at + relay->config.keepalive_us;
+    if (relay->probed_at != 0 && relay->answers_probes && relay->heard_at < relay->probed_at)
+      deadline = MIN (deadline, relay->probed_at + SILENCE_US);
+  }
+  return deadline;
+}
+
+/* ---- what the driver asks ---- */
+
+TurnConnectRelayState
+turn_connect_relay_state (const TurnConnectRelay *relay)
+{
+  return relay->state;
+}
+
+gboolean
+turn_connect_relay_take_overdue (TurnConnectRelay *relay)
+{
+  gboolean is_overdue = relay->is_overdue;
+
+  relay->is_overdue = FALSE;
+  return is_overdue;
+}
+
+gboolean
+turn_connect_relay_take_alternate (TurnConnectRelay *relay, TurnConnectRelayAlternate *alternate)
+{
+  if (!relay->has_alternate)
+    return FALSE;
+  relay->has_alternate = FALSE;
+  *alternate = relay->alternate;
+  return TRUE;
+}
+
+gboolean
+turn_connect_relay_take_refusal (TurnConnectRelay *relay, TurnConnectRelayRefusal *refusal)
+{
+  if (relay->refusal.code == 0)
+    return FALSE;
+  *refusal = relay->refusal;
+  relay->refusal.code = 0;
+  return TRUE;
+}
+
+TurnConnectLane *
+turn_connect_relay_to_client (TurnConnectRelay *relay)
+{
+  return &relay->to_client;
+}
+
+TurnConnectLane *
+turn_connect_relay_to_server (TurnConnectRelay *relay)
+{
+  return &relay->to_server;
+}
+
+void
+turn_connect_relay_shed (TurnConnectRelay *relay, TurnConnectLane *lane)
+{
+  guint n = turn_connect_lane_shed (lane);
+
+  if (lane == &relay->to_server)
+    relay->counts.n_dropped_to_server += n;
+  else
+    relay->counts.n_dropped_to_client += n;
+}
+
+const TurnConnectRelayCounts *
+turn_connect_relay_counts (const TurnConnectRelay *relay)
+{
+  return &relay->counts;
+}
