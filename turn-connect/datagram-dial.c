@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * From a target to datagrams. UDP has no connecting that could fail or succeed, so plain UDP gets a
+ * From a target to datagrams. DTLS shows by its handshake who answers. Plain UDP has no connecting that could fail or succeed, so plain UDP gets a
  * list of addresses in the right order and leaves it to the protocol above to find out who answers.
  */
-#include "turn-connect/datagram.h"
+#include "turn-connect/datagram-private.h"
 
 #include "turn-connect/error-private.h"
+#include "turn-connect/host.h"
 #include "turn-connect/lookup.h"
 #include "turn-connect/race.h"
+#include "turn-connect/reach.h"
 #include "turn-connect/target-private.h"
 
 #define RESOLUTION_DELAY_US (50 * 1000) /* RFC 8305 section 3 */
@@ -170,27 +172,160 @@ turn_connect_datagram_look_up_finish (TurnConnectTarget *target,
   return g_task_propagate_pointer (G_TASK (result), error);
 }
 
-/* Dialling. */
+/* Dialling: the ways of trying an address. */
+
+typedef struct {
+  char *host;
+  char *who;                  /* "the server example.org:443", for messages */
+  TurnConnectTlsOptions *tls; /* NULL: plain */
+} Dial;
 
 static void
-looked_up (GObject *target, GAsyncResult *result, gpointer user_data)
+dial_free (gpointer data)
+{
+  Dial *dial = data;
+
+  g_clear_object (&dial->tls);
+  g_free (dial->host);
+  g_free (dial->who);
+  g_free (dial);
+}
+
+typedef struct {
+  TurnConnectAttempt *attempt;
+  TurnConnectDatagram *datagram; /* NULL once it won */
+  GSource *watch;
+  GSource *timer; /* when to repeat */
+} Trial;
+
+static void
+trial_end (gpointer data)
+{
+  Trial *trial = data;
+
+  destroy_source (&trial->watch);
+  destroy_source (&trial->timer);
+  g_clear_object (&trial->datagram);
+  g_free (trial);
+}
+
+static void
+arm_repetition (Trial *trial)
+{
+  gint64 timeout = turn_connect_datagram_get_timeout (trial->datagram);
+
+  g_source_set_ready_time (trial->timer, timeout < 0 ? -1 : g_get_monotonic_time () + timeout);
+}
+
+/* Goes on; the trial may be gone afterwards. */
+static gboolean
+advance (TurnConnectDatagram *datagram, GIOCondition condition, gpointer user_data)
+{
+  Trial *trial = user_data;
+  GError *error = NULL;
+
+  switch (turn_connect_datagram_handshake (trial->datagram, &error)) {
+  case TURN_CONNECT_IO_BLOCKED:
+    arm_repetition (trial);
+    return G_SOURCE_CONTINUE;
+  case TURN_CONNECT_IO_OK:
+    turn_connect_attempt_won (trial->attempt, g_steal_pointer (&trial->datagram));
+    break;
+  case TURN_CONNECT_IO_END:
+  case TURN_CONNECT_IO_FAILED:
+    turn_connect_attempt_failed (trial->attempt, error);
+    break;
+  }
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+repeat (gpointer user_data)
+{
+  Trial *trial = user_data;
+  GError *error = NULL;
+
+  if (turn_connect_datagram_repeat (trial->datagram, &error)) {
+    arm_repetition (trial);
+    return G_SOURCE_CONTINUE;
+  }
+  turn_connect_attempt_failed (trial->attempt, error);
+  return G_SOURCE_REMOVE;
+}
+
+/* The first flight goes out from the main context, as all that may end the trial. */
+static gpointer
+begin_dtls (TurnConnectAttempt *attempt, GSocketAddress *address, gpointer way_data, GError **error)
+{
+  Dial *dial = way_data;
+  TurnConnectDatagram *datagram =
+      turn_connect_datagram_new_dtls (address, dial->tls, dial->host, dial->who, error);
+  Trial *trial;
+
+  if (datagram == NULL)
+    return NULL;
+  trial = g_new0 (Trial, 1);
+  trial->attempt = attempt;
+  trial->datagram = datagram;
+  trial->timer = g_timeout_source_new (0);
+  g_source_set_callback (trial->timer, repeat, trial, NULL);
+  g_source_attach (trial->timer, turn_connect_attempt_get_context (attempt));
+  g_source_set_ready_time (trial->timer, -1);
+  trial->watch = turn_connect_datagram_create_source (datagram, G_IO_IN, NULL);
+  g_source_set_callback (trial->watch, G_SOURCE_FUNC (advance), trial, NULL);
+  g_source_attach (trial->watch, turn_connect_attempt_get_context (attempt));
+  return trial;
+}
+
+static const TurnConnectReachWay by_dtls = { begin_dtls, trial_end };
+
+/* A socket is all there is to plain UDP; it wins from the main context. */
+static gboolean
+win (gpointer user_data)
+{
+  Trial *trial = user_data;
+
+  turn_connect_attempt_won (trial->attempt, g_steal_pointer (&trial->datagram));
+  return G_SOURCE_REMOVE;
+}
+
+static gpointer
+begin_plain (TurnConnectAttempt *attempt,
+             GSocketAddress *address,
+             gpointer way_data,
+             GError **error)
+{
+  TurnConnectDatagram *datagram = turn_connect_datagram_new (address, error);
+  Trial *trial;
+
+  if (datagram == NULL)
+    return NULL;
+  trial = g_new0 (Trial, 1);
+  trial->attempt = attempt;
+  trial->datagram = datagram;
+  trial->timer = g_idle_source_new ();
+  g_source_set_callback (trial->timer, win, trial, NULL);
+  g_source_attach (trial->timer, turn_connect_attempt_get_context (attempt));
+  return trial;
+}
+
+static const TurnConnectReachWay by_plain = { begin_plain, trial_end };
+
+static void
+reached (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
+  Dial *dial = g_task_get_task_data (task);
+  gint64 resolved_at;
   GError *error = NULL;
-  g_autoptr (GPtrArray) addresses =
-      turn_connect_datagram_look_up_finish (TURN_CONNECT_TARGET (target), result, &error);
-  TurnConnectDatagram *datagram = NULL;
+  TurnConnectDatagram *datagram = turn_connect_reach_finish (result, &resolved_at, &error);
 
-  for (guint i = 0; addresses != NULL && i < addresses->len && datagram == NULL; i++) {
-    g_clear_error (&error);
-    datagram = turn_connect_datagram_new (g_ptr_array_index (addresses, i), &error);
-  }
   if (datagram != NULL) {
-    g_clear_error (&error);
     g_task_return_pointer (task, datagram, g_object_unref);
     return;
   }
-  turn_connect_error_set_step (error, TURN_CONNECT_STEP_CONNECT);
+  if (dial->tls != NULL)
+    turn_connect_error_set_step (error, TURN_CONNECT_STEP_TLS);
   g_task_return_error (task, error);
 }
 
@@ -201,16 +336,21 @@ turn_connect_datagram_dial_async (TurnConnectTarget *target,
                                   gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (target, NULL, callback, user_data);
+  g_autofree char *place = turn_connect_host_join (target->host, target->port);
+  Dial *dial;
 
   g_task_set_source_tag (task, turn_connect_datagram_dial_async);
   if (refuse_proxy (target, task))
     return;
-  if (target->tls != NULL) {
-    g_task_return_new_error (task, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_UNSUPPORTED,
-                             "DTLS is not there yet");
-    return;
-  }
-  turn_connect_datagram_look_up_async (target, cancellable, looked_up, g_steal_pointer (&task));
+  dial = g_new0 (Dial, 1);
+  g_task_set_task_data (task, dial, dial_free);
+  g_set_object (&dial->tls, target->tls);
+  dial->host = g_strdup (target->host);
+  dial->who = g_strconcat ("the server ", place, NULL);
+  turn_connect_reach_async (dial->tls != NULL ? &by_dtls : &by_plain, dial, dial->host,
+                            target->port,
+                            g_get_monotonic_time () + (gint64)target->timeout_ms * 1000, NULL, NULL,
+                            cancellable, reached, g_object_ref (task));
 }
 
 TurnConnectDatagram *

@@ -4,12 +4,14 @@
  * of ICMP errors; an error that comes up while something is sent belongs to an earlier datagram,
  * so it is kept for the receiver and the new one still goes out.
  */
-#include "turn-connect/datagram.h"
+#include "turn-connect/datagram-private.h"
 
 #include "turn-connect/error-private.h"
 #include "turn-connect/stream-private.h"
+#include "turn-connect/tls-options-private.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -22,6 +24,11 @@ struct _TurnConnectDatagram {
   int pending;    /* errno of an earlier datagram, not yet told; 0: none */
   GSocketAddress *local;
   GSocketAddress *remote;
+
+  TurnConnectTlsOptions *options; /* NULL: plain */
+  TurnConnectTls *tls;
+  guint8 *record;         /* TURN_CONNECT_WRITE_MAX octets: what DTLS wants or gives in one piece */
+  gboolean may_hold_more; /* DTLS has not yet said that nothing is left */
 };
 
 G_DEFINE_FINAL_TYPE (TurnConnectDatagram, turn_connect_datagram, G_TYPE_OBJECT)
@@ -106,6 +113,103 @@ receive_plain (TurnConnectDatagram *self, void *buffer, gsize size, gsize *got, 
   return fail (self, "receiving from", errno, error);
 }
 
+/* DTLS. */
+
+/* What cannot go now is lost, as if the network had lost it; DTLS repeats what it needs. */
+static void
+send_record (const void *data, gsize length, gpointer user_data)
+{
+  GOutputVector vector = { data, length };
+
+  send_plain (user_data, &vector, 1, NULL);
+}
+
+/* Gives DTLS the next datagram. */
+static TurnConnectIo
+feed (TurnConnectDatagram *self, GError **error)
+{
+  TurnConnectTlsBuffers *buffers = turn_connect_tls_get_buffers (self->tls);
+  TurnConnectIo io;
+  gsize room, got = 0;
+  guint8 *to;
+
+  /* DTLS takes a datagram whole or throws it away; nothing of it is for later. */
+  buffers->input_from = buffers->input_to = 0;
+  to = turn_connect_tls_buffers_get_room (buffers, &room);
+  io = receive_plain (self, to, room, &got, error);
+  if (io == TURN_CONNECT_IO_OK)
+    turn_connect_tls_buffers_fed (buffers, got);
+  return io;
+}
+
+static TurnConnectIo
+receive_dtls (TurnConnectDatagram *self, void *buffer, gsize size, gsize *got, GError **error)
+{
+  TurnConnectIo io, fed = TURN_CONNECT_IO_OK;
+  gsize n = 0;
+
+  do {
+    io = turn_connect_tls_read (self->tls, self->record, TURN_CONNECT_WRITE_MAX, &n, error);
+    if (io == TURN_CONNECT_IO_BLOCKED)
+      fed = feed (self, error);
+  } while ((io == TURN_CONNECT_IO_BLOCKED && fed == TURN_CONNECT_IO_OK) ||
+           (io == TURN_CONNECT_IO_OK && (n == 0 || n > size)));
+  self->may_hold_more = io == TURN_CONNECT_IO_OK;
+  if (io != TURN_CONNECT_IO_OK)
+    return io == TURN_CONNECT_IO_BLOCKED ? fed : io;
+  memcpy (buffer, self->record, n);
+  *got = n;
+  return TURN_CONNECT_IO_OK;
+}
+
+static TurnConnectIo
+send_dtls (TurnConnectDatagram *self, const GOutputVector *vectors, gsize n_vectors, GError **error)
+{
+  gsize n = 0;
+
+  for (gsize i = 0; i < n_vectors; i++) {
+    if (vectors[i].size > TURN_CONNECT_WRITE_MAX - n) {
+      g_set_error_literal (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID,
+                           "this is more than one record of DTLS holds");
+      return TURN_CONNECT_IO_FAILED;
+    }
+    if (vectors[i].size > 0)
+      memcpy (self->record + n, vectors[i].buffer, vectors[i].size);
+    n += vectors[i].size;
+  }
+  if (n == 0)
+    return TURN_CONNECT_IO_OK;
+  return turn_connect_tls_write (self->tls, self->record, n, error);
+}
+
+TurnConnectIo
+turn_connect_datagram_handshake (TurnConnectDatagram *datagram, GError **error)
+{
+  TurnConnectIo io, fed = TURN_CONNECT_IO_OK;
+
+  do {
+    io = turn_connect_tls_handshake (datagram->tls, error);
+    if (io == TURN_CONNECT_IO_BLOCKED)
+      fed = feed (datagram, error);
+  } while (io == TURN_CONNECT_IO_BLOCKED && fed == TURN_CONNECT_IO_OK);
+  datagram->may_hold_more = io == TURN_CONNECT_IO_OK;
+  return io == TURN_CONNECT_IO_BLOCKED ? fed : io;
+}
+
+gint64
+turn_connect_datagram_get_timeout (TurnConnectDatagram *datagram)
+{
+  return turn_connect_tls_get_timeout (datagram->tls);
+}
+
+gboolean
+turn_connect_datagram_repeat (TurnConnectDatagram *datagram, GError **error)
+{
+  return turn_connect_tls_repeat (datagram->tls, error);
+}
+
+/* Either. */
+
 TurnConnectIo
 turn_connect_datagram_try_send (TurnConnectDatagram *datagram,
                                 const GOutputVector *vectors,
@@ -115,7 +219,8 @@ turn_connect_datagram_try_send (TurnConnectDatagram *datagram,
   g_return_val_if_fail (n_vectors > 0 && n_vectors <= VECTORS_MAX, TURN_CONNECT_IO_BLOCKED);
   if (datagram->descriptor < 0)
     return fail_closed (error);
-  return send_plain (datagram, vectors, n_vectors, error);
+  return datagram->tls != NULL ? send_dtls (datagram, vectors, n_vectors, error)
+                               : send_plain (datagram, vectors, n_vectors, error);
 }
 
 TurnConnectIo
@@ -126,14 +231,18 @@ turn_connect_datagram_try_receive (
   *got = 0;
   if (datagram->descriptor < 0)
     return fail_closed (error);
-  return receive_plain (datagram, buffer, size, got, error);
+  return datagram->tls != NULL ? receive_dtls (datagram, buffer, size, got, error)
+                               : receive_plain (datagram, buffer, size, got, error);
 }
 
 void
 turn_connect_datagram_close (TurnConnectDatagram *datagram)
 {
-  if (datagram->descriptor >= 0)
-    close (datagram->descriptor);
+  if (datagram->descriptor < 0)
+    return;
+  if (datagram->tls != NULL)
+    turn_connect_tls_close (datagram->tls);
+  close (datagram->descriptor);
   datagram->descriptor = -1;
 }
 
@@ -159,7 +268,7 @@ turn_connect_datagram_get_remote_address (TurnConnectDatagram *datagram)
 const TurnConnectTlsInfo *
 turn_connect_datagram_get_tls_info (TurnConnectDatagram *datagram)
 {
-  return NULL;
+  return datagram->tls != NULL ? turn_connect_tls_get_info (datagram->tls) : NULL;
 }
 
 int
@@ -174,6 +283,9 @@ turn_connect_datagram_finalize (GObject *object)
   TurnConnectDatagram *self = TURN_CONNECT_DATAGRAM (object);
 
   turn_connect_datagram_close (self);
+  g_clear_pointer (&self->tls, turn_connect_tls_free);
+  g_clear_object (&self->options);
+  g_clear_pointer (&self->record, g_free);
   g_clear_object (&self->local);
   g_clear_object (&self->remote);
   G_OBJECT_CLASS (turn_connect_datagram_parent_class)->finalize (object);
@@ -212,6 +324,29 @@ turn_connect_datagram_new (GSocketAddress *remote, GError **error)
   return g_steal_pointer (&self);
 }
 
+TurnConnectDatagram *
+turn_connect_datagram_new_dtls (GSocketAddress *remote,
+                                TurnConnectTlsOptions *options,
+                                const char *host,
+                                const char *who,
+                                GError **error)
+{
+  g_autoptr (TurnConnectDatagram) self = turn_connect_datagram_new (remote, error);
+  const char *name = turn_connect_tls_options_get_server_name (options);
+
+  if (self == NULL)
+    return NULL;
+  self->tls =
+      turn_connect_tls_new_datagram (turn_connect_tls_options_get_context (options),
+                                     name != NULL ? name : host, who, send_record, self, error);
+  if (self->tls == NULL)
+    return NULL;
+  self->options = g_object_ref (options);
+  self->record = g_malloc (TURN_CONNECT_WRITE_MAX);
+  self->may_hold_more = TRUE; /* the handshake wants to begin */
+  return g_steal_pointer (&self);
+}
+
 /* Waiting. */
 
 typedef struct {
@@ -228,7 +363,7 @@ ready_without_socket (const DatagramSource *self)
 {
   if (self->datagram->descriptor < 0)
     return G_IO_NVAL;
-  return self->datagram->pending != 0 ? self->wanted & G_IO_IN : 0;
+  return self->datagram->pending != 0 || self->datagram->may_hold_more ? self->wanted & G_IO_IN : 0;
 }
 
 static gboolean

@@ -411,9 +411,9 @@ static void
 begin_reaching (Dial *dial, const char *host)
 {
   enter (dial, TURN_CONNECT_STEP_RESOLVE, host);
-  turn_connect_reach_async (host, dial->proxy != NULL ? dial->proxy->port : dial->port,
-                            dial->deadline, trying, dial, dial->cancellable, reached,
-                            g_object_ref (dial->task));
+  turn_connect_reach_async (&turn_connect_reach_tcp, NULL, host,
+                            dial->proxy != NULL ? dial->proxy->port : dial->port, dial->deadline,
+                            trying, dial, dial->cancellable, reached, g_object_ref (dial->task));
 }
 
 static void

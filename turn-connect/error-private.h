@@ -7,7 +7,8 @@
 void turn_connect_error_set_step (GError *error, TurnConnectStep step);
 void turn_connect_error_set_http_status (GError *error, guint status);
 
-/* Describes what happened to a socket: @doing is "reading from 192.0.2.1:443" or alike. */
+/* Describes what happened to a socket: @doing is "reading from 192.0.2.1:443" or alike, NULL for
+ * the cause alone. */
 GError *turn_connect_error_from_errno (int number, const char *doing);
 
 /* A copy of what a peer sent, fit for a message: printable ASCII only, at most @max octets. */

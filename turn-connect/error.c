@@ -154,8 +154,8 @@ code_of_errno (int number)
 GError *
 turn_connect_error_from_errno (int number, const char *doing)
 {
-  return g_error_new (TURN_CONNECT_ERROR, code_of_errno (number), "%s: %s", doing,
-                      g_strerror (number));
+  return g_error_new (TURN_CONNECT_ERROR, (gint)code_of_errno (number), "%s%s%s",
+                      doing != NULL ? doing : "", doing != NULL ? ": " : "", g_strerror (number));
 }
 
 char *

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * From a name to a TCP connection: the sockets of the race between a name's addresses. Every
- * attempt that fails leaves a line, so that the final error says what happened at each address and
- * not only at the last one.
+ * From a name to whoever answers first: runs the race between a name's addresses, each tried by TCP
+ * or by another way. Every attempt that fails leaves a line, so that the final error says what
+ * happened at each address and not only at the last one.
  */
 #include "turn-connect/reach.h"
 
@@ -11,22 +11,17 @@
 #include "turn-connect/race.h"
 #include "turn-connect/stream-private.h"
 
-#include <errno.h>
-#include <glib-unix.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 typedef struct _Reach Reach;
 
-typedef struct {
+struct _TurnConnectAttempt {
   Reach *reach; /* borrowed: attempts die with it */
   GSocketAddress *address;
-  int descriptor;
-  GSource *source;
-} Attempt;
+  gpointer trial; /* the way's; NULL while it begins */
+};
 
 struct _Reach {
+  const TurnConnectReachWay *way;
+  gpointer way_data;
   char *host;
   guint16 port;
   gint64 deadline;
@@ -39,7 +34,7 @@ struct _Reach {
   GSource *cancel_source;
   GSource *timer;
   TurnConnectRace *race;
-  GPtrArray *attempts; /* Attempt */
+  GPtrArray *attempts; /* TurnConnectAttempt */
   GString *failures;
   int worst_code; /* the most telling of the failed attempts; -1 before any */
   gint64 resolved_at;
@@ -48,12 +43,10 @@ struct _Reach {
 static void
 attempt_free (gpointer data)
 {
-  Attempt *attempt = data;
+  TurnConnectAttempt *attempt = data;
 
-  g_source_destroy (attempt->source);
-  g_source_unref (attempt->source);
-  if (attempt->descriptor >= 0)
-    close (attempt->descriptor);
+  if (attempt->trial != NULL)
+    attempt->reach->way->end (attempt->trial);
   g_object_unref (attempt->address);
   g_free (attempt);
 }
@@ -153,7 +146,7 @@ time_out (Reach *reach)
     return;
   }
   for (guint i = 0; i < reach->attempts->len; i++) {
-    Attempt *attempt = g_ptr_array_index (reach->attempts, i);
+    TurnConnectAttempt *attempt = g_ptr_array_index (reach->attempts, i);
 
     note_failure (reach, attempt->address, TURN_CONNECT_ERROR_TIMED_OUT, "did not answer");
   }
@@ -165,63 +158,49 @@ time_out (Reach *reach)
 
 static void go_on (Reach *reach);
 
-static void
-win (Reach *reach, Attempt *attempt)
+GMainContext *
+turn_connect_attempt_get_context (TurnConnectAttempt *attempt)
 {
-  TurnConnectStream *stream = turn_connect_stream_new_for_descriptor (attempt->descriptor);
-  g_autoptr (GTask) task = NULL;
-
-  attempt->descriptor = -1;
-  task = stop (reach);
-  g_task_return_pointer (task, stream, g_object_unref);
+  return attempt->reach->context;
 }
 
-static gboolean
-attempt_ended (gint descriptor, GIOCondition condition, gpointer user_data)
+void
+turn_connect_attempt_won (TurnConnectAttempt *attempt, gpointer result)
 {
-  Attempt *attempt = user_data;
-  Reach *reach = attempt->reach;
-  int number = 0;
-  socklen_t length = sizeof number;
-  g_autoptr (GError) error = NULL;
+  g_autoptr (GTask) task = stop (attempt->reach);
 
-  if (getsockopt (descriptor, SOL_SOCKET, SO_ERROR, &number, &length) != 0)
-    number = errno;
-  if (number == 0) {
-    win (reach, attempt);
-    return G_SOURCE_REMOVE;
-  }
-  error = turn_connect_error_from_errno (number, "");
-  note_failure (reach, attempt->address, error->code, g_strerror (number));
+  g_task_return_pointer (task, result, g_object_unref);
+}
+
+/* Somebody is there, and is not whom he should be: asking at the next door would be the way of an
+ * attacker who answers at one. */
+static gboolean
+is_verdict (const GError *error)
+{
+  return error->domain == TURN_CONNECT_ERROR && error->code >= TURN_CONNECT_ERROR_TLS_FAILED &&
+         error->code <= TURN_CONNECT_ERROR_TLS_CERTIFICATE;
+}
+
+static void
+note_error (Reach *reach, GSocketAddress *address, const GError *error)
+{
+  note_failure (reach, address, error->code, error->message);
   turn_connect_race_failed (reach->race);
+}
+
+void
+turn_connect_attempt_failed (TurnConnectAttempt *attempt, GError *error)
+{
+  g_autoptr (GError) owned = error;
+  Reach *reach = attempt->reach;
+
+  if (is_verdict (error)) {
+    fail (reach, g_steal_pointer (&owned));
+    return;
+  }
+  note_error (reach, attempt->address, error);
   g_ptr_array_remove_fast (reach->attempts, attempt);
   go_on (reach);
-  return G_SOURCE_REMOVE;
-}
-
-static int
-begin_connecting (GSocketAddress *address)
-{
-  struct sockaddr_storage native = { 0 };
-  int descriptor;
-
-  if (!g_socket_address_to_native (address, &native, sizeof native, NULL)) {
-    errno = EAFNOSUPPORT;
-    return -1;
-  }
-  descriptor = socket (native.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
-  if (descriptor < 0)
-    return -1;
-  if (connect (descriptor, (struct sockaddr *)&native,
-               (socklen_t)g_socket_address_get_native_size (address)) != 0 &&
-      errno != EINPROGRESS) {
-    int number = errno;
-
-    close (descriptor);
-    errno = number;
-    return -1;
-  }
-  return descriptor;
 }
 
 static void
@@ -229,30 +208,25 @@ try_address (Reach *reach, GInetAddress *ip)
 {
   g_autoptr (GSocketAddress) address = g_inet_socket_address_new (ip, reach->port);
   g_autoptr (GError) error = NULL;
-  Attempt *attempt;
-  int descriptor;
+  TurnConnectAttempt *attempt;
 
   if (reach->progress != NULL)
     reach->progress (address, reach->progress_data);
   if (reach->task == NULL)
     return; /* cancelled from within the callback */
-  descriptor = begin_connecting (address);
-  if (descriptor < 0) {
-    int number = errno;
-
-    error = turn_connect_error_from_errno (number, "");
-    note_failure (reach, address, error->code, g_strerror (number));
-    turn_connect_race_failed (reach->race);
-    return;
-  }
-  attempt = g_new0 (Attempt, 1);
+  attempt = g_new0 (TurnConnectAttempt, 1);
   attempt->reach = reach;
   attempt->address = g_steal_pointer (&address);
-  attempt->descriptor = descriptor;
-  attempt->source = g_unix_fd_source_new (descriptor, G_IO_OUT);
-  g_source_set_callback (attempt->source, G_SOURCE_FUNC (attempt_ended), attempt, NULL);
-  g_source_attach (attempt->source, reach->context);
   g_ptr_array_add (reach->attempts, attempt);
+  attempt->trial = reach->way->begin (attempt, attempt->address, reach->way_data, &error);
+  if (attempt->trial != NULL)
+    return;
+  if (is_verdict (error)) {
+    fail (reach, g_steal_pointer (&error));
+    return;
+  }
+  note_error (reach, attempt->address, error);
+  g_ptr_array_remove_fast (reach->attempts, attempt);
 }
 
 static gboolean
@@ -330,7 +304,9 @@ watch_cancellable (Reach *reach, GCancellable *cancellable)
 }
 
 void
-turn_connect_reach_async (const char *host,
+turn_connect_reach_async (const TurnConnectReachWay *way,
+                          gpointer way_data,
+                          const char *host,
                           guint16 port,
                           gint64 deadline,
                           TurnConnectReachFunc progress,
@@ -341,6 +317,8 @@ turn_connect_reach_async (const char *host,
 {
   Reach *reach = g_new0 (Reach, 1);
 
+  reach->way = way;
+  reach->way_data = way_data;
   reach->task = g_task_new (NULL, NULL, callback, user_data);
   g_task_set_source_tag (reach->task, turn_connect_reach_async);
   g_task_set_task_data (reach->task, reach, reach_free);
@@ -359,7 +337,7 @@ turn_connect_reach_async (const char *host,
   reach->lookup = turn_connect_lookup_new (host, answered, reach);
 }
 
-TurnConnectStream *
+gpointer
 turn_connect_reach_finish (GAsyncResult *result, gint64 *resolved_at, GError **error)
 {
   Reach *reach = g_task_get_task_data (G_TASK (result));

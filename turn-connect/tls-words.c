@@ -40,6 +40,10 @@ static const struct {
                                          "ended the connection in the TLS handshake: it may not "
                                          "speak TLS, or a firewall does not let TLS through",
                                          "" },
+  [TURN_CONNECT_TLS_FINDING_SILENT] = { TURN_CONNECT_ERROR_TIMED_OUT,
+                                        "does not answer to DTLS: a firewall may not let UDP "
+                                        "through",
+                                        "" },
   [TURN_CONNECT_TLS_FINDING_NO_TLS] = { TURN_CONNECT_ERROR_TLS_FAILED,
                                         "does not speak TLS on this port", "" },
   [TURN_CONNECT_TLS_FINDING_OLD] = { TURN_CONNECT_ERROR_TLS_FAILED,

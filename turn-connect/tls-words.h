@@ -15,6 +15,7 @@ typedef enum {
   TURN_CONNECT_TLS_FINDING_PIN,
   TURN_CONNECT_TLS_FINDING_CUT,     /* after the handshake */
   TURN_CONNECT_TLS_FINDING_CUT_OFF, /* in the handshake */
+  TURN_CONNECT_TLS_FINDING_SILENT,  /* DTLS repeated its flight in vain */
   TURN_CONNECT_TLS_FINDING_NO_TLS,
   TURN_CONNECT_TLS_FINDING_OLD,
   TURN_CONNECT_TLS_FINDING_BROKEN, /* fact: the reason */

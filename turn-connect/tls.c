@@ -3,43 +3,19 @@
  * TLS as a machine between two buffers. OpenSSL never sees a socket, so TLS runs over any stream
  * (through a proxy, inside another TLS) and a write either becomes one whole record in the buffer
  * or does not happen; with a socket below, OpenSSL would hold half a record and insist on getting
- * the same octets again. This is the only file of the folder that includes OpenSSL.
+ * the same octets again. OpenSSL is included by tls-private.h alone.
  */
-#include "turn-connect/tls.h"
+#include "turn-connect/tls-private.h"
 
 #include "turn-connect/error-private.h"
 #include "turn-connect/host.h"
-#include "turn-connect/tls-words.h"
 
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <string.h>
 
+/* Octets of a datagram of the handshake: what an IPv6 link of 1280 octets carries inside a tunnel
+ * or two. Nothing depends on hearing of a smaller path. */
+#define DATAGRAM_MAX 1200
 #define ALERT_REASON 1000 /* SSL_R_ of an alert received is this and its number */
-#define NAMES_SHOWN 5     /* of a certificate, to people */
-#define TEXT_SHOWN 100    /* octets of a name, to people */
-
-struct _TurnConnectTlsContext {
-  SSL_CTX *ssl;
-  gboolean has_ca_file;
-  gboolean has_trust; /* the system's authorities were loaded */
-  gboolean pins_only;
-  GByteArray *pins;
-};
-
-struct _TurnConnectTls {
-  const TurnConnectTlsContext *context;
-  SSL *ssl;
-  char *who;
-  char *name;
-  TurnConnectTlsBuffers buffers;
-  GError *verify_error; /* why the certificate was refused */
-  gboolean is_up;
-  gboolean is_broken;
-  char *alpn;
-  TurnConnectTlsInfo info;
-};
 
 /* The two buffers, as OpenSSL sees them. */
 
@@ -61,6 +37,11 @@ bio_write (BIO *bio, const char *data, size_t length, size_t *taken)
   TurnConnectTls *tls = BIO_get_data (bio);
 
   BIO_clear_retry_flags (bio);
+  if (tls->kind == TURN_CONNECT_TLS_KIND_DATAGRAM) {
+    tls->send (data, length, tls->send_data);
+    *taken = length;
+    return 1;
+  }
   if (!turn_connect_tls_buffers_put (&tls->buffers, data, length)) {
     BIO_set_retry_write (bio);
     return 0;
@@ -140,263 +121,6 @@ make_queue_error (TurnConnectTls *tls)
   return find (tls, TURN_CONNECT_TLS_FINDING_BROKEN, text != NULL ? text : "no reason known");
 }
 
-static char *
-name_to_string (const X509_NAME *name)
-{
-  BIO *memory = BIO_new (BIO_s_mem ());
-  char *text = NULL;
-  long length;
-  char *quoted;
-
-  X509_NAME_print_ex (memory, name, 0, XN_FLAG_ONELINE);
-  length = BIO_get_mem_data (memory, &text);
-  quoted = turn_connect_error_quote (text, (gsize)MAX (length, 0), TEXT_SHOWN);
-  BIO_free (memory);
-  return quoted;
-}
-
-static char *
-time_to_string (const ASN1_TIME *when)
-{
-  struct tm parts = { 0 };
-
-  if (ASN1_TIME_to_tm (when, &parts) != 1)
-    return g_strdup ("an unreadable date");
-  return g_strdup_printf ("%04d-%02d-%02d %02d:%02d UTC", parts.tm_year + 1900, parts.tm_mon + 1,
-                          parts.tm_mday, parts.tm_hour, parts.tm_min);
-}
-
-static char *
-general_name_to_string (const GENERAL_NAME *name)
-{
-  const ASN1_STRING *octets;
-  g_autofree char *text = NULL;
-
-  if (name->type == GEN_DNS) {
-    octets = name->d.dNSName;
-    text = turn_connect_error_quote ((const char *)ASN1_STRING_get0_data (octets),
-                                     (gsize)ASN1_STRING_length (octets), TEXT_SHOWN);
-    /* An address written as a name is for nobody. */
-    return turn_connect_host_is_address (text) ? g_strconcat (text, " as a name", NULL)
-                                               : g_steal_pointer (&text);
-  }
-  if (name->type == GEN_IPADD) {
-    g_autoptr (GInetAddress) address = NULL;
-    int length = ASN1_STRING_length (name->d.iPAddress);
-
-    if (length != 4 && length != 16)
-      return NULL;
-    address =
-        g_inet_address_new_from_bytes (ASN1_STRING_get0_data (name->d.iPAddress),
-                                       length == 4 ? G_SOCKET_FAMILY_IPV4 : G_SOCKET_FAMILY_IPV6);
-    return g_inet_address_to_string (address);
-  }
-  return NULL;
-}
-
-/* The names a certificate is for, as "a, b and 3 more". */
-static char *
-list_names (X509 *certificate)
-{
-  GENERAL_NAMES *names = X509_get_ext_d2i (certificate, NID_subject_alt_name, NULL, NULL);
-  GString *list = g_string_new (NULL);
-  int total = names != NULL ? sk_GENERAL_NAME_num (names) : 0;
-
-  for (int i = 0; i < MIN (total, NAMES_SHOWN); i++) {
-    g_autofree char *name = general_name_to_string (sk_GENERAL_NAME_value (names, i));
-
-    if (name != NULL)
-      g_string_append_printf (list, "%s%s", list->len > 0 ? ", " : "", name);
-  }
-  if (total > NAMES_SHOWN)
-    g_string_append_printf (list, " and %d more", total - NAMES_SHOWN);
-  if (list->len == 0)
-    g_string_append (list, "no name at all");
-  GENERAL_NAMES_free (names);
-  return g_string_free (list, FALSE);
-}
-
-static GError *
-describe_refusal (TurnConnectTls *tls, int number, X509 *leaf, X509 *certificate)
-{
-  g_autofree char *fact = NULL;
-
-  switch (number) {
-  case X509_V_ERR_HOSTNAME_MISMATCH:
-  case X509_V_ERR_IP_ADDRESS_MISMATCH:
-    fact = list_names (leaf);
-    return find (tls, TURN_CONNECT_TLS_FINDING_NAME, fact);
-  case X509_V_ERR_CERT_HAS_EXPIRED:
-    fact = time_to_string (X509_get0_notAfter (certificate));
-    return find (tls, TURN_CONNECT_TLS_FINDING_EXPIRED, fact);
-  case X509_V_ERR_CERT_NOT_YET_VALID:
-    fact = time_to_string (X509_get0_notBefore (certificate));
-    return find (tls, TURN_CONNECT_TLS_FINDING_NOT_YET, fact);
-  case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-    fact = name_to_string (X509_get_issuer_name (certificate));
-    return find (tls, TURN_CONNECT_TLS_FINDING_SELF_SIGNED, fact);
-  case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-  case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-  case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-  case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-  case X509_V_ERR_CERT_UNTRUSTED:
-    fact = name_to_string (X509_get_issuer_name (certificate));
-    return find (tls, TURN_CONNECT_TLS_FINDING_ISSUER, fact);
-  default:
-    return find (tls, TURN_CONNECT_TLS_FINDING_OTHER, X509_verify_cert_error_string (number));
-  }
-}
-
-/* Who the peer is. */
-
-static void
-hash_key (X509 *certificate, guint8 hash[TURN_CONNECT_SHA256_SIZE])
-{
-  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
-  unsigned char *der = NULL;
-  gsize size = TURN_CONNECT_SHA256_SIZE;
-  int length = i2d_X509_PUBKEY (X509_get_X509_PUBKEY (certificate), &der);
-
-  g_checksum_update (sum, der, MAX (length, 0));
-  g_checksum_get_digest (sum, hash, &size);
-  OPENSSL_free (der);
-}
-
-static gboolean
-is_pinned (const TurnConnectTlsContext *context, X509 *leaf)
-{
-  guint8 hash[TURN_CONNECT_SHA256_SIZE];
-
-  hash_key (leaf, hash);
-  for (gsize i = 0; i < context->pins->len; i += sizeof hash) {
-    if (memcmp (context->pins->data + i, hash, sizeof hash) == 0)
-      return TRUE;
-  }
-  return FALSE;
-}
-
-/* Decides in place of OpenSSL, so that a pin can be asked for on top of the chain or instead of it.
- */
-static int
-verify_peer (X509_STORE_CTX *store, void *unused)
-{
-  SSL *ssl = X509_STORE_CTX_get_ex_data (store, SSL_get_ex_data_X509_STORE_CTX_idx ());
-  TurnConnectTls *tls = SSL_get_app_data (ssl);
-  X509 *leaf = X509_STORE_CTX_get0_cert (store);
-
-  g_clear_error (&tls->verify_error);
-  if (!tls->context->pins_only && X509_verify_cert (store) <= 0) {
-    X509 *certificate = X509_STORE_CTX_get_current_cert (store);
-
-    tls->verify_error = describe_refusal (tls, X509_STORE_CTX_get_error (store), leaf,
-                                          certificate != NULL ? certificate : leaf);
-    return 0;
-  }
-  if ((tls->context->pins_only || tls->context->pins->len > 0) && !is_pinned (tls->context, leaf)) {
-    tls->verify_error = find (tls, TURN_CONNECT_TLS_FINDING_PIN, NULL);
-    X509_STORE_CTX_set_error (store, X509_V_ERR_APPLICATION_VERIFICATION);
-    return 0;
-  }
-  X509_STORE_CTX_set_error (store, X509_V_OK);
-  return 1;
-}
-
-/* The context. */
-
-/* An encrypted key would otherwise ask at the terminal. */
-static int
-no_password (char *buffer, int size, int is_writing, void *unused)
-{
-  return 0;
-}
-
-TurnConnectTlsContext *
-turn_connect_tls_context_new (void)
-{
-  TurnConnectTlsContext *context = g_new0 (TurnConnectTlsContext, 1);
-
-  context->pins = g_byte_array_new ();
-  context->ssl = SSL_CTX_new (TLS_client_method ());
-  if (context->ssl == NULL)
-    return context; /* said when it is used */
-  SSL_CTX_set_min_proto_version (context->ssl, TLS1_2_VERSION);
-  SSL_CTX_set_options (context->ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-  SSL_CTX_set_mode (context->ssl, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  SSL_CTX_set_session_cache_mode (context->ssl, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_cipher_list (context->ssl, "DEFAULT:!aNULL:!eNULL:!PSK:!SRP");
-  SSL_CTX_set_verify (context->ssl, SSL_VERIFY_PEER, NULL);
-  SSL_CTX_set_cert_verify_callback (context->ssl, verify_peer, NULL);
-  SSL_CTX_set_default_passwd_cb (context->ssl, no_password);
-  return context;
-}
-
-void
-turn_connect_tls_context_free (TurnConnectTlsContext *context)
-{
-  SSL_CTX_free (context->ssl);
-  g_byte_array_unref (context->pins);
-  g_free (context);
-}
-
-static gboolean
-fail_file (const char *path, const char *what, GError **error)
-{
-  const char *reason = ERR_reason_error_string (ERR_peek_last_error ());
-
-  g_set_error (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID, "%s: %s%s%s", path, what,
-               reason != NULL ? ": " : "", reason != NULL ? reason : "");
-  return FALSE;
-}
-
-gboolean
-turn_connect_tls_context_set_ca_file (TurnConnectTlsContext *context,
-                                      const char *path,
-                                      GError **error)
-{
-  X509_STORE *store = X509_STORE_new ();
-
-  ERR_clear_error ();
-  context->has_ca_file = TRUE; /* also on failure: the system's authorities stay out */
-  SSL_CTX_set_cert_store (context->ssl, store);
-  X509_STORE_set_flags (store, X509_V_FLAG_PARTIAL_CHAIN);
-  if (X509_STORE_load_file (store, path) != 1)
-    return fail_file (path, "no certificates to trust can be read", error);
-  return TRUE;
-}
-
-gboolean
-turn_connect_tls_context_set_certificate (TurnConnectTlsContext *context,
-                                          const char *certificate_path,
-                                          const char *key_path,
-                                          GError **error)
-{
-  ERR_clear_error ();
-  if (SSL_CTX_use_certificate_chain_file (context->ssl, certificate_path) != 1)
-    return fail_file (certificate_path, "no certificate can be read", error);
-  if (SSL_CTX_use_PrivateKey_file (context->ssl, key_path, SSL_FILETYPE_PEM) != 1)
-    return fail_file (key_path, "no key for the certificate can be read", error);
-  return TRUE;
-}
-
-void
-turn_connect_tls_context_set_alpn (TurnConnectTlsContext *context, const guint8 *wire, guint length)
-{
-  SSL_CTX_set_alpn_protos (context->ssl, wire, length);
-}
-
-void
-turn_connect_tls_context_add_pin (TurnConnectTlsContext *context,
-                                  const guint8 pin[TURN_CONNECT_SHA256_SIZE])
-{
-  g_byte_array_append (context->pins, pin, TURN_CONNECT_SHA256_SIZE);
-}
-
-void
-turn_connect_tls_context_set_pins_only (TurnConnectTlsContext *context, gboolean pins_only)
-{
-  context->pins_only = pins_only;
-}
-
 /* The connection. */
 
 static gboolean
@@ -416,9 +140,10 @@ set_name (TurnConnectTls *tls)
 static gboolean
 set_up (TurnConnectTls *tls)
 {
+  SSL_CTX *context = tls->context->ssl[tls->kind];
   BIO *bio;
 
-  if (tls->context->ssl == NULL || (tls->ssl = SSL_new (tls->context->ssl)) == NULL)
+  if (context == NULL || (tls->ssl = SSL_new (context)) == NULL)
     return FALSE;
   bio = BIO_new (get_bio_method ());
   if (bio == NULL)
@@ -428,14 +153,31 @@ set_up (TurnConnectTls *tls)
   SSL_set_bio (tls->ssl, bio, bio);
   SSL_set_app_data (tls->ssl, tls);
   SSL_set_connect_state (tls->ssl);
+  if (tls->kind == TURN_CONNECT_TLS_KIND_DATAGRAM) {
+    SSL_set_options (tls->ssl, SSL_OP_NO_QUERY_MTU);
+    SSL_set_mtu (tls->ssl, DATAGRAM_MAX);
+  }
   return set_name (tls);
 }
 
-TurnConnectTls *
-turn_connect_tls_new (TurnConnectTlsContext *context,
-                      const char *name,
-                      const char *who,
-                      GError **error)
+static void
+trust_system (TurnConnectTlsContext *context)
+{
+  if (context->has_ca_file || context->has_trust)
+    return;
+  for (int kind = 0; kind < TURN_CONNECT_TLS_N_KINDS; kind++) {
+    if (context->ssl[kind] != NULL)
+      SSL_CTX_set_default_verify_paths (context->ssl[kind]);
+  }
+  context->has_trust = TRUE;
+}
+
+static TurnConnectTls *
+make (TurnConnectTlsContext *context,
+      TurnConnectTlsKind kind,
+      const char *name,
+      const char *who,
+      GError **error)
 {
   TurnConnectTls *tls;
 
@@ -444,12 +186,10 @@ turn_connect_tls_new (TurnConnectTlsContext *context,
                          "a pinned key is to stand for the certificate, but none is given");
     return NULL;
   }
-  if (!context->has_ca_file && !context->has_trust && context->ssl != NULL) {
-    SSL_CTX_set_default_verify_paths (context->ssl);
-    context->has_trust = TRUE;
-  }
+  trust_system (context);
   tls = g_new0 (TurnConnectTls, 1);
   tls->context = context;
+  tls->kind = kind;
   tls->name = g_strdup (name);
   tls->who = g_strdup (who);
   turn_connect_tls_buffers_init (&tls->buffers);
@@ -459,6 +199,32 @@ turn_connect_tls_new (TurnConnectTlsContext *context,
     turn_connect_tls_free (tls);
     return NULL;
   }
+  return tls;
+}
+
+TurnConnectTls *
+turn_connect_tls_new (TurnConnectTlsContext *context,
+                      const char *name,
+                      const char *who,
+                      GError **error)
+{
+  return make (context, TURN_CONNECT_TLS_KIND_STREAM, name, who, error);
+}
+
+TurnConnectTls *
+turn_connect_tls_new_datagram (TurnConnectTlsContext *context,
+                               const char *name,
+                               const char *who,
+                               TurnConnectTlsSendFunc send,
+                               gpointer send_data,
+                               GError **error)
+{
+  TurnConnectTls *tls = make (context, TURN_CONNECT_TLS_KIND_DATAGRAM, name, who, error);
+
+  if (tls == NULL)
+    return NULL;
+  tls->send = send;
+  tls->send_data = send_data;
   return tls;
 }
 
@@ -513,7 +279,7 @@ note_facts (TurnConnectTls *tls)
   tls->info.server_name = tls->name;
   tls->info.is_pinned_only = tls->context->pins_only;
   X509_digest (certificate, EVP_sha256 (), tls->info.certificate_sha256, NULL);
-  hash_key (certificate, tls->info.spki_sha256);
+  turn_connect_tls_hash_key (certificate, tls->info.spki_sha256);
 }
 
 TurnConnectIo
@@ -566,6 +332,27 @@ turn_connect_tls_write (TurnConnectTls *tls, const void *data, gsize length, GEr
   return io;
 }
 
+gint64
+turn_connect_tls_get_timeout (TurnConnectTls *tls)
+{
+  struct timeval left = { 0 };
+
+  if (DTLSv1_get_timeout (tls->ssl, &left) != 1)
+    return -1;
+  return (gint64)left.tv_sec * G_USEC_PER_SEC + left.tv_usec;
+}
+
+gboolean
+turn_connect_tls_repeat (TurnConnectTls *tls, GError **error)
+{
+  ERR_clear_error ();
+  if (DTLSv1_handle_timeout (tls->ssl) >= 0)
+    return TRUE;
+  tls->is_broken = TRUE;
+  g_propagate_error (error, find (tls, TURN_CONNECT_TLS_FINDING_SILENT, NULL));
+  return FALSE;
+}
+
 void
 turn_connect_tls_close (TurnConnectTls *tls)
 {
@@ -588,7 +375,7 @@ turn_connect_tls_export_binding (TurnConnectTls *tls, guint8 binding[TURN_CONNEC
 
   if (!tls->is_up)
     return FALSE;
-  if (SSL_version (tls->ssl) < TLS1_3_VERSION && SSL_get_extms_support (tls->ssl) != 1)
+  if (SSL_version (tls->ssl) != TLS1_3_VERSION && SSL_get_extms_support (tls->ssl) != 1)
     return FALSE;
   /* A context of no octets, which in TLS 1.2 differs from no context. */
   return SSL_export_keying_material (tls->ssl, binding, TURN_CONNECT_BINDING_SIZE, label,

@@ -5,7 +5,8 @@
 #include "turn-connect/tls-buffers.h"
 
 /* The door to OpenSSL: a client without sockets. Octets from the peer go in, octets for the peer
- * come out, plaintext passes on the other side. One thread at a time. */
+ * come out, plaintext passes on the other side. DTLS is the same with datagrams. One thread at a
+ * time. */
 
 /* What connections have in common: trust, pins, ALPN, the client's certificate. */
 typedef struct _TurnConnectTlsContext TurnConnectTlsContext;
@@ -35,6 +36,15 @@ TurnConnectTls *turn_connect_tls_new (TurnConnectTlsContext *context,
                                       const char *name,
                                       const char *who,
                                       GError **error);
+/* Takes one datagram for the peer; what it cannot send is lost, as datagrams are. */
+typedef void (*TurnConnectTlsSendFunc) (const void *data, gsize length, gpointer user_data);
+/* DTLS. Of the buffers only the input is used: one datagram, put in when the one before is gone. */
+TurnConnectTls *turn_connect_tls_new_datagram (TurnConnectTlsContext *context,
+                                               const char *name,
+                                               const char *who,
+                                               TurnConnectTlsSendFunc send,
+                                               gpointer send_data,
+                                               GError **error);
 void turn_connect_tls_free (TurnConnectTls *tls);
 
 /* Where its owner puts octets from the peer and finds octets for it. */
@@ -47,6 +57,10 @@ turn_connect_tls_read (TurnConnectTls *tls, void *buffer, gsize size, gsize *got
 /* One record; all of it is taken. At most TURN_CONNECT_WRITE_MAX octets, when no output waits. */
 TurnConnectIo
 turn_connect_tls_write (TurnConnectTls *tls, const void *data, gsize length, GError **error);
+/* When DTLS wants to repeat what it sent, microseconds from now; -1: not by itself. */
+gint64 turn_connect_tls_get_timeout (TurnConnectTls *tls);
+/* That time is over. FALSE: it was repeated often enough. */
+gboolean turn_connect_tls_repeat (TurnConnectTls *tls, GError **error);
 /* Makes a close_notify, once, where that is still possible; reading goes on. */
 void turn_connect_tls_close (TurnConnectTls *tls);
 

@@ -116,6 +116,23 @@ def _():
     nothing(wrong)
 
 
+@test("/tree/includes/a-door-of-several-units-is-entered-by-its-own-header-only")
+def _():
+    """tls-private.h may hold the one include of OpenSSL for tls.c and tls-*.c; nobody else passes through it."""
+    wrong = []
+    for folder in LIBRARIES:
+        for door in files(folder, ".h"):
+            if not any(re.match(p, name) and not is_quoted
+                       for name, is_quoted in includes_of(door) for p in FOREIGN.values()):
+                continue
+            stem = door.stem.removesuffix("-private")
+            for path in files("", ".c", ".h"):
+                own = path.parent == door.parent and (path.stem == stem or path.stem.startswith(stem + "-"))
+                if (short(door), True) in includes_of(path) and not own:
+                    wrong.append(f"{short(path)}: {short(door)} is a door to a foreign library")
+    nothing(wrong)
+
+
 @test("/tree/includes/public-headers-show-no-foreign-library-but-glib")
 def _():
     wrong = []

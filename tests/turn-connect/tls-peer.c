@@ -138,7 +138,8 @@ choose_tep (SSL *ssl,
 static SSL_CTX *
 make_context (const TlsPeerIdentity *identity, TlsPeerFlags flags)
 {
-  SSL_CTX *context = SSL_CTX_new (TLS_server_method ());
+  gboolean is_dtls = (flags & TLS_PEER_DATAGRAMS) != 0;
+  SSL_CTX *context = SSL_CTX_new (is_dtls ? DTLS_server_method () : TLS_server_method ());
 
   g_assert_cmpint (SSL_CTX_use_certificate (context, identity->certificate), ==, 1);
   g_assert_cmpint (SSL_CTX_use_PrivateKey (context, identity->key), ==, 1);
@@ -146,8 +147,8 @@ make_context (const TlsPeerIdentity *identity, TlsPeerFlags flags)
     SSL_CTX_set_max_proto_version (context, TLS1_2_VERSION);
   if ((flags & TLS_PEER_ONLY_TLS11) != 0) {
     SSL_CTX_set_security_level (context, 0);
-    SSL_CTX_set_min_proto_version (context, TLS1_VERSION);
-    SSL_CTX_set_max_proto_version (context, TLS1_1_VERSION);
+    SSL_CTX_set_min_proto_version (context, is_dtls ? DTLS1_VERSION : TLS1_VERSION);
+    SSL_CTX_set_max_proto_version (context, is_dtls ? DTLS1_VERSION : TLS1_1_VERSION);
   }
   if ((flags & TLS_PEER_NO_EMS) != 0)
     SSL_CTX_set_options (context, SSL_OP_NO_EXTENDED_MASTER_SECRET);
@@ -274,6 +275,7 @@ struct _TlsPeerServer {
   GMutex lock;
   GCond may_read_changed;
   gboolean may_read;
+  int is_over; /* atomic; for datagrams */
   TlsPeerReport report;
   GThread *thread;
 };
@@ -317,6 +319,24 @@ echo (TlsPeerServer *server, SSL *ssl)
       return;
     SSL_write (ssl, buffer, n);
   }
+  SSL_shutdown (ssl);
+}
+
+/* Until the client closes, or the test does. */
+static void
+echo_datagrams (TlsPeerServer *server, SSL *ssl)
+{
+  char buffer[16384];
+  int n;
+
+  do {
+    n = SSL_read (ssl, buffer, sizeof buffer);
+    if (n > 0) {
+      server->report.n_octets += (gsize)n;
+      SSL_write (ssl, buffer, n);
+    }
+  } while (!g_atomic_int_get (&server->is_over) &&
+           (n > 0 || SSL_get_error (ssl, n) == SSL_ERROR_WANT_READ));
   SSL_shutdown (ssl);
 }
 
@@ -378,6 +398,45 @@ be_proxy (TlsPeerServer *server, SSL *ssl, int client)
   close (onward);
 }
 
+/* One client after the other: the socket is connected to whoever sends first. */
+static gpointer
+datagram_thread (gpointer data)
+{
+  TlsPeerServer *server = data;
+  struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+  struct sockaddr_storage from;
+  socklen_t length;
+  char octet;
+  struct timeval limit = { .tv_usec = 100 * 1000 };
+
+  setsockopt (server->listener, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  while (!g_atomic_int_get (&server->is_over)) {
+    SSL *ssl;
+    BIO *bio;
+
+    length = sizeof from;
+    if (recvfrom (server->listener, &octet, 1, MSG_PEEK, (struct sockaddr *)&from, &length) < 0)
+      continue;
+    ssl = SSL_new (server->context);
+    bio = BIO_new_dgram (server->listener, BIO_NOCLOSE);
+    connect (server->listener, (struct sockaddr *)&from, length);
+    BIO_ctrl (bio, BIO_CTRL_DGRAM_SET_CONNECTED, 0, &from);
+    BIO_ctrl (bio, BIO_CTRL_DGRAM_SET_RECV_TIMEOUT, 0, &limit);
+    SSL_set_bio (ssl, bio, bio);
+    while (SSL_accept (ssl) < 0 && !g_atomic_int_get (&server->is_over) &&
+           SSL_get_error (ssl, -1) == SSL_ERROR_WANT_READ)
+      DTLSv1_handle_timeout (ssl);
+    if (SSL_is_init_finished (ssl)) {
+      note_handshake (server, ssl);
+      echo_datagrams (server, ssl);
+    }
+    ERR_clear_error ();
+    SSL_free (ssl);
+    connect (server->listener, &nobody, sizeof nobody);
+  }
+  return NULL;
+}
+
 static gpointer
 server_thread (gpointer data)
 {
@@ -417,9 +476,14 @@ tls_peer_server_new (const TlsPeerIdentity *identity, TlsPeerFlags flags, guint1
 
   server->context = make_context (identity, flags);
   server->flags = flags;
-  server->listener = support_listen (peers_address (), 16, port);
   g_mutex_init (&server->lock);
   g_cond_init (&server->may_read_changed);
+  if ((flags & TLS_PEER_DATAGRAMS) != 0) {
+    server->listener = support_bind_datagrams (peers_address (), port);
+    server->thread = g_thread_new ("dtls-server", datagram_thread, server);
+    return server;
+  }
+  server->listener = support_listen (peers_address (), 16, port);
   server->thread = g_thread_new ("tls-server", server_thread, server);
   return server;
 }
@@ -451,7 +515,9 @@ void
 tls_peer_server_free (TlsPeerServer *server, TlsPeerReport *report)
 {
   tls_peer_server_read_now (server);
-  shutdown (server->listener, SHUT_RDWR);
+  g_atomic_int_set (&server->is_over, 1);
+  if ((server->flags & TLS_PEER_DATAGRAMS) == 0)
+    shutdown (server->listener, SHUT_RDWR);
   g_thread_join (server->thread);
   close (server->listener);
   SSL_CTX_free (server->context);

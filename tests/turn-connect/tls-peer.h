@@ -32,6 +32,7 @@ typedef enum {
   TLS_PEER_ALPN_TEP = 1 << 4,     /* speaks "tep/1" only */
   TLS_PEER_CUTS = 1 << 5,         /* ends after the first read, without closing TLS */
   TLS_PEER_READS_LATE = 1 << 6,   /* reads nothing until told */
+  TLS_PEER_DATAGRAMS = 1 << 7,    /* DTLS, of a server in a thread only */
 } TlsPeerFlags;
 
 /* In memory: octets in, octets out, by OpenSSL's memory BIOs. */
