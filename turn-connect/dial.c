@@ -8,13 +8,17 @@
 
 #include "turn-connect/error-private.h"
 #include "turn-connect/host.h"
+#include "turn-connect/proxy/gss.h"
 #include "turn-connect/proxy/http-connect.h"
 #include "turn-connect/reach.h"
 #include "turn-connect/stream-private.h"
 #include "turn-connect/target-private.h"
 #include "turn-connect/tls-stream.h"
 
+#include <sys/random.h>
+
 #define STEP_TIMEOUT_US (10 * G_USEC_PER_SEC) /* an answer to CONNECT, a TLS handshake */
+#define TOKEN_TIMEOUT_US (5 * G_USEC_PER_SEC) /* a ticket; another scheme may do */
 #define PLAN_MAX 3
 
 typedef struct {
@@ -28,7 +32,9 @@ typedef struct {
   char *host;
   guint16 port;
   TurnConnectProxy *proxy;
-  TurnConnectHttp *http; /* NULL if no CONNECT is sent */
+  TurnConnectHttp *http;    /* NULL if no CONNECT is sent */
+  TurnConnectGss *gss;      /* the dialogue of Negotiate or NTLM, once there is one */
+  GCancellable *token_wait; /* for a token of its, made in a thread */
   TurnConnectTlsOptions *tls;
   TurnConnectTlsOptions *proxy_tls;
   char *tls_name;    /* whom the server's certificate is for */
@@ -68,6 +74,7 @@ dial_free (gpointer data)
   g_clear_object (&dial->stream);
   g_clear_pointer (&dial->proxy, turn_connect_proxy_unref);
   g_clear_pointer (&dial->http, turn_connect_http_free);
+  g_clear_pointer (&dial->gss, turn_connect_gss_unref);
   g_clear_object (&dial->tls);
   g_clear_object (&dial->proxy_tls);
   g_free (dial->host);
@@ -103,6 +110,9 @@ measure (Dial *dial, gint64 *stretch_us)
 static void
 leave_step (Dial *dial)
 {
+  if (dial->token_wait != NULL)
+    g_cancellable_cancel (dial->token_wait);
+  g_clear_object (&dial->token_wait);
   destroy_source (&dial->watch);
   destroy_source (&dial->timer);
   destroy_source (&dial->cancel_source);
@@ -141,6 +151,7 @@ first_host (const Dial *dial)
 }
 
 static void begin_reaching (Dial *dial, const char *host);
+static void make_token (Dial *dial);
 static void next_step (Dial *dial);
 
 /* With whom TLS is being spoken. */
@@ -158,6 +169,10 @@ timer_fired (gpointer user_data)
   const char *doing = dial->step == TURN_CONNECT_STEP_PROXY ? "CONNECT" : "the TLS handshake";
   const char *who = tls_party (dial);
 
+  if (dial->token_wait != NULL) {
+    g_cancellable_cancel (dial->token_wait); /* and token_made() goes on */
+    return G_SOURCE_REMOVE;
+  }
   fail (dial,
         g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_TIMED_OUT,
                      "%s did not finish %s within %.1f s", who, doing,
@@ -175,16 +190,13 @@ cancelled (GCancellable *cancellable, gpointer user_data)
 
 static gboolean advance (TurnConnectStream *stream, GIOCondition condition, gpointer user_data);
 
-/* Waits for the stream, for silence, and for the caller's change of mind. */
+/* Waits for silence and for the caller's change of mind. */
 static void
-begin_watching (Dial *dial)
+begin_waiting (Dial *dial, gint64 limit_us)
 {
-  gint64 until = MIN (dial->deadline, g_get_monotonic_time () + STEP_TIMEOUT_US);
+  gint64 until = MIN (dial->deadline, g_get_monotonic_time () + limit_us);
 
   leave_step (dial);
-  dial->watch = turn_connect_stream_create_source (dial->stream, G_IO_IN | G_IO_OUT, NULL);
-  g_source_set_callback (dial->watch, G_SOURCE_FUNC (advance), dial, NULL);
-  g_source_attach (dial->watch, dial->context);
   dial->timer = g_timeout_source_new (0);
   g_source_set_ready_time (dial->timer, until);
   g_source_set_callback (dial->timer, timer_fired, dial, NULL);
@@ -194,6 +206,16 @@ begin_watching (Dial *dial)
     g_source_set_callback (dial->cancel_source, G_SOURCE_FUNC (cancelled), dial, NULL);
     g_source_attach (dial->cancel_source, dial->context);
   }
+}
+
+/* Waits for the stream, too. */
+static void
+begin_watching (Dial *dial)
+{
+  begin_waiting (dial, STEP_TIMEOUT_US);
+  dial->watch = turn_connect_stream_create_source (dial->stream, G_IO_IN | G_IO_OUT, NULL);
+  g_source_set_callback (dial->watch, G_SOURCE_FUNC (advance), dial, NULL);
+  g_source_attach (dial->watch, dial->context);
 }
 
 /* The proxy wants a new connection: to the same address, as it is known to work. */
@@ -212,6 +234,52 @@ reopen (Dial *dial)
   begin_reaching (dial, text != NULL ? text : first_host (dial));
 }
 
+static void act_on_verdict (Dial *dial, TurnConnectHttpVerdict verdict, GError *error);
+
+static void
+token_made (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  Dial *dial = g_task_get_task_data (task);
+  g_autoptr (GError) problem = NULL;
+  g_autoptr (GBytes) token = turn_connect_gss_step_finish (result, &problem);
+  gboolean is_late = g_error_matches (problem, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  TurnConnectHttpVerdict verdict;
+  GError *error = NULL;
+
+  if (dial->task == NULL)
+    return; /* the dial is over */
+  leave_step (dial);
+  verdict = turn_connect_http_give (dial->http, token,
+                                    is_late ? "the Kerberos service (KDC) did not answer in time"
+                                    : problem != NULL ? problem->message
+                                                      : NULL,
+                                    &error);
+  if (verdict == TURN_CONNECT_HTTP_FAILED && is_late)
+    error->code = TURN_CONNECT_ERROR_TIMED_OUT;
+  if (verdict == TURN_CONNECT_HTTP_MORE)
+    begin_watching (dial);
+  else
+    act_on_verdict (dial, verdict, error);
+}
+
+/* The connection is left alone meanwhile. */
+static void
+make_token (Dial *dial)
+{
+  const TurnConnectProxyWanted *wanted = turn_connect_http_get_wanted (dial->http);
+
+  if (wanted->is_first) {
+    g_clear_pointer (&dial->gss, turn_connect_gss_unref);
+    dial->gss = turn_connect_gss_new (wanted->scheme, dial->proxy->host, dial->proxy->user,
+                                      dial->proxy->password);
+  }
+  begin_waiting (dial, TOKEN_TIMEOUT_US);
+  dial->token_wait = g_cancellable_new ();
+  turn_connect_gss_step_async (dial->gss, wanted->input, dial->token_wait, token_made,
+                               g_object_ref (dial->task));
+}
+
 static void
 act_on_verdict (Dial *dial, TurnConnectHttpVerdict verdict, GError *error)
 {
@@ -224,6 +292,9 @@ act_on_verdict (Dial *dial, TurnConnectHttpVerdict verdict, GError *error)
     break;
   case TURN_CONNECT_HTTP_REOPEN:
     reopen (dial);
+    break;
+  case TURN_CONNECT_HTTP_WAIT:
+    make_token (dial);
     break;
   case TURN_CONNECT_HTTP_FAILED:
     fail (dial, error);
@@ -416,14 +487,32 @@ begin_reaching (Dial *dial, const char *host)
                             trying, dial, dial->cancellable, reached, g_object_ref (dial->task));
 }
 
+/* For Digest: 128 bits of the kernel's random in hex digits. */
+static char *
+make_cnonce (void)
+{
+  guint8 octets[16];
+  GString *text = g_string_new (NULL);
+
+  if (getrandom (octets, sizeof octets, 0) != sizeof octets) {
+    g_string_free (text, TRUE);
+    return NULL; /* no Digest then */
+  }
+  for (gsize i = 0; i < sizeof octets; i++)
+    g_string_append_printf (text, "%02x", octets[i]);
+  return g_string_free (text, FALSE);
+}
+
 static void
 plan_connect (Dial *dial, TurnConnectTarget *target)
 {
+  g_autofree char *cnonce = make_cnonce ();
   TurnConnectHttpRequest request = {
     .host = target->host,
     .port = target->port,
     .who = dial->peer_name,
     .lines = (const char *const *)target->lines->pdata,
+    .cnonce = cnonce,
   };
 
   request.auth = turn_connect_proxy_auth_new (dial->proxy != NULL ? dial->proxy->user : NULL,

@@ -15,13 +15,24 @@ G_BEGIN_DECLS
  * TurnConnectProxySchemes:
  * @TURN_CONNECT_PROXY_BASIC: RFC 7617: the password itself is sent, readable to anybody between
  * here and a proxy of the http:// kind
+ * @TURN_CONNECT_PROXY_DIGEST: RFC 7616 with SHA-256 or MD5: a proof of the password
+ * @TURN_CONNECT_PROXY_NTLM: a proof of the password, bound to the connection; weaker than Digest
+ * with SHA-256, for proxies that know nothing else. A user may be written "DOMAIN\user"
+ * @TURN_CONNECT_PROXY_NEGOTIATE: RFC 4559 with Kerberos: a ticket. Without a user it is that of
+ * the ticket cache (kinit); with one, a ticket is fetched for him
  * @TURN_CONNECT_PROXY_ANY: every kind known
  *
- * Ways of saying who is asking to a proxy.
+ * Ways of saying who is asking to a proxy. Of those that a proxy offers and that are allowed, they
+ * are tried in the order Negotiate, Digest, NTLM, Basic, each once. Basic is not used any more once
+ * a proxy refused a proof of the same password.
  */
 typedef enum {
   TURN_CONNECT_PROXY_BASIC = 1 << 0,
-  TURN_CONNECT_PROXY_ANY = TURN_CONNECT_PROXY_BASIC,
+  TURN_CONNECT_PROXY_DIGEST = 1 << 1,
+  TURN_CONNECT_PROXY_NTLM = 1 << 2,
+  TURN_CONNECT_PROXY_NEGOTIATE = 1 << 3,
+  TURN_CONNECT_PROXY_ANY = TURN_CONNECT_PROXY_BASIC | TURN_CONNECT_PROXY_DIGEST |
+                           TURN_CONNECT_PROXY_NTLM | TURN_CONNECT_PROXY_NEGOTIATE,
 } TurnConnectProxySchemes;
 
 #define TURN_CONNECT_TYPE_TARGET (turn_connect_target_get_type ())

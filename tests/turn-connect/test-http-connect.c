@@ -13,7 +13,7 @@ static TurnConnectHttp *
 make_http (const char *user, gboolean sends_first, const char *const *lines)
 {
   TurnConnectHttpRequest request = {
-    .host = "example.org", .port = 443, .who = "the proxy", .lines = lines
+    .host = "example.org", .port = 443, .who = "the proxy", .lines = lines, .cnonce = "c0ffee"
   };
 
   request.auth = turn_connect_proxy_auth_new (user, user != NULL ? "pa:ss" : NULL,
@@ -85,6 +85,7 @@ typedef struct {
 #define UP TURN_CONNECT_HTTP_UP
 #define MORE TURN_CONNECT_HTTP_MORE
 #define REOPEN TURN_CONNECT_HTTP_REOPEN
+#define WAIT TURN_CONNECT_HTTP_WAIT
 #define FAILED TURN_CONNECT_HTTP_FAILED
 #define PROTOCOL TURN_CONNECT_ERROR_PROXY_PROTOCOL
 #define FORBIDDEN TURN_CONNECT_ERROR_PROXY_FORBIDDEN
@@ -93,6 +94,12 @@ typedef struct {
 #define WRONG TURN_CONNECT_ERROR_PROXY_CREDENTIALS_WRONG
 #define SCHEME TURN_CONNECT_ERROR_PROXY_SCHEME
 #define ASK "HTTP/1.1 407 Who?\r\nProxy-Authenticate: Basic realm=\"x\"\r\n"
+#define BASIC_TOO "Proxy-Authenticate: Basic realm=\"x\"\r\n"
+#define DIGEST                                                                                     \
+  "HTTP/1.1 407 A\r\nProxy-Authenticate: Digest realm=x, nonce=\"n1\", qop=\"auth\"\r\n"
+#define STALE                                                                                      \
+  "HTTP/1.1 407 A\r\nProxy-Authenticate: Digest realm=x, nonce=\"n2\", stale=TRUE, "               \
+  "qop=\"auth\"\r\n"
 #define OK200 "HTTP/1.1 200 OK\r\n\r\n"
 
 /* clang-format off */
@@ -114,7 +121,7 @@ static const Row rows[] = {
   { "407-chunked", "user", ASK "Transfer-Encoding: chunked\r\n\r\n5\r\nnope!\r\nA;x=\"y\"\r\n0123456789\r\n0\r\nTrailer: z\r\n\r\n" NEXT OK200 "T", UP, 0, 0, 2, "T", NULL },
   { "407-keep-alive-1.0", "user", "HTTP/1.0 407 A\r\nProxy-Authenticate: Basic\r\nProxy-Connection: Keep-Alive\r\nContent-Length: 1\r\n\r\nx" NEXT OK200, UP, 0, 0, 2, "", NULL },
   { "407-after-interim", "user", "HTTP/1.1 100 Go\r\n\r\n" NEXT ASK "Content-Length: 0\r\n\r\n" NEXT OK200, UP, 0, 0, 2, "", NULL },
-  { "basic-among-others", "user", "HTTP/1.1 407 A\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: Digest realm=\"a, Basic\", qop = \"auth\", bAsIc realm=x\r\nContent-Length: 0\r\n\r\n" NEXT OK200, UP, 0, 0, 2, "", NULL },
+  { "basic-among-others", "user", "HTTP/1.1 407 A\r\nProxy-Authenticate: HOBA\r\nProxy-Authenticate: Digest realm=\"a, Basic\", qop = \"auth\", bAsIc realm=x\r\nContent-Length: 0\r\n\r\n" NEXT OK200, UP, 0, 0, 2, "", NULL },
   { "407-says-close", "user", ASK "Connection: close\r\nContent-Length: 5\r\n\r\n", REOPEN, 0, 0, 1, NULL, NULL },
   { "407-of-http-1.0", "user", "HTTP/1.0 407 A\r\nProxy-Authenticate: Basic\r\nContent-Length: 5\r\n\r\n", REOPEN, 0, 0, 1, NULL, NULL },
   { "407-without-length", "user", ASK "\r\n", REOPEN, 0, 0, 1, NULL, NULL },
@@ -128,8 +135,18 @@ static const Row rows[] = {
   { "wrong-credentials", "user", ASK "Content-Length: 0\r\n\r\n" NEXT ASK "Content-Length: 0\r\n\r\n", FAILED, WRONG, 407, 2, NULL, "did not accept" },
   { "wrong-credentials-by-401", "user", ASK "Content-Length: 0\r\n\r\n" NEXT "HTTP/1.0 401 Unauthorized\r\n\r\n", FAILED, WRONG, 401, 2, NULL, "did not accept" },
   { "401-unasked", "user", "HTTP/1.0 401 Unauthorized\r\n\r\n", FAILED, FORBIDDEN, 401, 1, NULL, "401" },
-  { "only-digest", "user", "HTTP/1.1 407 A\r\nProxy-Authenticate: Digest realm=\"Basic\", nonce=x\r\nProxy-Authenticate: NTLM\r\n\r\n", FAILED, SCHEME, 407, 1, NULL, "digest, ntlm" },
-  { "token68-is-no-scheme", "user", "HTTP/1.1 407 A\r\nProxy-Authenticate: Negotiate YWJj==, NTLM basic==\r\n\r\n", FAILED, SCHEME, 407, 1, NULL, "negotiate, ntlm;" },
+  { "only-unknown-schemes", "user", "HTTP/1.1 407 A\r\nProxy-Authenticate: Bearer realm=\"Basic\", nonce=x\r\nProxy-Authenticate: HOBA\r\n\r\n", FAILED, SCHEME, 407, 1, NULL, "bearer, hoba; allowed and supported here: negotiate, digest, ntlm, basic" },
+  { "token68-is-no-scheme", "user", "HTTP/1.1 407 A\r\nProxy-Authenticate: Bearer YWJj==, HOBA basic==\r\n\r\n", FAILED, SCHEME, 407, 1, NULL, "bearer, hoba;" },
+  { "digest-that-cannot-be-answered", "user", "HTTP/1.1 407 A\r\nProxy-Authenticate: Digest realm=x, nonce=y, algorithm=SHA-512-256, qop=auth\r\nContent-Length: 0\r\n\r\n", FAILED, SCHEME, 407, 1, NULL, "digest;" },
+  { "digest-wrong-password", "user", DIGEST "Content-Length: 0\r\n\r\n" NEXT DIGEST "Content-Length: 0\r\n\r\n", FAILED, WRONG, 407, 2, NULL, "did not accept" },
+  { "digest-then-200", "user", DIGEST "Content-Length: 0\r\n\r\n" NEXT OK200 "T", UP, 0, 0, 2, "T", NULL },
+  { "digest-stale-then-200", "user", DIGEST "Content-Length: 0\r\n\r\n" NEXT STALE "Content-Length: 0\r\n\r\n" NEXT OK200, UP, 0, 0, 3, "", NULL },
+  { "digest-stale-for-ever", "user", DIGEST "Content-Length: 0\r\n\r\n" NEXT STALE "Content-Length: 0\r\n\r\n" NEXT DIGEST "stale: true\r\nContent-Length: 0\r\n\r\n", FAILED, WRONG, 407, 3, NULL, "did not accept" },
+  { "refused-proof-keeps-basic-back", "user", DIGEST BASIC_TOO "Content-Length: 0\r\n\r\n" NEXT DIGEST BASIC_TOO "Content-Length: 0\r\n\r\n", FAILED, WRONG, 407, 2, NULL, "did not accept" },
+  { "negotiate-without-a-user", NULL, "HTTP/1.1 407 A\r\nProxy-Authenticate: Negotiate\r\nContent-Length: 2\r\n\r\nno", WAIT, 0, 0, 1, NULL, NULL },
+  { "ntlm", "user", "HTTP/1.1 407 A\r\nProxy-Authenticate: NTLM\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n", WAIT, 0, 0, 1, NULL, NULL },
+  { "ntlm-after-close", "user", "HTTP/1.1 407 A\r\nProxy-Authenticate: NTLM\r\nConnection: close\r\n\r\n", WAIT, 0, 0, 1, NULL, NULL },
+  { "ntlm-without-a-user", NULL, "HTTP/1.1 407 A\r\nProxy-Authenticate: NTLM\r\nContent-Length: 0\r\n\r\n", FAILED, NEEDED, 407, 1, NULL, "none are configured" },
   { "407-without-challenge", "user", "HTTP/1.1 407 A\r\n\r\n", FAILED, SCHEME, 407, 1, NULL, "names no scheme" },
   { "challenge-of-garbage", "user", "HTTP/1.1 407 A\r\nProxy-Authenticate: ,,\"=\\\", ;\r\n\r\n", FAILED, SCHEME, 407, 1, NULL, "names no scheme" },
 
@@ -178,6 +195,120 @@ static const Row rows[] = {
   { "incomplete", NULL, "HTTP/1.1 200 OK\r\nA: b\r\n", MORE, 0, 0, 1, NULL, NULL },
 };
 /* clang-format on */
+
+static TurnConnectHttpVerdict feed_whole (TurnConnectHttp *http, const char *reply, GError **error);
+
+/* A conversation of tokens: what the proxy says, and what is asked for or said upon it. */
+typedef struct {
+  const char *name;
+  const char *reply;
+  TurnConnectHttpVerdict verdict;
+  const char *token;    /* given when it is wanted; "" for a failure */
+  const char *expected; /* Proxy-Authorization of the request upon the token; NULL for none */
+} Leg;
+
+typedef struct {
+  const char *name;
+  Leg legs[6]; /* the last is empty */
+} Conversation;
+
+#define ASKS(what) "HTTP/1.1 407 A\r\nProxy-Authenticate: " what "\r\nContent-Length: 3\r\n\r\nno!"
+#define ASKS_CLOSES(what)                                                                          \
+  "HTTP/1.1 407 A\r\nProxy-Authenticate: " what "\r\nConnection: close\r\n\r\n"
+
+/* clang-format off */
+static const Conversation conversations[] = {
+  { "ntlm", { { "asks", ASKS ("NTLM"), WAIT, "one", "NTLM b25l" }, { "challenges", ASKS ("NTLM Y2hhbGxlbmdl"), WAIT, "two", "NTLM dHdv" }, { "agrees", OK200, UP } } },
+  { "ntlm-refused-keeps-basic-back", { { "asks", ASKS ("NTLM, Basic realm=x"), WAIT, "one", "NTLM b25l" }, { "challenges", ASKS ("NTLM Y2hhbGxlbmdl, Basic realm=x"), WAIT, "two", "NTLM dHdv" }, { "refuses", ASKS ("NTLM, Basic realm=x"), FAILED } } },
+  { "ntlm-impossible-then-basic", { { "asks", ASKS ("NTLM, Basic realm=x"), WAIT, "", BASIC }, { "agrees", OK200, UP } } },
+  { "ntlm-for-ever", { { "asks", ASKS ("NTLM"), WAIT, "1", "NTLM MQ==" }, { "again", ASKS ("NTLM Y2hh"), WAIT, "2", "NTLM Mg==" }, { "again", ASKS ("NTLM Y2hh"), WAIT, "3", "NTLM Mw==" }, { "again", ASKS ("NTLM Y2hh"), WAIT, "4", "NTLM NA==" }, { "again", ASKS ("NTLM Y2hh"), FAILED } } },
+  { "ntlm-on-a-connection-that-closes", { { "asks", ASKS_CLOSES ("NTLM"), WAIT, "one", "NTLM b25l" }, { "challenges-and-closes", ASKS_CLOSES ("NTLM Y2hhbGxlbmdl"), FAILED } } },
+  { "negotiate-then-digest", { { "asks", ASKS ("Negotiate, Digest realm=x, nonce=n, qop=auth"), WAIT, "one", "Negotiate b25l" }, { "refuses", ASKS ("Negotiate, Digest realm=x, nonce=n, qop=auth"), MORE, NULL, "Digest username=\"user\"" }, { "agrees", OK200, UP } } },
+  { "negotiate-refused", { { "asks", ASKS ("Negotiate"), WAIT, "one", "Negotiate b25l" }, { "refuses", ASKS ("Negotiate"), FAILED } } },
+  { "negotiate-impossible", { { "asks", ASKS ("Negotiate"), WAIT, "", NULL } } },
+};
+/* clang-format on */
+
+static void
+check_request (TurnConnectHttp *http, const char *expected)
+{
+  g_autofree char *request = take_output (http);
+  g_autofree char *line = g_strconcat ("\r\nProxy-Authorization: ", expected, NULL);
+
+  g_assert_nonnull (strstr (request, line));
+}
+
+static void
+test_conversation (gconstpointer data)
+{
+  const Conversation *conversation = data;
+  g_autoptr (TurnConnectHttp) http = make_http ("user", FALSE, NULL);
+  g_autofree char *first = take_output (http);
+
+  for (const Leg *leg = conversation->legs; leg->name != NULL; leg++) {
+    g_autoptr (GError) error = NULL;
+    g_autoptr (GBytes) token = NULL;
+    gsize consumed;
+    TurnConnectHttpVerdict verdict = turn_connect_http_feed (
+        http, (const guint8 *)leg->reply, strlen (leg->reply), &consumed, &error);
+
+    g_test_message ("%s: %s", leg->name, error != NULL ? error->message : "");
+    g_assert_cmpint (verdict, ==, leg->verdict);
+    if (verdict == WAIT) {
+      g_assert_true (turn_connect_http_get_wanted (http)->is_first == (leg == conversation->legs));
+      if (*leg->token != '\0')
+        token = g_bytes_new_static (leg->token, strlen (leg->token));
+      verdict = turn_connect_http_give (http, token, token == NULL ? "no ticket" : NULL, &error);
+      g_assert_true ((verdict == FAILED) == (leg->expected == NULL));
+      if (verdict == FAILED) {
+        g_assert_error (error, TURN_CONNECT_ERROR, NEEDED);
+        g_assert_nonnull (strstr (error->message, "no ticket"));
+      }
+    }
+    if (leg->expected != NULL)
+      check_request (http, leg->expected);
+  }
+}
+
+static void
+test_token_lost_with_its_connection (void)
+{
+  g_autoptr (TurnConnectHttp) http = make_http ("user", FALSE, NULL);
+  g_autofree char *first = take_output (http);
+  g_autoptr (GBytes) token = g_bytes_new_static ("one", 3);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpint (feed_whole (http, ASKS ("NTLM"), NULL), ==, WAIT);
+  g_assert_cmpint (turn_connect_http_give (http, token, NULL, NULL), ==, MORE);
+  /* The first token is worth something on another connection, those after it are not. */
+  g_assert_cmpint (turn_connect_http_end (http, NULL), ==, REOPEN);
+  check_request (http, "NTLM b25l");
+  g_assert_cmpint (feed_whole (http, ASKS ("NTLM Y2hh"), NULL), ==, WAIT);
+  g_assert_cmpint (turn_connect_http_give (http, token, NULL, NULL), ==, MORE);
+  g_assert_cmpint (turn_connect_http_end (http, &error), ==, FAILED);
+  g_assert_error (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_CLOSED);
+}
+
+static void
+test_request_has_room_for_a_large_ticket (void)
+{
+  g_autoptr (TurnConnectHttp) http = make_http (NULL, FALSE, NULL);
+  g_autofree char *first = take_output (http);
+  g_autofree char *second = NULL;
+  g_autoptr (GBytes) fits = g_bytes_new_take (g_malloc0 (65535), 65535);
+  g_autoptr (GBytes) too_large = g_bytes_new_take (g_malloc0 (65536), 65536);
+  g_autoptr (TurnConnectHttp) other = make_http (NULL, FALSE, NULL);
+  g_autofree char *third = take_output (other);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpint (feed_whole (http, ASKS ("Negotiate"), NULL), ==, WAIT);
+  g_assert_cmpint (turn_connect_http_give (http, fits, NULL, NULL), ==, MORE);
+  second = take_output (http);
+  g_assert_cmpuint (strlen (second), >, 87380);
+  g_assert_cmpint (feed_whole (other, ASKS ("Negotiate"), NULL), ==, WAIT);
+  g_assert_cmpint (turn_connect_http_give (other, too_large, NULL, &error), ==, FAILED);
+  g_assert_nonnull (strstr (error->message, "64 kB"));
+}
 
 static guint
 count_requests (const char *sent)
@@ -472,6 +603,16 @@ main (int argc, char **argv)
 
     g_test_add_data_func (path, &rows[i], test_every_reply_split_everywhere);
   }
+  for (gsize i = 0; i < G_N_ELEMENTS (conversations); i++) {
+    g_autofree char *path =
+        g_strconcat ("/turn-connect/http-connect/conversation/", conversations[i].name, NULL);
+
+    g_test_add_data_func (path, &conversations[i], test_conversation);
+  }
+  g_test_add_func ("/turn-connect/http-connect/token-lost-with-its-connection",
+                   test_token_lost_with_its_connection);
+  g_test_add_func ("/turn-connect/http-connect/request-has-room-for-a-large-ticket",
+                   test_request_has_room_for_a_large_ticket);
   g_test_add_func ("/turn-connect/http-connect/request-is-exact", test_request_is_exact);
   g_test_add_func ("/turn-connect/http-connect/ipv6-target-is-in-brackets",
                    test_ipv6_target_is_in_brackets);

@@ -17,7 +17,8 @@
 #define LINES_MAX 100
 #define INTERIM_MAX 8        /* 1xx replies per request */
 #define BODY_MAX (64 * 1024) /* octets of a 407's body worth reading, framing included */
-#define REQUESTS_MAX 4       /* per dial */
+#define REQUESTS_MAX                                                                               \
+  12 /* per dial; each scheme once, with its legs, and a lost connection or two */
 #define CHUNK_DIGITS_MAX 6
 
 typedef enum {
@@ -28,6 +29,7 @@ typedef enum {
   STATE_CHUNK_DATA, /* left octets */
   STATE_CHUNK_END,  /* the line end after the data */
   STATE_TRAILER,    /* lines until an empty one */
+  STATE_WAIT,       /* for a token */
   STATE_OVER,
 } State;
 
@@ -35,6 +37,7 @@ struct _TurnConnectHttp {
   char *target; /* host:port */
   char *who;
   char **lines;
+  gsize lines_size;
   TurnConnectProxyAuth *auth;
   GString *output;
   gsize sent;
@@ -50,6 +53,8 @@ struct _TurnConnectHttp {
   guint chunk_digits;
   guint n_requests;
   guint n_on_connection;
+  gboolean is_waiting; /* a token is wanted before the next request */
+  gboolean is_lost;    /* the next request needs a new connection */
 };
 
 static void
@@ -64,8 +69,12 @@ static void
 make_request (TurnConnectHttp *http)
 {
   const char *header = turn_connect_proxy_auth_get_header (http->auth);
+  gsize size = 4096 + http->lines_size + (header != NULL ? strlen (header) : 0);
 
   wipe_output (http);
+  g_string_free (http->output, TRUE);
+  /* Large enough that no copy of a password is left behind by growing. */
+  http->output = g_string_sized_new (size);
   g_string_append_printf (http->output, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n", http->target,
                           http->target);
   if (header != NULL)
@@ -87,16 +96,16 @@ TurnConnectHttp *
 turn_connect_http_new (const TurnConnectHttpRequest *request)
 {
   TurnConnectHttp *http = g_new0 (TurnConnectHttp, 1);
-  gsize size = 4096; /* for the lines written here: host and credentials are bounded */
 
   for (const char *const *line = request->lines; line != NULL && *line != NULL; line++)
-    size += strlen (*line) + 2;
+    http->lines_size += strlen (*line) + 2;
   http->target = turn_connect_host_join (request->host, request->port);
   http->who = g_strdup (request->who);
   http->lines = g_strdupv ((char **)request->lines);
   http->auth = request->auth;
-  /* Large enough that no copy of a password is left behind by growing. */
-  http->output = g_string_sized_new (size);
+  if (request->cnonce != NULL)
+    turn_connect_proxy_auth_set_digest (http->auth, request->cnonce, http->target);
+  http->output = g_string_new (NULL);
   http->head = g_string_new (NULL);
   make_request (http);
   return http;
@@ -152,10 +161,23 @@ fail_protocol (TurnConnectHttp *http, GError **error, const char *what)
                "does not answer CONNECT as HTTP demands: %s; check that it is a proxy", what);
 }
 
-/* The same request again, on another connection. */
+static TurnConnectHttpVerdict
+wait_for_token (TurnConnectHttp *http, gboolean is_lost)
+{
+  http->state = STATE_WAIT;
+  http->is_lost = is_lost;
+  return TURN_CONNECT_HTTP_WAIT;
+}
+
+/* The next request, on another connection. */
 static TurnConnectHttpVerdict
 reopen (TurnConnectHttp *http, GError **error)
 {
+  if (http->is_waiting)
+    return wait_for_token (http, TRUE);
+  if (turn_connect_proxy_auth_is_bound (http->auth))
+    return fail (http, TURN_CONNECT_ERROR_CLOSED, error,
+                 "ended the connection in the middle of the authentication that is bound to it");
   if (http->n_requests >= REQUESTS_MAX)
     return fail_protocol (http, error, "it keeps ending the connection");
   http->n_on_connection = 0;
@@ -167,24 +189,43 @@ reopen (TurnConnectHttp *http, GError **error)
 static TurnConnectHttpVerdict
 ask_again (TurnConnectHttp *http, GError **error)
 {
+  if (http->is_waiting)
+    return wait_for_token (http, FALSE);
   if (http->n_requests >= REQUESTS_MAX)
     return fail_protocol (http, error, "it wants authentication without end");
   make_request (http);
   return TURN_CONNECT_HTTP_MORE;
 }
 
+/* Can the body be skipped, and does the connection live on behind it? */
+static gboolean
+can_follow (const TurnConnectHttpHead *head)
+{
+  if (!turn_connect_http_head_keeps_alive (head) || head->is_coded_otherwise)
+    return FALSE;
+  return head->is_chunked ? head->content_length < 0
+                          : head->content_length >= 0 && head->content_length <= BODY_MAX;
+}
+
+static gboolean
+take_auth_verdict (TurnConnectHttp *http, TurnConnectProxyAuthVerdict verdict)
+{
+  http->is_waiting = verdict == TURN_CONNECT_PROXY_AUTH_WAIT;
+  if (verdict == TURN_CONNECT_PROXY_AUTH_OVER)
+    http->state = STATE_OVER;
+  return verdict != TURN_CONNECT_PROXY_AUTH_OVER;
+}
+
 static TurnConnectHttpVerdict
 judge_407 (TurnConnectHttp *http, const TurnConnectHttpHead *head, GError **error)
 {
   const char *const *challenges = (const char *const *)head->challenges->pdata;
+  gboolean stays = can_follow (head);
 
-  if (!turn_connect_proxy_auth_challenge (http->auth, challenges, http->who, error)) {
-    http->state = STATE_OVER;
+  if (!take_auth_verdict (http, turn_connect_proxy_auth_challenge (http->auth, challenges, stays,
+                                                                   http->who, error)))
     return TURN_CONNECT_HTTP_FAILED;
-  }
-  if (!turn_connect_http_head_keeps_alive (head) || head->is_coded_otherwise ||
-      (head->is_chunked && head->content_length >= 0) || head->content_length > BODY_MAX ||
-      (!head->is_chunked && head->content_length < 0))
+  if (!stays)
     return reopen (http, error);
   if (head->is_chunked) {
     http->state = STATE_CHUNK_SIZE;
@@ -359,6 +400,7 @@ feed_body (TurnConnectHttp *http, guint8 octet, GError **error)
   case STATE_TRAILER:
     return feed_chunk_line (http, octet, error);
   case STATE_HEAD:
+  case STATE_WAIT:
   case STATE_OVER:
     break;
   }
@@ -372,7 +414,8 @@ turn_connect_http_feed (
   TurnConnectHttpVerdict verdict = TURN_CONNECT_HTTP_MORE;
   gsize n = 0;
 
-  g_return_val_if_fail (http->state != STATE_OVER, TURN_CONNECT_HTTP_FAILED);
+  g_return_val_if_fail (http->state != STATE_OVER && http->state != STATE_WAIT,
+                        TURN_CONNECT_HTTP_FAILED);
   while (n < length && verdict == TURN_CONNECT_HTTP_MORE) {
     gsize pending;
 
@@ -389,10 +432,30 @@ turn_connect_http_feed (
   return verdict;
 }
 
+const TurnConnectProxyWanted *
+turn_connect_http_get_wanted (TurnConnectHttp *http)
+{
+  return turn_connect_proxy_auth_get_wanted (http->auth);
+}
+
+TurnConnectHttpVerdict
+turn_connect_http_give (TurnConnectHttp *http, GBytes *token, const char *problem, GError **error)
+{
+  g_return_val_if_fail (http->state == STATE_WAIT, TURN_CONNECT_HTTP_FAILED);
+  if (!take_auth_verdict (
+          http, turn_connect_proxy_auth_give (http->auth, token, problem, http->who, error))) {
+    if (error != NULL)
+      turn_connect_error_set_http_status (*error, 407);
+    return TURN_CONNECT_HTTP_FAILED;
+  }
+  return http->is_lost ? reopen (http, error) : ask_again (http, error);
+}
+
 TurnConnectHttpVerdict
 turn_connect_http_end (TurnConnectHttp *http, GError **error)
 {
-  g_return_val_if_fail (http->state != STATE_OVER, TURN_CONNECT_HTTP_FAILED);
+  g_return_val_if_fail (http->state != STATE_OVER && http->state != STATE_WAIT,
+                        TURN_CONNECT_HTTP_FAILED);
   /* It said no to the request before, or let the next one fall between two stools. */
   if (http->state != STATE_HEAD || (http->n_octets == 0 && http->n_on_connection > 1))
     return reopen (http, error);

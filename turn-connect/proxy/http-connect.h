@@ -12,6 +12,7 @@ typedef enum {
   TURN_CONNECT_HTTP_MORE,   /* send the output, then feed more */
   TURN_CONNECT_HTTP_UP,     /* the tunnel is up; what was not consumed is its first octets */
   TURN_CONNECT_HTTP_REOPEN, /* connect to the proxy again; the output is for the new connection */
+  TURN_CONNECT_HTTP_WAIT,   /* make the token that is wanted, then turn_connect_http_give() */
   TURN_CONNECT_HTTP_FAILED,
 } TurnConnectHttpVerdict;
 
@@ -20,6 +21,7 @@ typedef struct {
   guint16 port;
   const char *who;            /* "the proxy http://192.0.2.1:3128", for messages */
   const char *const *lines;   /* checked "Name: value" lines, NULL-terminated; or NULL */
+  const char *cnonce;         /* hex digits, random; NULL: Digest cannot be answered */
   TurnConnectProxyAuth *auth; /* taken over */
 } TurnConnectHttpRequest;
 
@@ -36,5 +38,11 @@ void turn_connect_http_sent (TurnConnectHttp *http, gsize length);
 TurnConnectHttpVerdict turn_connect_http_feed (
     TurnConnectHttp *http, const guint8 *data, gsize length, gsize *consumed, GError **error);
 
-/* The proxy ended the connection. REOPEN or FAILED. */
+/* After the verdict WAIT: what is wanted, and how to go on once it is there (or not: NULL with the
+ * @problem in words). Octets that come in between are kept by the socket. */
+const TurnConnectProxyWanted *turn_connect_http_get_wanted (TurnConnectHttp *http);
+TurnConnectHttpVerdict
+turn_connect_http_give (TurnConnectHttp *http, GBytes *token, const char *problem, GError **error);
+
+/* The proxy ended the connection. REOPEN, WAIT or FAILED. */
 TurnConnectHttpVerdict turn_connect_http_end (TurnConnectHttp *http, GError **error);
