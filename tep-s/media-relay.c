@@ -12,13 +12,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tep-s/relay-port.h"
 #include "tep-s/worker-private.h"
 
 #define BATCH 32
 #define BATCHES_MAX 4      /* of one socket in a round */
 #define DATAGRAM_SIZE 2048 /* LARGEST-PACKET and more */
-#define TRIES 200          /* ports tried at random before one by one */
-#define SEARCH 512         /* tried one by one: each costs 10 us in which no packet moves */
 #define RETRIES 4          /* of one batch, after errors that pass */
 #define SEGMENTS 32        /* of one bundle; the kernel allows 64 */
 #define BUNDLE_OCTETS 60000
@@ -136,21 +135,21 @@ static gboolean
 find_port (TepServerMedia *media, TepServerBinding *binding)
 {
   const TepServerMediaConfig *config = &media->config->media;
-  guint step = binding->is_even ? 2 : 1;
-  guint first = config->first_relay_port;
-  guint n = (guint)config->last_relay_port - first + 1;
+  const TepServerRelayRange range = { .first = config->first_relay_port,
+                                      .last = config->last_relay_port,
+                                      .step = binding->is_even || binding->is_pair ? 2 : 1 };
   guint wanted = binding->address.port;
+  guint tries = tep_server_relay_port_tries (&range);
 
-  if (wanted >= first && wanted <= config->last_relay_port && (step == 1 || wanted % 2 == 0) &&
+  if (wanted >= range.first && wanted <= range.last && wanted % range.step == 0 &&
       try_port (media, binding, wanted))
     return TRUE;
-  for (guint i = 0; i < TRIES + MIN (n / step, SEARCH); i++) {
-    guint32 offset = (i - TRIES) * step;
+  for (guint i = 0; i < tries; i++) {
+    guint32 random = 0;
 
-    /* Ports that nobody can guess; of a small range, when nearly all are taken, all of them in turn. */
-    if (i < TRIES && getrandom (&offset, sizeof offset, 0) != sizeof offset)
+    if (i < TEP_SERVER_RELAY_PORT_TRIES && getrandom (&random, sizeof random, 0) != sizeof random)
       continue;
-    if (try_port (media, binding, first + offset % n / step * step))
+    if (try_port (media, binding, tep_server_relay_port_choose (&range, i, random)))
       return TRUE;
     if (errno != EADDRINUSE)
       return FALSE;
