@@ -304,6 +304,12 @@ for name, text in {
         "user": "turn:user@turn.example.net"}.items():
     put("turn-uri", name, text)
 
+# The URI's number, then per question the number of records: priority, weight, port, numbers of name, flags and service.
+put("turn-plan", "relay", bytes([0, 2, 1, 1, 0, 2, 1, 0, 2, 1, 0, 1, 2, 1]) + bytes([1, 1, 1, 9, 0, 0, 0]))
+put("turn-plan", "services", bytes([2, 3, 0, 1, 80, 0, 0, 0, 0, 2, 80, 1, 0, 0, 1, 0, 80, 4, 0, 0, 5, 6]))
+put("turn-plan", "loop", bytes([1]) + bytes([2, 0, 1, 0, 0, 0, 1, 0, 1, 0, 1, 0, 1]) * 8)
+put("turn-plan", "names", bytes([0, 1, 0, 0, 1, 9]) + b"127.0.0.1" + bytes([1, 0, 1, 0, 0, 1, 5]) + b"[::1]" + bytes([1, 0]))
+
 # The daemon's configuration, policy and log
 
 LEAST = "[credentials]\nusers=100\n[server]\nlisten=127.0.0.1:443;[::1]:8443\n"

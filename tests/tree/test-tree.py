@@ -29,6 +29,7 @@ FOREIGN = {
     "libpcap": r"pcap",
     "libcurl": r"curl/",
     "GSSAPI": r"gssapi",
+    "c-ares": r"ares",
     "libsystemd": r"systemd/",
     "libproxy": r"proxy\.h|pacparser",
     "hiredis": r"hiredis",
