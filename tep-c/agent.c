@@ -10,8 +10,8 @@
 #include "stun-ext/pcap-file.h"
 #include "tep-c/capture-ports.h"
 #include "tep-c/capture-tun.h"
-#include "tep-c/network-watch.h"
 #include "tep-c/session-private.h"
+#include "turn-connect/network-watch.h"
 
 #define PCAP_LIMIT (1024 * 1024 * 1024ull) /* octets; a capture nobody ends must not fill a disk */
 #define PCAP_SNAP 65535
@@ -23,7 +23,7 @@ struct _TepClientAgent {
   gpointer user_data;
   GPtrArray *ports; /* (element-type TepClientPort) */
   TepClientTun *tun;
-  TepClientNetworkWatch *network;
+  TurnConnectNetworkWatch *network;
   int pcap_descriptor;
   StunExtPcapFile pcap;
 };
@@ -134,7 +134,7 @@ network_changed (gpointer data)
   if (tep_client_session_get_state (agent->session) == TEP_CLIENT_STATE_WAITING) {
     event.cause = "trying again at once";
   } else if (tep_client_session_get_local_address (agent->session, &local) &&
-             !tep_client_network_has_address (&local)) {
+             !turn_connect_network_has_address (&local)) {
     event.local = &local;
     event.cause = "the connection's local address is gone, it is replaced";
   } else {
@@ -259,7 +259,7 @@ tep_client_agent_new (const TepClientAgentConfig *config,
   g_signal_connect (agent->session, "state-changed", G_CALLBACK (state_changed), agent);
   g_signal_connect (agent->session, "progress", G_CALLBACK (progressed), agent);
   g_signal_connect (agent->session, "binding-moved", G_CALLBACK (moved), agent);
-  agent->network = tep_client_network_watch_new (network_changed, agent);
+  agent->network = turn_connect_network_watch_new (network_changed, agent);
   tep_client_session_open (agent->session);
   return agent;
 }
@@ -271,7 +271,7 @@ tep_client_agent_free (TepClientAgent *agent)
     return;
   g_signal_handlers_disconnect_by_data (agent->session, agent);
   tep_client_session_set_tap (agent->session, NULL, NULL);
-  tep_client_network_watch_free (agent->network);
+  turn_connect_network_watch_free (agent->network);
   tep_client_tun_free (agent->tun);
   g_ptr_array_unref (agent->ports);
   if (tep_client_session_get_state (agent->session) != TEP_CLIENT_STATE_IDLE)

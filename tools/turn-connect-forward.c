@@ -11,15 +11,21 @@
 #include "turn-connect/local/forward.h"
 
 #define DEFAULT_PORT 443
+#define WAY_TIMEOUT_MS                                                                             \
+  5000 /* three of them fit into a SIP client's patience of 32 s, RFC 3261 timers B and F */
 
 static ReachOptions reach;
 static char *listen_at, *to, *tls_name;
+static char **ways_before;
 static gboolean is_json, allows_others;
 
 static const GOptionEntry entries[] = {
   { "listen", 'l', 0, G_OPTION_ARG_STRING, &listen_at,
     "Where clients connect to, by TCP; port 0 for any that is free", "ADDR:PORT" },
   { "to", 't', 0, G_OPTION_ARG_STRING, &to, "The server, by TLS; default port 443", "HOST:PORT" },
+  { "way", 'w', 0, G_OPTION_ARG_STRING_ARRAY, &ways_before,
+    "Try this first, without the proxy; may be repeated, in order; KIND is tcp or tls",
+    "NAME=KIND:HOST:PORT" },
   { "tls-name", 0, 0, G_OPTION_ARG_STRING, &tls_name,
     "The name its certificate must be for, if it is not HOST", "NAME" },
   { "allow-others", 0, 0, G_OPTION_ARG_NONE, &allows_others,
@@ -71,13 +77,14 @@ accepted (TurnConnectForward *forward, guint64 id, GSocketAddress *client, gpoin
 }
 
 static void
-tell_connected_to_script (guint64 id, TurnConnectStream *stream, const char *where)
+tell_connected_to_script (guint64 id, TurnConnectStream *stream, const char *way, const char *where)
 {
   const TurnConnectTlsInfo *tls = turn_connect_stream_get_tls_info (stream);
   const char *proxy = turn_connect_stream_get_proxy (stream);
   GString *event = cli_event_begin ("connected");
 
   cli_json_integer (event, "id", (gint64)id);
+  cli_json_text (event, "way", way);
   cli_json_text (event, "remote", where);
   if (proxy != NULL)
     cli_json_text (event, "proxy", proxy);
@@ -92,20 +99,55 @@ tell_connected_to_script (guint64 id, TurnConnectStream *stream, const char *whe
 }
 
 static void
-connected (TurnConnectForward *forward, guint64 id, TurnConnectStream *stream, gpointer data)
+connected (TurnConnectForward *forward,
+           guint64 id,
+           TurnConnectStream *stream,
+           const char *way,
+           gpointer data)
 {
   const TurnConnectTlsInfo *tls = turn_connect_stream_get_tls_info (stream);
   const char *proxy = turn_connect_stream_get_proxy (stream);
   g_autofree char *where = print_address (turn_connect_stream_get_remote_address (stream));
 
   if (is_json) {
-    tell_connected_to_script (id, stream, where);
+    tell_connected_to_script (id, stream, way, where);
     return;
   }
   cli_say ("connection %zu: reached %s%s%s by %s in %.0f ms", (gsize)id,
            tls != NULL ? tls->server_name : where, proxy != NULL ? " through " : "",
            proxy != NULL ? proxy : "", tls != NULL ? tls->version : "plain TCP",
            (double)turn_connect_stream_get_timings (stream)->total_us / 1000);
+}
+
+static void
+way_failed (
+    TurnConnectForward *forward, guint64 id, const char *way, const GError *error, gpointer data)
+{
+  g_autofree char *subject = g_strdup_printf ("connection %zu, %s way", (gsize)id, way);
+
+  if (ways_before == NULL)
+    return; /* its end says the same */
+  if (is_json) {
+    GString *event = cli_event_begin ("way-failed");
+
+    cli_json_integer (event, "id", (gint64)id);
+    cli_json_text (event, "way", way);
+    cause_append (event, error);
+    cli_event_print (event);
+  } else
+    cause_say (subject, error);
+}
+
+static void
+network_changed (TurnConnectWays *ways, const char *place, gpointer data)
+{
+  if (is_json) {
+    GString *event = cli_event_begin ("network-changed");
+
+    cli_json_text (event, "network", place);
+    cli_event_print (event);
+  } else
+    cli_say ("another network: %s", *place != '\0' ? place : "none");
 }
 
 static void
@@ -152,6 +194,58 @@ make_target (GError **error)
   return reach_options_apply (&reach, target, error) ? g_steal_pointer (&target) : NULL;
 }
 
+/* NAME=KIND:HOST:PORT */
+static gboolean
+add_way (TurnConnectWays *ways, const char *text, GError **error)
+{
+  const char *equals = strchr (text, '=');
+  const char *kind = equals != NULL ? equals + 1 : "";
+  gboolean is_tls = g_str_has_prefix (kind, "tls:");
+  g_autofree char *name = equals != NULL ? g_strndup (text, (gsize)(equals - text)) : NULL;
+  g_autofree char *host = NULL;
+  g_autoptr (TurnConnectTarget) target = NULL;
+  g_autoptr (TurnConnectTlsOptions) tls = NULL;
+  guint port = 0;
+
+  if (equals == text || (!is_tls && !g_str_has_prefix (kind, "tcp:"))) {
+    g_set_error (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID,
+                 "“%s” is no way: give it as NAME=tcp:HOST:PORT or NAME=tls:HOST:PORT", text);
+    return FALSE;
+  }
+  if (!reach_options_split (kind + 4, 0, &host, &port, error) ||
+      (target = turn_connect_target_new (host, port, error)) == NULL)
+    return FALSE;
+  if (is_tls && (tls = reach_options_make_tls (&reach, tls_name, NULL, error)) == NULL)
+    return FALSE;
+  turn_connect_target_set_tls (target, tls);
+  turn_connect_target_set_timeout (target, WAY_TIMEOUT_MS);
+  turn_connect_ways_add (ways, name, target);
+  return TRUE;
+}
+
+/* The last way is the one that --to describes. */
+static TurnConnectWays *
+make_ways (GError **error)
+{
+  g_autoptr (TurnConnectWays) ways = turn_connect_ways_new ();
+  g_autoptr (TurnConnectTarget) last = make_target (error);
+  guint n = ways_before != NULL ? g_strv_length (ways_before) : 0;
+
+  if (last == NULL)
+    return NULL;
+  if (n >= TURN_CONNECT_WAYS_MAX) {
+    g_set_error (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID, "more than %d ways",
+                 TURN_CONNECT_WAYS_MAX - 1);
+    return NULL;
+  }
+  for (guint i = 0; i < n; i++) {
+    if (!add_way (ways, ways_before[i], error))
+      return NULL;
+  }
+  turn_connect_ways_add (ways, reach.proxy != NULL ? "proxy" : "last", last);
+  return g_steal_pointer (&ways);
+}
+
 static GInetSocketAddress *
 parse_listen (GError **error)
 {
@@ -196,6 +290,7 @@ run (TurnConnectForward *forward, GInetSocketAddress *address)
   }
   g_signal_connect (forward, "accepted", G_CALLBACK (accepted), NULL);
   g_signal_connect (forward, "connected", G_CALLBACK (connected), NULL);
+  g_signal_connect (forward, "way-failed", G_CALLBACK (way_failed), NULL);
   g_signal_connect (forward, "ended", G_CALLBACK (ended), NULL);
   tell_listening (forward);
   g_main_loop_run (loop);
@@ -217,7 +312,7 @@ turn_connect_forward_main (int argc, char **argv)
         "Exit status: 0 ended as asked, 64 usage, 71 the system refused the port, 77 a right is\n"
         "lacking, 78 a file has to be changed.",
   };
-  g_autoptr (TurnConnectTarget) target = NULL;
+  g_autoptr (TurnConnectWays) ways = NULL;
   g_autoptr (TurnConnectForward) forward = NULL;
   g_autoptr (GInetSocketAddress) address = NULL;
   g_autoptr (GError) error = NULL;
@@ -229,8 +324,9 @@ turn_connect_forward_main (int argc, char **argv)
     return cli_usage ("“%s” is not expected here", argv[1]);
   if (listen_at == NULL || to == NULL)
     return cli_usage ("--listen and --to are needed");
-  if ((address = parse_listen (&error)) == NULL || (target = make_target (&error)) == NULL)
+  if ((address = parse_listen (&error)) == NULL || (ways = make_ways (&error)) == NULL)
     return cli_usage ("%s", error->message);
-  forward = turn_connect_forward_new (target);
+  g_signal_connect (ways, "network-changed", G_CALLBACK (network_changed), NULL);
+  forward = turn_connect_forward_new_with_ways (ways);
   return cli_finish (run (forward, address));
 }

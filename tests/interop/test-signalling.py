@@ -11,7 +11,7 @@ import audio  # noqa: E402
 from baresip import Baresip, speech  # noqa: E402
 from ends import Scratch, secret  # noqa: E402
 from kamailio import Kamailio  # noqa: E402
-from lab import Lab  # noqa: E402
+from lab import Lab, Options  # noqa: E402
 from process import Process, program, wait_until  # noqa: E402
 from tap import run, test  # noqa: E402
 
@@ -43,11 +43,11 @@ class Forward(Process):
 
 
 @contextlib.contextmanager
-def place(network="proxy-basic"):
+def place(network="proxy-basic", ports=("tls:443", "tcp:5060"), refuse=""):
     """A network with a registrar in its core."""
-    with Scratch() as scratch, Lab.up(network) as lab:
+    with Scratch() as scratch, Lab.up(network, options=Options(refuse=refuse)) as lab:
         certificate = scratch.certificate()
-        with Kamailio(lab, scratch.path, certificate, scratch.path / "key.pem") as registrar:
+        with Kamailio(lab, scratch.path, certificate, scratch.path / "key.pem", ports) as registrar:
             yield scratch, lab, registrar
 
 
@@ -194,6 +194,86 @@ def _():
         ended = forward.wait_for_event("ended")
         assert ended["kind"] == "tls-name" and "core.lab" in ended["cause"] and "sip.lab" in ended["cause"], ended
         assert not registrar.seen("REGISTER") and not forward.events("connected")
+
+
+REGISTER = (b"REGISTER sip:core.lab SIP/2.0\r\nVia: SIP/2.0/TCP 192.168.1.10:5060;branch=z9hG4bK1;rport\r\n"
+            b"From: <sip:dave@core.lab>;tag=1\r\nTo: <sip:dave@core.lab>\r\nCall-ID: %d\r\nCSeq: 1 REGISTER\r\n"
+            b"Contact: <sip:dave@192.168.1.10>\r\nMax-Forwards: 70\r\nExpires: 600\r\nContent-Length: 0\r\n\r\n")
+WAYS = ("--way", "ordinary=tcp:core.lab:5060", "--way", "nat=tls:core.lab:5061")
+KAMAILIO_PORTS = ("tcp:5060", "tls:5061", "tls:443")
+
+
+def register(lab, number=1):
+    """Registers over a connection of its own; the status line."""
+    with connect(lab) as client:
+        client.sendall(REGISTER % number)
+        return client.recv(4096).split(b"\r\n")[0].decode()
+
+
+@test("/interop/signalling/a-registrar-that-cannot-be-reached-is-a-503-that-says-why")
+def _():
+    with place() as (scratch, lab, _), Forward(lab, scratch, to="core.lab:444"):
+        assert register(lab).startswith("SIP/2.0 503 the proxy http://192.168.2.10:3128 does not allow"), register(lab)
+
+
+# What each network leaves of the three ways, in clause 8.3's order, and how it refuses the others.
+LEFT = {"nat": ("ordinary", ""), "web-only": ("last", "drop"), "proxy-basic": ("proxy", "reset")}
+
+
+def ways_in(network):
+    with place(network, KAMAILIO_PORTS, LEFT[network][1]) as (scratch, lab, registrar), Forward(lab, scratch, *WAYS) as forward:
+        for number in (1, 2):
+            assert register(lab, number) == "SIP/2.0 200 OK"
+        chosen = [event["way"] for event in forward.events("connected")]
+        failed = [event["way"] for event in forward.events("way-failed")]
+        assert chosen == [LEFT[network][0]] * 2, forward.events()
+        # Each in order, and only once: the second connection begins with what worked.
+        assert failed == ([] if network == "nat" else ["ordinary", "nat"]), forward.events()
+        assert {kind for _, kind, _ in registrar.seen("REGISTER")} == {"tcp" if network == "nat" else "tls"}
+
+
+for name in LEFT:
+    test(f"/interop/signalling/the-ways-are-tried-in-order-and-remembered/{name}")(lambda name=name: ways_in(name))
+
+
+def firewall(lab, rule):
+    """A further rule of the firewall, for what the device sends."""
+    lab.run("firewall", ["nft", "add table inet more; add chain inet more forward { type filter hook forward priority -10; }; "
+                         f"flush chain inet more forward; {rule}"], check=True)
+
+
+def move(lab, router):
+    """The device's default route leads elsewhere, as in another network."""
+    lab.run("firewall", ["ip", "addr", "replace", f"{router}/24", "dev", "lan"], check=True)
+    lab.run("device", ["ip", "-6", "route", "flush", "default"])
+    lab.run("device", ["ip", "route", "replace", "default", "via", router], check=True)
+
+
+@test("/interop/signalling/ways-are-looked-at-again-when-the-network-changes")
+def _():
+    with place("nat", KAMAILIO_PORTS) as (scratch, lab, _), Forward(lab, scratch, *WAYS) as forward:
+        def used():
+            before = len(forward.events("connected"))
+            assert register(lab, before) == "SIP/2.0 200 OK"
+            return [event["way"] for event in forward.events("connected")[before:]]
+        assert used() == ["ordinary"]
+        # Another network, whose firewall knows SIP: it takes connections to 5060 and swallows what they say.
+        firewall(lab, "add rule inet more forward tcp dport 5060 @ih,0,32 0x52454749 drop")
+        move(lab, "192.168.1.2")
+        forward.wait_for_event("network-changed")
+        assert used() == ["ordinary", "nat"]
+        silence = forward.events("way-failed")[-1]
+        assert silence["way"] == "ordinary" and silence["kind"] == "timed-out" and "did not answer within 4 s" in silence["cause"]
+        assert used() == ["nat"]
+        # A third lets nothing but 443 pass; and back to the second, which is remembered.
+        firewall(lab, "add rule inet more forward tcp dport { 5060, 5061 } reject with tcp reset")
+        move(lab, "192.168.1.3")
+        wait_until(lambda: len(forward.events("network-changed")) == 2, PATIENCE_S, "the third network")
+        assert used() == ["last"] and used() == ["last"]
+        firewall(lab, "add rule inet more forward tcp dport 5060 drop")
+        move(lab, "192.168.1.2")
+        wait_until(lambda: len(forward.events("network-changed")) == 3, PATIENCE_S, "the second network")
+        assert used() == ["nat"]
 
 
 @test("/interop/signalling/nothing-passes-but-through-the-proxy")

@@ -15,7 +15,7 @@
 
 struct _TurnConnectForward {
   GObject parent_instance;
-  TurnConnectTarget *target;
+  TurnConnectWays *ways;
   gboolean allows_others;
   GSocket *listener; /* NULL unless it listens */
   GSocketAddress *address;
@@ -30,6 +30,7 @@ G_DEFINE_FINAL_TYPE (TurnConnectForward, turn_connect_forward, G_TYPE_OBJECT)
 enum {
   ACCEPTED,
   CONNECTED,
+  WAY_FAILED,
   ENDED,
   N_SIGNALS,
 };
@@ -48,7 +49,9 @@ turn_connect_forward_finalize (GObject *object)
 {
   TurnConnectForward *self = TURN_CONNECT_FORWARD (object);
 
-  g_clear_object (&self->target);
+  if (self->ways != NULL)
+    g_signal_handlers_disconnect_by_data (self->ways, self);
+  g_clear_object (&self->ways);
   g_clear_object (&self->address);
   g_clear_pointer (&self->links, g_hash_table_unref);
   g_clear_pointer (&self->context, g_main_context_unref);
@@ -71,8 +74,12 @@ turn_connect_forward_class_init (TurnConnectForwardClass *class)
   G_OBJECT_CLASS (class)->finalize = turn_connect_forward_finalize;
   signals[ACCEPTED] = g_signal_new ("accepted", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
                                     G_TYPE_NONE, 2, G_TYPE_UINT64, G_TYPE_SOCKET_ADDRESS);
-  signals[CONNECTED] = g_signal_new ("connected", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
-                                     G_TYPE_NONE, 2, G_TYPE_UINT64, TURN_CONNECT_TYPE_STREAM);
+  signals[CONNECTED] =
+      g_signal_new ("connected", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 3,
+                    G_TYPE_UINT64, TURN_CONNECT_TYPE_STREAM, G_TYPE_STRING);
+  signals[WAY_FAILED] =
+      g_signal_new ("way-failed", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 3,
+                    G_TYPE_UINT64, G_TYPE_STRING, G_TYPE_ERROR | G_SIGNAL_TYPE_STATIC_SCOPE);
   signals[ENDED] = g_signal_new ("ended", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE,
                                  4, G_TYPE_UINT64, G_TYPE_UINT64, G_TYPE_UINT64,
                                  G_TYPE_ERROR | G_SIGNAL_TYPE_STATIC_SCOPE);
@@ -84,12 +91,42 @@ turn_connect_forward_init (TurnConnectForward *self)
   self->links = g_hash_table_new (NULL, NULL);
 }
 
+static void
+for_each_link (TurnConnectForward *self, void (*act) (TurnConnectLink *link))
+{
+  guint n;
+  g_autofree gpointer *links = g_hash_table_get_keys_as_array (self->links, &n);
+
+  for (guint i = 0; i < n; i++) {
+    if (g_hash_table_contains (self->links, links[i]))
+      act (links[i]);
+  }
+}
+
+static void
+network_changed (TurnConnectWays *ways, const char *place, gpointer data)
+{
+  g_autoptr (TurnConnectForward) self = g_object_ref (data);
+
+  for_each_link (self, turn_connect_link_network_changed);
+}
+
 TurnConnectForward *
 turn_connect_forward_new (TurnConnectTarget *target)
 {
+  g_autoptr (TurnConnectWays) ways = turn_connect_ways_new ();
+
+  turn_connect_ways_add (ways, "only", target);
+  return turn_connect_forward_new_with_ways (ways);
+}
+
+TurnConnectForward *
+turn_connect_forward_new_with_ways (TurnConnectWays *ways)
+{
   TurnConnectForward *self = g_object_new (TURN_CONNECT_TYPE_FORWARD, NULL);
 
-  self->target = g_object_ref (target);
+  self->ways = g_object_ref (ways);
+  g_signal_connect (ways, "network-changed", G_CALLBACK (network_changed), self);
   return self;
 }
 
@@ -100,9 +137,15 @@ turn_connect_forward_set_allows_others (TurnConnectForward *forward, gboolean al
 }
 
 static void
-link_connected (TurnConnectLink *link, TurnConnectStream *stream, gpointer data)
+link_connected (TurnConnectLink *link, const char *way, TurnConnectStream *stream, gpointer data)
 {
-  g_signal_emit (data, signals[CONNECTED], 0, turn_connect_link_get_id (link), stream);
+  g_signal_emit (data, signals[CONNECTED], 0, turn_connect_link_get_id (link), stream, way);
+}
+
+static void
+link_way_failed (TurnConnectLink *link, const char *way, const GError *error, gpointer data)
+{
+  g_signal_emit (data, signals[WAY_FAILED], 0, turn_connect_link_get_id (link), way, error);
 }
 
 static void
@@ -116,7 +159,16 @@ link_ended (TurnConnectLink *link, const GError *error, gpointer data)
                  error);
 }
 
-static const TurnConnectLinkFuncs link_funcs = { .connected = link_connected, .ended = link_ended };
+static const TurnConnectLinkFuncs link_funcs = { .connected = link_connected,
+                                                 .way_failed = link_way_failed,
+                                                 .ended = link_ended };
+
+static void
+end_link (TurnConnectLink *link)
+{
+  turn_connect_link_end (
+      link, g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CLOSED, "the forward was ended here"));
+}
 
 static void
 take_in (TurnConnectForward *self, int descriptor)
@@ -131,8 +183,10 @@ take_in (TurnConnectForward *self, int descriptor)
                  turn_connect_stream_get_remote_address (local));
   if (self->listener == NULL)
     return;
-  link = turn_connect_link_new (self->last_id, local, self->target, &link_funcs, self);
+  link = turn_connect_link_new (self->last_id, local, self->ways, &link_funcs, self);
   g_hash_table_add (self->links, link);
+  if (self->listener == NULL) /* by a handler of what beginning it brought about */
+    end_link (link);
 }
 
 static void begin_accepting (TurnConnectForward *self);
@@ -237,14 +291,7 @@ turn_connect_forward_get_n_connections (TurnConnectForward *forward)
 void
 turn_connect_forward_stop (TurnConnectForward *forward)
 {
-  guint n;
-  g_autofree gpointer *links = g_hash_table_get_keys_as_array (forward->links, &n);
-
   drop_source (&forward->source);
   g_clear_object (&forward->listener);
-  for (guint i = 0; i < n; i++) {
-    if (g_hash_table_contains (forward->links, links[i]))
-      turn_connect_link_end (links[i], g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CLOSED,
-                                                            "the forward was ended here"));
-  }
+  for_each_link (forward, end_link);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "turn-connect/dial.h"
+#include "turn-connect/local/ways.h"
 
 G_BEGIN_DECLS
 
@@ -18,10 +19,15 @@ G_BEGIN_DECLS
  * Signals, from the main context of turn_connect_forward_listen():
  *
  * - `accepted` (guint64 id, GSocketAddress client): somebody connected to the port;
- * - `connected` (guint64 id, TurnConnectStream stream): the server is reached;
+ * - `connected` (guint64 id, TurnConnectStream stream, char *way): the server is reached;
+ * - `way-failed` (guint64 id, char *way, GError error): it is not, this way, or does not answer; the
+ *   next way is tried if there is one, with all that the client has said so far;
  * - `ended` (guint64 id, guint64 to_server, guint64 from_server, GError error): octets carried, and
- *   why it ended; no error if both directions ended in order. Without `connected` before, the
- *   server could not be reached, and the local connection was reset.
+ *   why it ended; no error if both directions ended in order. A client whose server could not be
+ *   reached has been reset, or if it had sent a SIP request, answered 503 with the cause as reason
+ *   phrase.
+ *
+ * When this machine changes networks, connections whose local address is gone end at once.
  */
 TURN_CONNECT_API
 G_DECLARE_FINAL_TYPE (TurnConnectForward, turn_connect_forward, TURN_CONNECT, FORWARD, GObject)
@@ -35,6 +41,16 @@ G_DECLARE_FINAL_TYPE (TurnConnectForward, turn_connect_forward, TURN_CONNECT, FO
  * Returns: (transfer full): a forward
  */
 TURN_CONNECT_API TurnConnectForward *turn_connect_forward_new (TurnConnectTarget *target);
+
+/**
+ * turn_connect_forward_new_with_ways:
+ * @ways: the ways to the server; at least one has to be there before the first connection
+ *
+ * Makes a forward that does not listen yet.
+ *
+ * Returns: (transfer full): a forward
+ */
+TURN_CONNECT_API TurnConnectForward *turn_connect_forward_new_with_ways (TurnConnectWays *ways);
 
 /**
  * turn_connect_forward_set_allows_others:

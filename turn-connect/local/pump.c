@@ -7,6 +7,8 @@
  */
 #include "turn-connect/local/pump.h"
 
+#include "turn-connect/error.h"
+
 #define BUFFER_SIZE TURN_CONNECT_WRITE_MAX
 #define ROUNDS_MAX 16          /* before other sources get their turn */
 #define HALF_OPEN_TIMEOUT_S 30 /* without an octet, once a direction has ended */
@@ -127,6 +129,16 @@ lane_give_up (TurnConnectPump *pump, Lane *lane, GError *error)
     g_error_free (error);
 }
 
+/* Who can be asked another way is not told of an end without an answer. */
+static gboolean
+fail_unanswered (GError **error)
+{
+  g_set_error_literal (
+      error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_CLOSED,
+      "the server, or something on the way, ended the connection without an answer");
+  return FALSE;
+}
+
 /* FALSE: what feeds it is broken. */
 static gboolean
 lane_move (TurnConnectPump *pump, Lane *lane, gboolean *has_moved, GError **error)
@@ -139,6 +151,8 @@ lane_move (TurnConnectPump *pump, Lane *lane, gboolean *has_moved, GError **erro
     if (lane->length > 0)
       io = lane_write (lane, &write_error);
     else if (lane->has_ended) {
+      if (lane == &pump->leftward && pump->kept != NULL && !pump->has_answer)
+        return fail_unanswered (error);
       turn_connect_stream_end_writing (lane->to);
       lane->is_done = TRUE;
     } else if ((io = lane_read (lane, error)) == TURN_CONNECT_IO_FAILED)

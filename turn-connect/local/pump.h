@@ -14,8 +14,8 @@ typedef struct {
   void (*ended) (const GError *error, gpointer user_data);
 } TurnConnectPumpFuncs;
 
-/* @kept: gets a copy of what comes from the left until the right answers, at most KEPT_MAX octets;
- * may be NULL. Takes references; runs in the thread-default main context. */
+/* @kept: gets a copy of what comes from the left until the right answers, at most KEPT_MAX octets,
+ * and an end without an answer counts as a failure; may be NULL. Takes references; runs in the thread-default main context. */
 #define TURN_CONNECT_PUMP_KEPT_MAX 16384
 TurnConnectPump *turn_connect_pump_new (TurnConnectStream *left,
                                         TurnConnectStream *right,

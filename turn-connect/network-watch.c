@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A connection whose local address went away with its network dies in silence; TCP would notice
  * after many seconds. The kernel tells of the change at once. */
-#include "tep-c/network-watch.h"
+#include "turn-connect/network-watch.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -16,18 +16,18 @@
 #define GROUPS                                                                                     \
   (RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE)
 
-struct _TepClientNetworkWatch {
+struct _TurnConnectNetworkWatch {
   int descriptor;
   GSource *source;
   GSource *settling;
-  void (*changed) (gpointer user_data);
+  TurnConnectNetworkFunc changed;
   gpointer user_data;
 };
 
 static gboolean
 settled (gpointer data)
 {
-  TepClientNetworkWatch *watch = data;
+  TurnConnectNetworkWatch *watch = data;
 
   g_clear_pointer (&watch->settling, g_source_unref);
   watch->changed (watch->user_data);
@@ -39,7 +39,7 @@ settled (gpointer data)
 static gboolean
 readable (int descriptor, GIOCondition condition, gpointer data)
 {
-  TepClientNetworkWatch *watch = data;
+  TurnConnectNetworkWatch *watch = data;
   guint8 message[8192];
   gssize length;
 
@@ -54,12 +54,12 @@ readable (int descriptor, GIOCondition condition, gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
-TepClientNetworkWatch *
-tep_client_network_watch_new (void (*changed) (gpointer user_data), gpointer user_data)
+TurnConnectNetworkWatch *
+turn_connect_network_watch_new (TurnConnectNetworkFunc changed, gpointer user_data)
 {
   struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = GROUPS };
   int descriptor = socket (AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
-  TepClientNetworkWatch *watch;
+  TurnConnectNetworkWatch *watch;
 
   if (descriptor < 0)
     return NULL;
@@ -67,7 +67,7 @@ tep_client_network_watch_new (void (*changed) (gpointer user_data), gpointer use
     close (descriptor);
     return NULL;
   }
-  watch = g_new0 (TepClientNetworkWatch, 1);
+  watch = g_new0 (TurnConnectNetworkWatch, 1);
   watch->descriptor = descriptor;
   watch->changed = changed;
   watch->user_data = user_data;
@@ -85,7 +85,7 @@ drop (GSource *source)
 }
 
 void
-tep_client_network_watch_free (TepClientNetworkWatch *watch)
+turn_connect_network_watch_free (TurnConnectNetworkWatch *watch)
 {
   if (watch == NULL)
     return;
@@ -96,7 +96,7 @@ tep_client_network_watch_free (TepClientNetworkWatch *watch)
 }
 
 gboolean
-tep_client_network_has_address (const StunExtAddress *address)
+turn_connect_network_has_address (const StunExtAddress *address)
 {
   struct ifaddrs *all;
   gboolean is_there = FALSE;
