@@ -151,7 +151,8 @@ class Process:
             if kind is None:
                 self.stop()
             else:
-                self.show()
+                if not issubclass(kind, KeyboardInterrupt):
+                    self.show()
                 if self.status is None:
                     self.kill()
         finally:
