@@ -252,7 +252,7 @@ static gboolean
 begin (Peer *peer, TurnConnectTarget *target, GError **error)
 {
   TurnConnectNiceFlags flags = (by_listener ? TURN_CONNECT_NICE_KEEP_PROXY : 0) |
-                               (is_slow_start ? TURN_CONNECT_NICE_NOT_AHEAD : 0);
+                               (is_slow_start || waits ? TURN_CONNECT_NICE_NOT_AHEAD : 0);
 
   peer->agent = nice_agent_new (NULL, NICE_COMPATIBILITY_RFC5245);
   g_object_set (peer->agent, "upnp", FALSE, "force-relay", TRUE, "controlling-mode",

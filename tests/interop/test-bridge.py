@@ -4,24 +4,14 @@ import json
 import os
 import pathlib
 import sys
-import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 from coturn import PASSWORD, USER, coturn  # noqa: E402
+from helper import proxy_of  # noqa: E402
 from lab import Lab  # noqa: E402
 from tap import run, test  # noqa: E402
 
 NICE_PEERS = pathlib.Path(os.environ["TEPKIT_BUILD"], "tests", "interop", "nice-peers")
-
-
-def proxy_of(lab, network, login=None):
-    """--proxy and the URL, as the network has one."""
-    if not network.startswith("proxy"):
-        return []
-    before = ""
-    if network == "proxy-basic":
-        before = ":".join(urllib.parse.quote(word) for word in login or (lab["PROXY_USER"], lab["PROXY_PASSWORD"])) + "@"
-    return ["--proxy", f"http://{before}{lab['PROXY_ADDR']}:{lab['PROXY_PORT']}"]
 
 
 def talk(lab, trusted, *options, user=USER, password=PASSWORD, server="core.lab:443"):

@@ -15,7 +15,10 @@ typedef struct {
   char *literals[2]; /* IPv4, IPv6 */
   char *name;        /* "the server turn.example.org:443" */
   GError *cause;
-  GQueue spares; /* Spare, oldest first */
+  GQueue spares; /* streams opened ahead, oldest first; of ahead.c */
+  GQueue claims; /* TurnConnectPassage that wait for one of those being opened */
+  guint n_opening;
+  char *doing; /* with what the opening is busy, for words */
 } TurnConnectBridgeServer;
 
 struct _TurnConnectBridge {
@@ -45,6 +48,7 @@ void turn_connect_bridge_report (TurnConnectBridge *bridge,
                                  GError *error);
 void turn_connect_bridge_reached (TurnConnectBridge *bridge, TurnConnectBridgeServer *server);
 
+TurnConnectBridgeServer *turn_connect_bridge_get_server (TurnConnectBridge *bridge, guint number);
 TurnConnectBridgeServer *
 turn_connect_bridge_find_server (TurnConnectBridge *bridge, const char *host, guint16 port);
 gboolean turn_connect_bridge_allows_user (TurnConnectBridge *bridge, int descriptor);
@@ -62,11 +66,6 @@ TurnConnectStream *turn_connect_bridge_dial_finish (TurnConnectBridgeServer *ser
                                                     TurnConnectTarget *target,
                                                     GAsyncResult *result,
                                                     GError **error);
-/* A stream opened ahead that is still good, or NULL. */
-TurnConnectStream *turn_connect_bridge_take_spare (TurnConnectBridge *bridge,
-                                                   TurnConnectBridgeServer *server);
-void turn_connect_bridge_drop_spares (TurnConnectBridge *bridge, TurnConnectBridgeServer *server);
-
 void turn_connect_bridge_add_counts (TurnConnectBridgeCounts *counts,
                                      const TurnConnectRelayCounts *more);
 

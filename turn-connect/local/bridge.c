@@ -7,6 +7,7 @@
 
 #include "turn-connect/error-private.h"
 #include "turn-connect/host.h"
+#include "turn-connect/local/ahead.h"
 #include "turn-connect/local/passage.h"
 #include "turn-connect/local/peer-user.h"
 #include "turn-connect/proxy/url.h"
@@ -23,9 +24,8 @@
 #define PASSAGES_MAX 512
 #define BACKLOG 64
 #define KEEPALIVE_US (20 * G_USEC_PER_SEC) /* proxies and NATs forget in 30 s, the worst of them */
-#define SPARE_LIFE_MS 60000
-#define PAUSE_MS 1000   /* after the process ran out of descriptors */
-#define TOKEN_LENGTH 16 /* octets drawn for a user or a password */
+#define PAUSE_MS 1000                      /* after the process ran out of descriptors */
+#define TOKEN_LENGTH 16                    /* octets drawn for a user or a password */
 
 typedef struct {
   TurnConnectBridge *bridge;
@@ -33,13 +33,6 @@ typedef struct {
   int descriptor;
   GSource *watch;
 } Listener;
-
-typedef struct {
-  TurnConnectBridge *bridge;
-  TurnConnectBridgeServer *server;
-  TurnConnectStream *stream;
-  GSource *end;
-} Spare;
 
 enum {
   SIGNAL_CONNECTED,
@@ -66,72 +59,6 @@ refuse (GError **error, const char *message)
   return FALSE;
 }
 
-/* ---- streams opened ahead ---- */
-
-static void
-spare_free (Spare *spare)
-{
-  destroy_source (&spare->end);
-  if (spare->stream != NULL)
-    g_io_stream_close (G_IO_STREAM (spare->stream), NULL, NULL);
-  g_clear_object (&spare->stream);
-  g_free (spare);
-}
-
-static gboolean
-spare_expired (gpointer user_data)
-{
-  Spare *spare = user_data;
-
-  g_queue_remove (&spare->server->spares, spare);
-  spare_free (spare);
-  return G_SOURCE_REMOVE;
-}
-
-static void
-add_spare (TurnConnectBridge *bridge, TurnConnectBridgeServer *server, TurnConnectStream *stream)
-{
-  Spare *spare = g_new0 (Spare, 1);
-
-  spare->bridge = bridge;
-  spare->server = server;
-  spare->stream = stream;
-  spare->end = g_timeout_source_new (SPARE_LIFE_MS);
-  g_source_set_callback (spare->end, spare_expired, spare, NULL);
-  g_source_attach (spare->end, bridge->context);
-  g_queue_push_tail (&server->spares, spare);
-}
-
-/* A server may have hung up meanwhile; tickets of TLS may be there to read. */
-static gboolean
-is_good (TurnConnectStream *stream)
-{
-  guint8 octet;
-  gsize got;
-
-  return turn_connect_stream_try_read (stream, &octet, 1, &got, NULL) == TURN_CONNECT_IO_BLOCKED;
-}
-
-TurnConnectStream *
-turn_connect_bridge_take_spare (TurnConnectBridge *bridge, TurnConnectBridgeServer *server)
-{
-  TurnConnectStream *stream = NULL;
-  Spare *spare;
-
-  while (stream == NULL && (spare = g_queue_pop_head (&server->spares)) != NULL) {
-    if (is_good (spare->stream))
-      stream = g_steal_pointer (&spare->stream);
-    spare_free (spare);
-  }
-  return stream;
-}
-
-void
-turn_connect_bridge_drop_spares (TurnConnectBridge *bridge, TurnConnectBridgeServer *server)
-{
-  g_queue_clear_full (&server->spares, (GDestroyNotify)spare_free);
-}
-
 /* ---- object ---- */
 
 static void
@@ -144,6 +71,7 @@ server_free (gpointer data)
   g_free (server->literals[0]);
   g_free (server->literals[1]);
   g_free (server->name);
+  g_free (server->doing);
   g_free (server);
 }
 
@@ -240,13 +168,13 @@ turn_connect_bridge_close (TurnConnectBridge *bridge)
   while (bridge->passages.head != NULL)
     turn_connect_passage_close (bridge->passages.head->data);
   for (guint i = 0; i < bridge->servers->len; i++)
-    turn_connect_bridge_drop_spares (bridge, bridge->servers->pdata[i]);
+    turn_connect_ahead_drop (bridge->servers->pdata[i]);
 }
 
 /* ---- servers ---- */
 
-static TurnConnectBridgeServer *
-get_server (TurnConnectBridge *bridge, guint number)
+TurnConnectBridgeServer *
+turn_connect_bridge_get_server (TurnConnectBridge *bridge, guint number)
 {
   return number >= 1 && number <= bridge->servers->len ? bridge->servers->pdata[number - 1] : NULL;
 }
@@ -275,6 +203,7 @@ turn_connect_bridge_add_server (TurnConnectBridge *bridge,
   server->literals[0] = g_strdup_printf ("192.0.2.%u", server->number);
   server->literals[1] = g_strdup_printf ("2001:db8::%x", server->number);
   g_queue_init (&server->spares);
+  g_queue_init (&server->claims);
   g_ptr_array_add (bridge->servers, server);
   return server->number;
 }
@@ -282,7 +211,7 @@ turn_connect_bridge_add_server (TurnConnectBridge *bridge,
 const char *
 turn_connect_bridge_get_literal (TurnConnectBridge *bridge, guint server, GSocketFamily family)
 {
-  TurnConnectBridgeServer *found = get_server (bridge, server);
+  TurnConnectBridgeServer *found = turn_connect_bridge_get_server (bridge, server);
 
   if (found == NULL || (family != G_SOCKET_FAMILY_IPV4 && family != G_SOCKET_FAMILY_IPV6))
     return NULL;
@@ -467,7 +396,7 @@ turn_connect_bridge_listen (TurnConnectBridge *bridge,
   if (inet == NULL || !g_inet_address_get_is_loopback (inet) || port > G_MAXUINT16)
     return refuse (error,
                    "a bridge listens on addresses of the loopback alone, as 127.0.0.1 or ::1");
-  if (server != 0 && get_server (bridge, server) == NULL)
+  if (server != 0 && turn_connect_bridge_get_server (bridge, server) == NULL)
     return refuse (error, "the listener is for a server that the bridge does not have");
   if (bridge->listeners->len == TURN_CONNECT_BRIDGE_LISTENERS_MAX)
     return refuse (error, "a bridge has 16 listeners at most");
@@ -477,149 +406,13 @@ turn_connect_bridge_listen (TurnConnectBridge *bridge,
     return FALSE;
   listener = g_new0 (Listener, 1);
   listener->bridge = bridge;
-  listener->server = get_server (bridge, server);
+  listener->server = turn_connect_bridge_get_server (bridge, server);
   listener->descriptor = descriptor;
   g_ptr_array_add (bridge->listeners, listener);
   watch (listener);
   if (bound_port != NULL)
     *bound_port = ask_port (descriptor);
   return TRUE;
-}
-
-/* ---- reaching servers ---- */
-
-void
-turn_connect_bridge_dial (TurnConnectBridge *bridge,
-                          TurnConnectTarget *target,
-                          TurnConnectProgressFunc progress,
-                          gpointer progress_data,
-                          GCancellable *cancellable,
-                          GAsyncReadyCallback callback,
-                          gpointer user_data)
-{
-  g_main_context_push_thread_default (bridge->context);
-  turn_connect_dial_async (target, progress, progress_data, cancellable, callback, user_data);
-  g_main_context_pop_thread_default (bridge->context);
-}
-
-TurnConnectStream *
-turn_connect_bridge_dial_finish (TurnConnectBridgeServer *server,
-                                 TurnConnectTarget *target,
-                                 GAsyncResult *result,
-                                 GError **error)
-{
-  g_autoptr (TurnConnectStream) stream = turn_connect_dial_finish (target, result, error);
-
-  if (stream != NULL && turn_connect_stream_get_tls_info (stream) == NULL &&
-      (server->flags & TURN_CONNECT_BRIDGE_ALLOW_PLAIN) == 0) {
-    g_set_error (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_TLS_FAILED,
-                 "%s was reached without TLS, which is not allowed", server->name);
-    return NULL;
-  }
-  return g_steal_pointer (&stream);
-}
-
-typedef struct {
-  TurnConnectBridgeServer *server;
-  guint n_missing;
-  GCancellable *cancellable; /* of the dials: the caller's, or the bridge's end */
-  gulong chained;            /* to the caller's */
-  GCancellable *callers;
-} Preparing;
-
-static void
-preparing_free (gpointer data)
-{
-  Preparing *preparing = data;
-
-  if (preparing->callers != NULL)
-    g_cancellable_disconnect (preparing->callers, preparing->chained);
-  g_clear_object (&preparing->callers);
-  g_clear_object (&preparing->cancellable);
-  g_free (preparing);
-}
-
-static void
-prepared (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr (GTask) task = user_data;
-  Preparing *preparing = g_task_get_task_data (task);
-  TurnConnectBridge *bridge = g_task_get_source_object (task);
-  g_autoptr (GError) error = NULL;
-  TurnConnectStream *stream = turn_connect_bridge_dial_finish (
-      preparing->server, TURN_CONNECT_TARGET (source), result, &error);
-
-  if (stream != NULL) {
-    add_spare (bridge, preparing->server, stream);
-    if (g_cancellable_is_cancelled (bridge->life))
-      turn_connect_bridge_drop_spares (bridge, preparing->server);
-    if (--preparing->n_missing == 0 && !g_task_get_completed (task)) {
-      turn_connect_bridge_reached (bridge, preparing->server);
-      g_task_return_boolean (task, TRUE);
-    }
-    return;
-  }
-  if (preparing->n_missing == G_MAXUINT)
-    return;
-  preparing->n_missing = G_MAXUINT; /* told once */
-  if (error->domain == TURN_CONNECT_ERROR)
-    turn_connect_bridge_report (bridge, preparing->server, g_error_copy (error));
-  g_task_return_error (task, g_steal_pointer (&error));
-}
-
-static void
-cancel_dials (GCancellable *callers, gpointer user_data)
-{
-  g_cancellable_cancel (user_data);
-}
-
-void
-turn_connect_bridge_prepare_async (TurnConnectBridge *bridge,
-                                   guint server,
-                                   guint n_streams,
-                                   GCancellable *cancellable,
-                                   GAsyncReadyCallback callback,
-                                   gpointer user_data)
-{
-  TurnConnectBridgeServer *found = get_server (bridge, server);
-  GTask *task = g_task_new (bridge, NULL, callback, user_data);
-  Preparing *preparing = g_new0 (Preparing, 1);
-  guint n_missing;
-
-  g_task_set_source_tag (task, turn_connect_bridge_prepare_async);
-  g_task_set_task_data (task, preparing, preparing_free);
-  n_missing = MIN (n_streams, TURN_CONNECT_BRIDGE_SPARES_MAX);
-  if (found != NULL)
-    n_missing -= MIN (n_missing, found->spares.length);
-  if (found == NULL || n_missing == 0) {
-    if (found != NULL)
-      g_task_return_boolean (task, TRUE);
-    else
-      g_task_return_new_error (task, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID,
-                               "the bridge has no server %u", server);
-    g_object_unref (task);
-    return;
-  }
-  preparing->server = found;
-  preparing->n_missing = n_missing;
-  preparing->cancellable = g_cancellable_new ();
-  preparing->callers = g_object_ref (cancellable != NULL ? cancellable : bridge->life);
-  preparing->chained =
-      g_cancellable_connect (preparing->callers, G_CALLBACK (cancel_dials),
-                             g_object_ref (preparing->cancellable), g_object_unref);
-  for (guint i = 0; i < n_missing; i++) {
-    bridge->counts.n_dialled++;
-    turn_connect_bridge_dial (bridge, found->target, NULL, NULL, preparing->cancellable, prepared,
-                              g_object_ref (task));
-  }
-  g_object_unref (task);
-}
-
-gboolean
-turn_connect_bridge_prepare_finish (TurnConnectBridge *bridge, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, bridge), FALSE);
-  return g_task_propagate_boolean (G_TASK (result), error);
 }
 
 /* ---- what happened ---- */
@@ -653,7 +446,7 @@ turn_connect_bridge_reached (TurnConnectBridge *bridge, TurnConnectBridgeServer 
 const GError *
 turn_connect_bridge_get_cause (TurnConnectBridge *bridge, guint server)
 {
-  TurnConnectBridgeServer *found = get_server (bridge, server);
+  TurnConnectBridgeServer *found = turn_connect_bridge_get_server (bridge, server);
   const GError *cause = found != NULL ? found->cause : server == 0 ? bridge->cause : NULL;
 
   g_clear_error (&bridge->shown);

@@ -46,7 +46,8 @@ typedef enum {
  *
  * The gathering then ends within 3 s whatever happens on the way: with relayed candidates, or
  * without, and then #TurnConnectBridge::failed and turn_connect_bridge_get_cause() tell why. To
- * know before gathering, wait for turn_connect_bridge_prepare_async().
+ * know before gathering, pass %TURN_CONNECT_NICE_NOT_AHEAD and wait for
+ * turn_connect_bridge_prepare_async().
  *
  * Properties of @agent that are set: `proxy-type`, `proxy-ip`, `proxy-port`, `proxy-username`,
  * `proxy-password`, `ice-tcp`, and `stun-max-retransmissions`, raised to 4 if it is lower: libnice

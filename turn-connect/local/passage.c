@@ -8,6 +8,7 @@
 
 #include "turn-connect/error-private.h"
 #include "turn-connect/host.h"
+#include "turn-connect/local/ahead.h"
 #include "turn-connect/local/connect-head.h"
 #include "turn-connect/target-private.h"
 
@@ -32,6 +33,7 @@ struct _TurnConnectPassage {
   GSource *upstream_watch;
   GSource *timer;
   GCancellable *dialling;
+  gboolean is_claiming;      /* a stream that is being opened ahead */
   TurnConnectTarget *target; /* dialled last: the server's, or that of a redirection */
   TurnConnectHead *head;     /* until CONNECT is read */
   TurnConnectRelay *relay;   /* NULL until it is known what the client is */
@@ -76,6 +78,9 @@ close_stream (TurnConnectStream **stream, GSource **watch)
 static void
 stop_dialling (TurnConnectPassage *passage)
 {
+  if (passage->is_claiming)
+    turn_connect_ahead_unclaim (passage->server, passage);
+  passage->is_claiming = FALSE;
   if (passage->dialling != NULL)
     g_cancellable_cancel (passage->dialling);
   g_clear_object (&passage->dialling);
@@ -114,9 +119,15 @@ static void settle (TurnConnectPassage *passage);
 static void
 lose_upstream (TurnConnectPassage *passage, GError *error)
 {
+  gboolean was_released =
+      passage->upstream != NULL && turn_connect_relay_is_released (passage->relay);
+
   close_stream (&passage->upstream, &passage->upstream_watch);
   turn_connect_relay_went_down (passage->relay, error->message, g_get_monotonic_time ());
-  turn_connect_bridge_report (passage->bridge, passage->server, error);
+  if (was_released)
+    g_error_free (error);
+  else
+    turn_connect_bridge_report (passage->bridge, passage->server, error);
 }
 
 static void
@@ -195,27 +206,6 @@ dialled (GObject *source, GAsyncResult *result, gpointer user_data)
   settle (passage);
 }
 
-static const char *
-step_in_words (TurnConnectStep step)
-{
-  switch (step) {
-  case TURN_CONNECT_STEP_RESOLVE:
-    return "looking up";
-  case TURN_CONNECT_STEP_CONNECT:
-    return "connecting to";
-  case TURN_CONNECT_STEP_PROXY_TLS:
-    return "beginning TLS with the proxy";
-  case TURN_CONNECT_STEP_PROXY:
-    return "waiting for the proxy's answer to CONNECT";
-  case TURN_CONNECT_STEP_TLS:
-    return "beginning TLS with";
-  case TURN_CONNECT_STEP_NONE:
-  case TURN_CONNECT_STEP_READY:
-    break;
-  }
-  return "done with";
-}
-
 static void
 progressed (const TurnConnectProgress *progress, gpointer user_data)
 {
@@ -224,8 +214,7 @@ progressed (const TurnConnectProgress *progress, gpointer user_data)
 
   if (passage->bridge == NULL)
     return;
-  doing = g_strdup_printf ("%s %s", step_in_words (progress->step),
-                           progress->detail != NULL ? progress->detail : "");
+  doing = turn_connect_ahead_describe (progress);
   turn_connect_relay_set_doing (passage->relay, doing);
 }
 
@@ -242,12 +231,36 @@ dial (TurnConnectPassage *passage, TurnConnectTarget *target)
 static void
 reach_server (TurnConnectPassage *passage)
 {
-  TurnConnectStream *spare = turn_connect_bridge_take_spare (passage->bridge, passage->server);
+  TurnConnectStream *spare = turn_connect_ahead_take (passage->server);
 
-  if (spare != NULL)
+  if (spare != NULL) {
     join_upstream (passage, spare);
-  else
+  } else if (turn_connect_ahead_claim (passage->server, passage)) {
+    passage->is_claiming = TRUE;
+    turn_connect_relay_set_doing (passage->relay, passage->server->doing);
+  } else
     dial (passage, passage->server->target);
+}
+
+void
+turn_connect_passage_come (TurnConnectPassage *passage,
+                           TurnConnectStream *stream,
+                           const GError *error)
+{
+  g_autoptr (TurnConnectPassage) alive = g_rc_box_acquire (passage);
+
+  passage->is_claiming = FALSE;
+  if (stream != NULL)
+    join_upstream (passage, stream);
+  else if (error->domain == TURN_CONNECT_ERROR)
+    turn_connect_relay_went_down (passage->relay, error->message, g_get_monotonic_time ());
+  settle (passage);
+}
+
+void
+turn_connect_passage_set_doing (TurnConnectPassage *passage, const char *doing)
+{
+  turn_connect_relay_set_doing (passage->relay, doing);
 }
 
 /* The redirection is followed by the same way, and the certificate has to be for the same name, or
@@ -486,7 +499,7 @@ act (TurnConnectPassage *passage)
   if (turn_connect_relay_take_alternate (passage->relay, &alternate))
     follow (passage, &alternate);
   else if (turn_connect_relay_state (passage->relay) == TURN_CONNECT_RELAY_WAITING &&
-           passage->dialling == NULL && passage->upstream == NULL)
+           passage->dialling == NULL && !passage->is_claiming && passage->upstream == NULL)
     reach_server (passage);
 }
 

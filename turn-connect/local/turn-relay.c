@@ -5,70 +5,25 @@
  * the stream between client and relay never depends on the one between relay and server: requests
  * wait a while, are sent once, and each one gets an answer, the server's or a 400 of the relay's.
  */
-#include "turn-connect/local/turn-relay.h"
+#include "turn-connect/local/turn-relay-private.h"
 
 #include "stun-ext/attribute.h"
 #include "stun-ext/integrity.h"
 #include "stun-ext/octets.h"
-#include "stun-ext/stream.h"
 
 #include <string.h>
 
 #define UNIT_MAX 65552    /* octets of the longest unit: a STUN message with its header */
 #define PENDING_MAX 16384 /* octets of requests that wait for the server */
-#define ASKED_MAX 32      /* requests without answer; a client has about one a component */
-#define REDIRECTS_MAX 4   /* in a row, before the servers are taken to point in a circle */
 #define RETRY_US (5 * G_USEC_PER_SEC) /* after a failure, before a new try */
 #define SILENCE_US                                                                                 \
   (20 * G_USEC_PER_SEC) /* after a Binding request, before the server is given up */
-#define REASON_MAX 127  /* characters, RFC 8489 section 14.8: fewer than 128 */
-#define ANSWER_MAX 512  /* octets of an answer of the relay's */
 
 #define TYPE_CLASS_BITS 0x0110 /* RFC 8489 section 5 */
 #define TYPE_REQUEST 0x0000
 #define TYPE_INDICATION 0x0010
 #define TYPE_ALLOCATE 0x0003
-#define TRANSACTION_AT 8 /* octets before the transaction id */
-
-/* A request that has no answer yet. */
-typedef struct {
-  guint16 type;
-  guint8 transaction_id[STUN_EXT_TRANSACTION_ID_LENGTH];
-  gint64 since;
-} Asked;
-
-struct _TurnConnectRelay {
-  TurnConnectRelayConfig config;
-  TurnConnectRelayState state;
-  gboolean is_denied;
-  StunExtStream from_client;
-  StunExtStream from_server;
-  TurnConnectLane to_client;
-  TurnConnectLane to_server;
-  TurnConnectLane pending; /* whole requests, in the order of @asked, while WAITING */
-  Asked asked[ASKED_MAX];
-  guint n_asked;
-  TurnConnectLane allocate; /* the Allocate that has no answer, to be repeated elsewhere */
-  char *cause;
-  char *doing;
-  gint64 up_since;
-  gint64 retry_at;
-
-  gint64 sent_at; /* last towards the server */
-  gint64 heard_at;
-  gint64 probed_at; /* 0: no Binding request of ours is without answer */
-  guint8 probe_id[STUN_EXT_TRANSACTION_ID_LENGTH];
-  guint32 n_probes;
-  gboolean answers_probes;
-
-  StunExtAddress visited[REDIRECTS_MAX];
-  guint n_visited;
-  TurnConnectRelayAlternate alternate;
-  gboolean has_alternate;
-  gboolean is_overdue;
-  TurnConnectRelayRefusal refusal;
-  TurnConnectRelayCounts counts;
-};
+#define TYPE_REFRESH 0x0004
 
 static const struct {
   TurnConnectRelayState from;
@@ -133,69 +88,6 @@ turn_connect_relay_free (TurnConnectRelay *relay)
 
 /* ---- requests and who answers them ---- */
 
-static Asked *
-find_asked (TurnConnectRelay *relay, const guint8 *message)
-{
-  for (guint i = 0; i < relay->n_asked; i++) {
-    if (memcmp (relay->asked[i].transaction_id, &message[TRANSACTION_AT],
-                STUN_EXT_TRANSACTION_ID_LENGTH) == 0)
-      return &relay->asked[i];
-  }
-  return NULL;
-}
-
-/* A phrase of printable ASCII that fits: causes may quote what others sent. */
-static void
-make_reason (char reason[REASON_MAX + 1], const char *cause)
-{
-  gsize n = 0;
-
-  for (; *cause != '\0' && n < REASON_MAX; cause++)
-    reason[n++] = *cause >= ' ' && *cause <= '~' ? *cause : '?';
-  reason[n] = '\0';
-  if (*cause != '\0')
-    memcpy (&reason[REASON_MAX - 3], "...", 3);
-}
-
-/* 400 and not 5xx: it is the one refusal that libnice takes without integrity. */
-static void
-answer (TurnConnectRelay *relay, const Asked *asked, const char *cause)
-{
-  guint8 buffer[ANSWER_MAX];
-  char reason[REASON_MAX + 1];
-  StunExtBuilder builder;
-  gsize length;
-  guint16 method =
-      (guint16)((asked->type & 0x000f) | (asked->type & 0x00e0) >> 1 | (asked->type & 0x3e00) >> 2);
-
-  make_reason (reason, cause);
-  stun_ext_builder_begin (&builder, buffer, sizeof buffer, STUN_EXT_CLASS_ERROR, method,
-                          asked->transaction_id);
-  stun_ext_builder_add_error (&builder, STUN_EXT_CODE_BAD_REQUEST, reason);
-  if (stun_ext_builder_finish (&builder, STUN_EXT_INTEGRITY_NONE, (StunExtSpan){ 0 }, FALSE,
-                               &length) &&
-      turn_connect_lane_append (&relay->to_client, buffer, length))
-    relay->counts.n_answered++;
-}
-
-static void
-answer_all (TurnConnectRelay *relay, const char *cause)
-{
-  for (guint i = 0; i < relay->n_asked; i++)
-    answer (relay, &relay->asked[i], cause);
-  relay->n_asked = 0;
-  turn_connect_lane_clear (&relay->pending);
-  turn_connect_lane_clear (&relay->allocate);
-}
-
-static void
-forget_asked (TurnConnectRelay *relay, Asked *asked)
-{
-  guint at = (guint)(asked - relay->asked);
-
-  memmove (asked, asked + 1, (--relay->n_asked - at) * sizeof *asked);
-}
-
 static void
 send_to_server (TurnConnectRelay *relay, const guint8 *unit, gsize length, gint64 now)
 {
@@ -207,40 +99,63 @@ send_to_server (TurnConnectRelay *relay, const guint8 *unit, gsize length, gint6
 }
 
 static void
-note_allocate (TurnConnectRelay *relay, const guint8 *unit, gsize length)
+note_request (TurnConnectRelay *relay, guint16 type, const guint8 *unit, gsize length)
 {
-  relay->allocate.length = 0;
-  turn_connect_lane_append (&relay->allocate, unit, length);
+  StunExtMessage message;
+  guint32 lifetime_s;
+
+  if (type == TYPE_ALLOCATE) {
+    relay->is_released = FALSE;
+    relay->allocate.length = 0;
+    turn_connect_lane_append (&relay->allocate, unit, length);
+  } else if (type == TYPE_REFRESH &&
+             stun_ext_message_parse (&message, unit, length) == STUN_EXT_PARSE_OK &&
+             stun_ext_message_get_u32 (&message, STUN_EXT_ATTRIBUTE_LIFETIME, &lifetime_s) ==
+                 STUN_EXT_GET_OK)
+    relay->is_released = lifetime_s == 0;
+}
+
+/* Who repeats over a stream what was answered did not believe the answer. */
+static gboolean
+is_repeat (TurnConnectRelay *relay, const TurnConnectRelayAsked *asked)
+{
+  gboolean is_same =
+      relay->state == TURN_CONNECT_RELAY_DOWN &&
+      memcmp (relay->refused_id, asked->transaction_id, sizeof relay->refused_id) == 0;
+
+  relay->is_deaf |= is_same;
+  memcpy (relay->refused_id, asked->transaction_id, sizeof relay->refused_id);
+  return is_same;
 }
 
 static void
 take_request (TurnConnectRelay *relay, const guint8 *unit, gsize length, gint64 now)
 {
-  Asked asked = { .type = stun_ext_octets_u16 (unit, 0), .since = now };
+  TurnConnectRelayAsked asked = { .type = stun_ext_octets_u16 (unit, 0), .since = now };
 
-  memcpy (asked.transaction_id, &unit[TRANSACTION_AT], sizeof asked.transaction_id);
-  if (find_asked (relay, unit) != NULL)
+  memcpy (asked.transaction_id, &unit[TURN_CONNECT_RELAY_TRANSACTION_AT],
+          sizeof asked.transaction_id);
+  if (turn_connect_relay_find_asked (relay, unit) != NULL)
     return; /* the stream is reliable: one is enough */
   if (relay->state == TURN_CONNECT_RELAY_IDLE ||
-      (relay->state == TURN_CONNECT_RELAY_DOWN && asked.type == TYPE_ALLOCATE &&
-       now >= relay->retry_at && !relay->is_denied))
+      (relay->state == TURN_CONNECT_RELAY_DOWN && !is_repeat (relay, &asked) &&
+       asked.type == TYPE_ALLOCATE && now >= relay->retry_at && !relay->is_denied))
     step (relay, TURN_CONNECT_RELAY_ASKED);
   if (relay->state == TURN_CONNECT_RELAY_DOWN) {
-    answer (relay, &asked, relay->cause);
+    turn_connect_relay_answer (relay, &asked, relay->cause);
     return;
   }
-  if (relay->n_asked == ASKED_MAX ||
+  if (relay->n_asked == TURN_CONNECT_RELAY_ASKED_MAX ||
       (relay->state == TURN_CONNECT_RELAY_WAITING &&
        (relay->pending.length + length > PENDING_MAX ||
         !turn_connect_lane_append (&relay->pending, unit, length)))) {
-    answer (relay, &asked, "too many requests wait for the server");
+    turn_connect_relay_answer (relay, &asked, "too many requests wait for the server");
     return;
   }
   relay->asked[relay->n_asked++] = asked;
   if (relay->state != TURN_CONNECT_RELAY_UP)
     return;
-  if (asked.type == TYPE_ALLOCATE)
-    note_allocate (relay, unit, length);
+  note_request (relay, asked.type, unit, length);
   send_to_server (relay, unit, length, now);
 }
 
@@ -283,14 +198,16 @@ is_circle (TurnConnectRelay *relay, const StunExtAddress *address)
     if (stun_ext_address_equal (&relay->visited[i], address))
       return TRUE;
   }
-  return relay->n_visited == REDIRECTS_MAX;
+  return relay->n_visited == TURN_CONNECT_RELAY_REDIRECTS_MAX;
 }
 
 /* RFC 8489 section 10. The relay has no credentials to check it with: what makes it trustworthy is
  * that the next server has to show a certificate for a name the first one's answer, which came by
  * verified TLS, or the configuration vouches for. Returns a cause if it cannot be followed. */
 static const char *
-redirect (TurnConnectRelay *relay, const StunExtMessage *message, const Asked *asked)
+redirect (TurnConnectRelay *relay,
+          const StunExtMessage *message,
+          const TurnConnectRelayAsked *asked)
 {
   StunExtSpan domain;
   StunExtGet found;
@@ -316,16 +233,16 @@ redirect (TurnConnectRelay *relay, const StunExtMessage *message, const Asked *a
 }
 
 static void
-follow (TurnConnectRelay *relay, const Asked *allocate)
+follow (TurnConnectRelay *relay, const TurnConnectRelayAsked *allocate)
 {
-  Asked again = *allocate;
+  TurnConnectRelayAsked again = *allocate;
 
   relay->visited[relay->n_visited++] = relay->alternate.address;
   relay->has_alternate = TRUE;
   relay->counts.n_redirected++;
   for (guint i = 0; i < relay->n_asked; i++) {
     if (&relay->asked[i] != allocate)
-      answer (relay, &relay->asked[i], "the server sent the client elsewhere");
+      turn_connect_relay_answer (relay, &relay->asked[i], "the server sent the client elsewhere");
   }
   relay->asked[0] = again;
   relay->n_asked = 1;
@@ -349,7 +266,7 @@ note_refusal (TurnConnectRelay *relay, guint code, StunExtSpan reason)
     memcpy (text, reason.data, n);
     text[n] = '\0';
   }
-  make_reason (relay->refusal.reason, text);
+  turn_connect_relay_make_reason (relay->refusal.reason, sizeof relay->refusal.reason, text);
 }
 
 /* Is it a refusal the client can do nothing about? 401 and 438 begin a login; a login that had been
@@ -371,7 +288,9 @@ is_final (TurnConnectRelay *relay, guint code)
 
 /* Returns FALSE if the client must not see it. */
 static gboolean
-take_error (TurnConnectRelay *relay, const StunExtMessage *message, const Asked *asked)
+take_error (TurnConnectRelay *relay,
+            const StunExtMessage *message,
+            const TurnConnectRelayAsked *asked)
 {
   StunExtSpan reason;
   const char *problem;
@@ -385,7 +304,7 @@ take_error (TurnConnectRelay *relay, const StunExtMessage *message, const Asked 
       follow (relay, asked);
       return FALSE;
     }
-    answer (relay, asked, problem);
+    turn_connect_relay_answer (relay, asked, problem);
     if (asked->type == TYPE_ALLOCATE)
       note_refusal (relay, code, (StunExtSpan){ (const guint8 *)problem, strlen (problem) });
     return FALSE;
@@ -400,11 +319,11 @@ static gboolean
 take_response (TurnConnectRelay *relay, const guint8 *unit, gsize length)
 {
   StunExtMessage message;
-  Asked *asked = find_asked (relay, unit);
+  TurnConnectRelayAsked *asked = turn_connect_relay_find_asked (relay, unit);
   gboolean passes = TRUE;
 
-  if (relay->probed_at != 0 &&
-      memcmp (&unit[TRANSACTION_AT], relay->probe_id, STUN_EXT_TRANSACTION_ID_LENGTH) == 0) {
+  if (relay->probed_at != 0 && memcmp (&unit[TURN_CONNECT_RELAY_TRANSACTION_AT], relay->probe_id,
+                                       STUN_EXT_TRANSACTION_ID_LENGTH) == 0) {
     relay->probed_at = 0;
     relay->answers_probes = TRUE;
     return FALSE;
@@ -420,7 +339,7 @@ take_response (TurnConnectRelay *relay, const guint8 *unit, gsize length)
       relay->n_visited = 0;
     turn_connect_lane_clear (&relay->allocate);
   }
-  forget_asked (relay, asked);
+  turn_connect_relay_forget_asked (relay, asked);
   return passes;
 }
 
@@ -476,8 +395,7 @@ turn_connect_relay_came_up (TurnConnectRelay *relay, gint64 now)
     const guint8 *unit = &relay->pending.octets[at];
     gsize length = STUN_EXT_HEADER_LENGTH + stun_ext_octets_u16 (unit, 2);
 
-    if (stun_ext_octets_u16 (unit, 0) == TYPE_ALLOCATE)
-      note_allocate (relay, unit, length);
+    note_request (relay, stun_ext_octets_u16 (unit, 0), unit, length);
     send_to_server (relay, unit, length, now);
     at += length;
   }
@@ -498,7 +416,7 @@ turn_connect_relay_went_down (TurnConnectRelay *relay, const char *cause, gint64
   relay->n_visited = 0;
   stun_ext_stream_clear (&relay->from_server);
   turn_connect_lane_clear (&relay->to_server);
-  answer_all (relay, cause);
+  turn_connect_relay_answer_all (relay, cause);
 }
 
 void
@@ -534,7 +452,7 @@ answer_overdue (TurnConnectRelay *relay, gint64 now)
                            (double)relay->config.budget_us / G_USEC_PER_SEC,
                            turn_connect_relay_doing (relay));
   /* Those that came later would not get more out of waiting. */
-  answer_all (relay, cause);
+  turn_connect_relay_answer_all (relay, cause);
   relay->is_overdue = TRUE;
 }
 
@@ -603,6 +521,12 @@ TurnConnectRelayState
 turn_connect_relay_state (const TurnConnectRelay *relay)
 {
   return relay->state;
+}
+
+gboolean
+turn_connect_relay_is_released (const TurnConnectRelay *relay)
+{
+  return relay->is_released;
 }
 
 gboolean

@@ -86,6 +86,8 @@ gboolean turn_connect_relay_tick (TurnConnectRelay *relay, gint64 now);
 gint64 turn_connect_relay_deadline (const TurnConnectRelay *relay); /* G_MAXINT64: none */
 
 TurnConnectRelayState turn_connect_relay_state (const TurnConnectRelay *relay);
+/* Has the client given its allocation back? Then it is no failure that the server hangs up. */
+gboolean turn_connect_relay_is_released (const TurnConnectRelay *relay);
 /* TRUE once for each time that a budget ran out. */
 gboolean turn_connect_relay_take_overdue (TurnConnectRelay *relay);
 gboolean turn_connect_relay_take_alternate (TurnConnectRelay *relay,
