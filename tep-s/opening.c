@@ -199,10 +199,8 @@ verify (Opening *opening)
     return FALSE;
   }
   for (guint i = 0; i < credential->n_keys; i++) {
-    StunExtSpan key = { credential->keys[i].octets, credential->keys[i].length };
-
-    if (stun_ext_tep_verify (opening->message, key))
-      opening->key = key;
+    if (stun_ext_tep_verify (opening->message, tep_server_credential_mac_key (credential, i)))
+      opening->key = (StunExtSpan){ credential->keys[i].octets, credential->keys[i].length };
   }
   if (opening->key.length > 0 && credential->refusal == TEP_SERVER_REFUSAL_NONE) {
     tep_server_throttle_verified (core->shared->throttle, source, credential->identity,

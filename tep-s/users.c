@@ -15,11 +15,13 @@
 #define USERS_FILE_MAX (64 * 1024 * 1024)
 #define SECRET_FILE_MAX 4096
 #define KEY_MARK "sha256-key:"
+#define HMAC_BLOCK 64 /* octets, of SHA-256: RFC 2104 section 2 */
 
 typedef struct {
   guint64 identity;
   guint8 userhash[STUN_EXT_USERHASH_LENGTH];
   StunExtKey keys[TEP_SERVER_N_KEY_KINDS]; /* empty where there is none */
+  guint8 digest[STUN_EXT_SHA256_LENGTH];   /* of the short-term key */
   char *name;
   gboolean is_tls_only;
 } User;
@@ -151,6 +153,7 @@ parse_line (TepServerUsers *users, const char *path, guint line, char *text, GEr
 {
   g_autoptr (GError) cause = NULL;
   char *colon = strchr (text, ':');
+  StunExtSpan short_term;
   User *user;
 
   if (colon == NULL)
@@ -175,7 +178,10 @@ parse_line (TepServerUsers *users, const char *path, guint line, char *text, GEr
   }
   users->n_tls_only += user->is_tls_only ? 1 : 0;
   user->identity = identity_of (user->name, strlen (user->name));
-  return stun_ext_userhash (span (user->name), span (users->realm), user->userhash) ||
+  short_term = (StunExtSpan){ user->keys[TEP_SERVER_KEY_SHORT_TERM].octets,
+                              user->keys[TEP_SERVER_KEY_SHORT_TERM].length };
+  return (stun_ext_crypto_digest (STUN_EXT_HASH_SHA256, &short_term, 1, user->digest) &&
+          stun_ext_userhash (span (user->name), span (users->realm), user->userhash)) ||
          fail_line (error, path, line, "the cryptographic library refused");
 }
 
@@ -424,6 +430,7 @@ use_user (const User *user,
   }
   credential->refusal = TEP_SERVER_REFUSAL_NONE;
   credential->keys[0] = user->keys[kind];
+  memcpy (credential->digest, user->digest, sizeof user->digest);
 }
 
 static gboolean
@@ -532,6 +539,16 @@ tep_server_users_find_hash (const TepServerUsers *users,
     credential->identity = credential->identity << 8 | userhash[i];
   dummy_key (users, userhash, STUN_EXT_SHA256_LENGTH, &credential->keys[0]);
   use_user (find_hash (users, userhash), kind, is_secure, credential);
+}
+
+StunExtSpan
+tep_server_credential_mac_key (const TepServerCredential *credential, guint index)
+{
+  const StunExtKey *key = &credential->keys[index];
+
+  if (index == 0 && key->length > HMAC_BLOCK)
+    return (StunExtSpan){ credential->digest, sizeof credential->digest };
+  return (StunExtSpan){ key->octets, key->length };
 }
 
 void

@@ -61,6 +61,8 @@ typedef enum {
  * @n_keys: keys to try, at least 1
  * @keys: the keys; where @refusal is not NONE they are random, so that trying them takes the same
  * time and never succeeds
+ * @digest: SHA-256 of @keys[0] where that is longer than a block of the hash, see
+ * tep_server_credential_mac_key()
  * @identity: names the user in quotas and penalties, the same after a reload; of a time-limited
  * name only the user behind the colon counts
  * @name: (array length=name_length): the user's name, for logs (escape it). Borrowed: from the
@@ -74,6 +76,7 @@ typedef struct {
   TepServerRefusal refusal;
   guint n_keys;
   StunExtKey keys[TEP_SERVER_MAX_KEYS];
+  guint8 digest[STUN_EXT_SHA256_LENGTH];
   guint64 identity;
   const char *name;
   gsize name_length;
@@ -183,6 +186,20 @@ TEP_SERVER_API void tep_server_users_find_hash (const TepServerUsers *users,
                                                 const guint8 userhash[32],
                                                 gboolean is_secure,
                                                 TepServerCredential *credential);
+
+/**
+ * tep_server_credential_mac_key:
+ * @credential: a credential
+ * @index: which of its keys, below @credential->n_keys
+ *
+ * What to verify MESSAGE-INTEGRITY-SHA256 with. HMAC hashes a key that is longer than a block first, and
+ * the time for that would tell that the user exists and has a long password: so it has been done when
+ * the file was read. Any thread.
+ *
+ * Returns: octets inside @credential, with the same effect as the key
+ */
+TEP_SERVER_API StunExtSpan tep_server_credential_mac_key (const TepServerCredential *credential,
+                                                          guint index);
 
 /**
  * tep_server_credential_clear:
