@@ -428,4 +428,20 @@ def reader_gone():
             assert "could not be written" in agent.stderr.read()
 
 
+@test("tep-c.service: is correct, for one user and for the system")
+def unit_is_correct():
+    unit = pathlib.Path(os.environ["TEPKIT_BUILD"], "tools/tep-c.service").read_text(encoding="utf-8")
+    with Place() as place:
+        installed = re.search(r"^ExecStart=(\S+)", unit, re.MULTILINE)[1]
+        assert installed.endswith("bin/tep-c")
+        for text, is_correct in ((unit.replace(installed, str(TEP_C)), True), (unit.replace("RestartSec", "RestartSecs"), False)):
+            path = place.path / "tep-c.service"
+            path.write_text(text, encoding="utf-8")
+            for whose in ("--user", "--system"):
+                verified = subprocess.run(["systemd-analyze", "--no-pager", whose, "--man=no", "verify", path],
+                                          capture_output=True, text=True, check=False,
+                                          env={**os.environ, "XDG_RUNTIME_DIR": place.name})
+                assert (verified.returncode == 0 and verified.stderr == "") == is_correct, verified
+
+
 run()

@@ -221,6 +221,11 @@ def _():
             names = {path.name, path.stem, stem, re.sub("^fuzz-", "", stem)}
             if not any(f"'{n}'" in builds or f"/{n}'" in builds for n in names):
                 wrong.append(f"{short(path)}: no meson.build names it")
+        for path in files(folder, ".py"):
+            if path.stem.startswith("test-"):
+                near = (path.parent / "meson.build").read_text(encoding="utf-8")
+                if not any(f"'{name}'" in near for name in (path.name, path.stem[5:])):
+                    wrong.append(f"{short(path)}: the meson.build beside it does not name it")
     nothing(wrong)
 
 
@@ -250,6 +255,14 @@ def _():
     result = subprocess.run(["clang-format", "--dry-run", "-Werror", *sources],
                             capture_output=True, text=True, check=False)
     assert result.returncode == 0, "\n".join(result.stderr.splitlines()[:30])
+
+
+@test("/tree/manuals/pass-mandoc-s-lint")
+def _():
+    manuals = [path for number in "158" for path in files("tools/man", f".{number}")]
+    assert len(manuals) >= 4, manuals
+    result = subprocess.run(["mandoc", "-Tlint", *manuals], capture_output=True, text=True, check=False)
+    assert result.returncode == 0 and not result.stdout, result.stdout
 
 
 @test("/tree/scripts/can-be-parsed")
