@@ -421,3 +421,66 @@ stun_ext_builder_add_unknown_attributes (StunExtBuilder *builder,
     stun_ext_writer_u16 (&builder->writer, types[i]);
   stun_ext_writer_close (&builder->writer, slot);
 }
+
+gboolean
+stun_ext_builder_end_before_payload (
+    StunExtBuilder *builder, guint16 type, gsize payload_length, gsize *head_length, gsize *padding)
+{
+  StunExtWriter *w = &builder->writer;
+  gsize fill = (4 - payload_length % 4) % 4;
+  gsize body;
+
+  if (payload_length > G_MAXUINT16)
+    w->failed = TRUE;
+  stun_ext_writer_u16 (w, type);
+  stun_ext_writer_u16 (w, (guint16)payload_length);
+  body = w->length - STUN_EXT_HEADER_LENGTH + payload_length + fill;
+  if (w->failed || body > G_MAXUINT16)
+    return FALSE;
+  stun_ext_writer_patch_u16 (w, 2, (guint16)body);
+  *head_length = w->length;
+  *padding = fill;
+  return !w->failed;
+}
+
+StunExtGet
+stun_ext_message_get_icmp (const StunExtMessage *message,
+                           guint8 *icmp_type,
+                           guint16 *icmp_code,
+                           guint32 *icmp_data)
+{
+  StunExtReader r;
+  StunExtGet result = open_value (message, STUN_EXT_ATTRIBUTE_ICMP, 8, 8, &r);
+  guint16 both;
+
+  if (result != STUN_EXT_GET_OK)
+    return result;
+  stun_ext_reader_skip (&r, 2);
+  both = stun_ext_reader_u16 (&r); /* 7 bits of type, 9 of code */
+  *icmp_type = (guint8)(both >> 9);
+  *icmp_code = both & 0x1ff;
+  *icmp_data = stun_ext_reader_u32 (&r);
+  return STUN_EXT_GET_OK;
+}
+
+StunExtGet
+stun_ext_message_get_address_error (const StunExtMessage *message, guint8 *family, guint *code)
+{
+  StunExtReader r;
+  StunExtGet result =
+      open_value (message, STUN_EXT_ATTRIBUTE_ADDRESS_ERROR_CODE, G_MAXSIZE, G_MAXSIZE, &r);
+  guint wire, hundreds, number;
+
+  if (result != STUN_EXT_GET_OK)
+    return result;
+  wire = stun_ext_reader_u8 (&r);
+  stun_ext_reader_skip (&r, 1);
+  hundreds = stun_ext_reader_u8 (&r) & 7;
+  number = stun_ext_reader_u8 (&r);
+  if (r.failed || hundreds < 3 || hundreds > 6 || number > 99 ||
+      (wire != WIRE_FAMILY_IPV4 && wire != WIRE_FAMILY_IPV6))
+    return STUN_EXT_GET_INVALID;
+  *family = wire == WIRE_FAMILY_IPV4 ? 4 : 6;
+  *code = hundreds * 100 + number;
+  return STUN_EXT_GET_OK;
+}

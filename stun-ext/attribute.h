@@ -364,4 +364,51 @@ STUN_EXT_API void stun_ext_builder_add_unknown_attributes (StunExtBuilder *build
                                                            const guint16 *types,
                                                            guint n_types);
 
+/**
+ * stun_ext_builder_end_before_payload:
+ * @builder: an indication with all its other attributes
+ * @type: type of the last attribute, as a rule %STUN_EXT_ATTRIBUTE_DATA
+ * @payload_length: octets of its value, which is not copied but sent behind the head
+ * @head_length: (out): octets of the head, from the beginning of the buffer. Set only on success
+ * @padding: (out): zero octets to send behind the payload, 0 to 3
+ *
+ * Ends a message whose last attribute's value lies elsewhere, in place of
+ * stun_ext_builder_finish(): without integrity and fingerprint, as Send indications go.
+ *
+ * Returns: %FALSE if it did not fit; then nothing of the buffer may be sent
+ */
+STUN_EXT_API gboolean stun_ext_builder_end_before_payload (
+    StunExtBuilder *builder, guint16 type, gsize payload_length, gsize *head_length, gsize *padding)
+    G_GNUC_WARN_UNUSED_RESULT;
+
+/**
+ * stun_ext_message_get_icmp:
+ * @message: a parsed message
+ * @icmp_type: (out): type of ICMP, or of ICMPv6 for an IPv6 peer
+ * @icmp_code: (out): its code
+ * @icmp_data: (out): its error data, such as the MTU
+ *
+ * Reads ICMP (RFC 8656 section 18.13).
+ *
+ * Returns: what came of it
+ */
+STUN_EXT_API StunExtGet stun_ext_message_get_icmp (const StunExtMessage *message,
+                                                   guint8 *icmp_type,
+                                                   guint16 *icmp_code,
+                                                   guint32 *icmp_data);
+
+/**
+ * stun_ext_message_get_address_error:
+ * @message: a parsed message
+ * @family: (out): 4 or 6
+ * @code: (out): 300 to 699
+ *
+ * Reads ADDRESS-ERROR-CODE (RFC 8656 section 18.12): why one of two families was not allocated.
+ *
+ * Returns: what came of it
+ */
+STUN_EXT_API StunExtGet stun_ext_message_get_address_error (const StunExtMessage *message,
+                                                            guint8 *family,
+                                                            guint *code);
+
 G_END_DECLS

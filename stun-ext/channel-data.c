@@ -3,6 +3,7 @@
  * STUN message. */
 #include "stun-ext/channel-data.h"
 
+#include "stun-ext/octets.h"
 #include "stun-ext/reader.h"
 
 StunExtParse
@@ -53,4 +54,13 @@ stun_ext_channel_data_write (
   stun_ext_writer_bytes (writer, payload, length);
   if (is_stream)
     stun_ext_writer_zeros (writer, (4 - length % 4) % 4);
+}
+
+void
+stun_ext_channel_data_write_head (guint8 head[STUN_EXT_CHANNEL_DATA_HEADER_LENGTH],
+                                  guint16 channel,
+                                  gsize length)
+{
+  stun_ext_octets_set_u16 (head, 0, channel);
+  stun_ext_octets_set_u16 (head, 2, (guint16)length);
 }

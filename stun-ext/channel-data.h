@@ -65,4 +65,15 @@ STUN_EXT_API gboolean stun_ext_channel_data_parse (StunExtChannelData *channel_d
 STUN_EXT_API void stun_ext_channel_data_write (
     StunExtWriter *writer, guint16 channel, const void *payload, gsize length, gboolean is_stream);
 
+/**
+ * stun_ext_channel_data_write_head:
+ * @head: (out caller-allocates) (array fixed-size=4): what goes before the payload
+ * @channel: channel number, 0x4000 to 0x4fff
+ * @length: octets of the payload, up to 65535
+ *
+ * Writes the header alone, for a payload that is sent from where it lies.
+ */
+STUN_EXT_API void stun_ext_channel_data_write_head (
+    guint8 head[STUN_EXT_CHANNEL_DATA_HEADER_LENGTH], guint16 channel, gsize length);
+
 G_END_DECLS

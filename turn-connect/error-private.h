@@ -6,6 +6,7 @@
 /* Notes where a dial failed; nothing for errors of other domains. The first note stays. */
 void turn_connect_error_set_step (GError *error, TurnConnectStep step);
 void turn_connect_error_set_http_status (GError *error, guint status);
+void turn_connect_error_set_turn_code (GError *error, guint code);
 
 /* Describes what happened to a socket: @doing is "reading from 192.0.2.1:443" or alike, NULL for
  * the cause alone. */

@@ -13,6 +13,7 @@
 typedef struct {
   TurnConnectStep step;
   guint http_status;
+  guint turn_code;
 } TurnConnectErrorPrivate;
 
 static void
@@ -20,6 +21,7 @@ turn_connect_error_private_init (TurnConnectErrorPrivate *priv)
 {
   priv->step = TURN_CONNECT_STEP_NONE;
   priv->http_status = 0;
+  priv->turn_code = 0;
 }
 
 static void
@@ -73,6 +75,21 @@ turn_connect_error_get_http_status (const GError *error)
   return turn_connect_error_get_private (error)->http_status;
 }
 
+void
+turn_connect_error_set_turn_code (GError *error, guint code)
+{
+  if (error != NULL && error->domain == TURN_CONNECT_ERROR)
+    turn_connect_error_get_private (error)->turn_code = code;
+}
+
+guint
+turn_connect_error_get_turn_code (const GError *error)
+{
+  if (error == NULL || error->domain != TURN_CONNECT_ERROR)
+    return 0;
+  return turn_connect_error_get_private (error)->turn_code;
+}
+
 gboolean
 turn_connect_error_may_pass (const GError *error)
 {
@@ -87,7 +104,12 @@ turn_connect_error_may_pass (const GError *error)
   case TURN_CONNECT_ERROR_TIMED_OUT:
   case TURN_CONNECT_ERROR_CLOSED:
   case TURN_CONNECT_ERROR_PROXY_UPSTREAM:
+  case TURN_CONNECT_ERROR_TURN_QUOTA:
+  case TURN_CONNECT_ERROR_TURN_CAPACITY:
+  case TURN_CONNECT_ERROR_TURN_MISMATCH:
     return TRUE;
+  case TURN_CONNECT_ERROR_TURN_REFUSED:
+    return turn_connect_error_get_turn_code (error) >= 500;
   case TURN_CONNECT_ERROR_INVALID:
   case TURN_CONNECT_ERROR_UNSUPPORTED:
   case TURN_CONNECT_ERROR_PROXY_CREDENTIALS_NEEDED:
@@ -101,7 +123,16 @@ turn_connect_error_may_pass (const GError *error)
   case TURN_CONNECT_ERROR_TLS_UNTRUSTED:
   case TURN_CONNECT_ERROR_TLS_PIN:
   case TURN_CONNECT_ERROR_TLS_CERTIFICATE:
-  case TURN_CONNECT_ERROR_TURN_REFUSED:
+  case TURN_CONNECT_ERROR_TURN_CREDENTIALS_NEEDED:
+  case TURN_CONNECT_ERROR_TURN_UNAUTHORIZED:
+  case TURN_CONNECT_ERROR_TURN_WRONG_USER:
+  case TURN_CONNECT_ERROR_TURN_BID_DOWN:
+  case TURN_CONNECT_ERROR_TURN_FORBIDDEN:
+  case TURN_CONNECT_ERROR_TURN_TRANSPORT:
+  case TURN_CONNECT_ERROR_TURN_FAMILY:
+  case TURN_CONNECT_ERROR_TURN_REDIRECT:
+  case TURN_CONNECT_ERROR_TURN_PEER:
+  case TURN_CONNECT_ERROR_TURN_PROTOCOL:
     return FALSE;
   }
   return FALSE;
@@ -123,6 +154,16 @@ turn_connect_step_to_string (TurnConnectStep step)
     return "tls";
   case TURN_CONNECT_STEP_READY:
     return "ready";
+  case TURN_CONNECT_STEP_ALLOCATE:
+    return "allocate";
+  case TURN_CONNECT_STEP_PERMISSION:
+    return "permission";
+  case TURN_CONNECT_STEP_CHANNEL:
+    return "channel";
+  case TURN_CONNECT_STEP_REFRESH:
+    return "refresh";
+  case TURN_CONNECT_STEP_PEER:
+    return "peer";
   case TURN_CONNECT_STEP_NONE:
     break;
   }

@@ -16,8 +16,14 @@ G_BEGIN_DECLS
  * @TURN_CONNECT_STEP_PROXY: the CONNECT request was sent, its answer is awaited
  * @TURN_CONNECT_STEP_TLS: TLS with the server
  * @TURN_CONNECT_STEP_READY: the stream is up
+ * @TURN_CONNECT_STEP_ALLOCATE: a TURN server is asked for an allocation
+ * @TURN_CONNECT_STEP_PERMISSION: it is asked to let a peer through
+ * @TURN_CONNECT_STEP_CHANNEL: it is asked for a channel to a peer
+ * @TURN_CONNECT_STEP_REFRESH: it is asked to keep the allocation
+ * @TURN_CONNECT_STEP_PEER: it is asked for a TCP connection with a peer
  *
- * How far a dial has come, in the order in which the steps happen.
+ * How far a dial has come, in the order in which the steps happen, and after it what is asked of a
+ * TURN server.
  */
 typedef enum {
   TURN_CONNECT_STEP_NONE,
@@ -27,6 +33,11 @@ typedef enum {
   TURN_CONNECT_STEP_PROXY,
   TURN_CONNECT_STEP_TLS,
   TURN_CONNECT_STEP_READY,
+  TURN_CONNECT_STEP_ALLOCATE,
+  TURN_CONNECT_STEP_PERMISSION,
+  TURN_CONNECT_STEP_CHANNEL,
+  TURN_CONNECT_STEP_REFRESH,
+  TURN_CONNECT_STEP_PEER,
 } TurnConnectStep;
 
 #define TURN_CONNECT_ERROR (turn_connect_error_quark ())
@@ -55,8 +66,26 @@ typedef enum {
  * @TURN_CONNECT_ERROR_TLS_UNTRUSTED: nobody trusted signed the certificate
  * @TURN_CONNECT_ERROR_TLS_PIN: the server's key is not the pinned one
  * @TURN_CONNECT_ERROR_TLS_CERTIFICATE: the certificate fails another check
- * @TURN_CONNECT_ERROR_TURN_REFUSED: the TURN server did not grant what was asked; the message says
- *   its code
+ * @TURN_CONNECT_ERROR_TURN_CREDENTIALS_NEEDED: the TURN server wants a user and password: supply
+ *   them
+ * @TURN_CONNECT_ERROR_TURN_UNAUTHORIZED: it did not take those given (401): correct them
+ * @TURN_CONNECT_ERROR_TURN_WRONG_USER: the allocation belongs to another user (441)
+ * @TURN_CONNECT_ERROR_TURN_BID_DOWN: it offers no password algorithm that is allowed here, or
+ *   somebody on the way took the better ones out
+ * @TURN_CONNECT_ERROR_TURN_FORBIDDEN: it does not do this for this user or peer (403)
+ * @TURN_CONNECT_ERROR_TURN_QUOTA: the user has as many allocations as allowed (486): close some, or
+ *   try later
+ * @TURN_CONNECT_ERROR_TURN_CAPACITY: the server has no address or room left (508): try later
+ * @TURN_CONNECT_ERROR_TURN_MISMATCH: the server knows another allocation here, or none (437)
+ * @TURN_CONNECT_ERROR_TURN_TRANSPORT: it does not relay this transport (442)
+ * @TURN_CONNECT_ERROR_TURN_FAMILY: it has no address of this family (440), or the peer is of
+ *   another one (443)
+ * @TURN_CONNECT_ERROR_TURN_REDIRECT: it sent us elsewhere (300) in a circle, too often, or without
+ *   proof that it was the server
+ * @TURN_CONNECT_ERROR_TURN_PEER: the peer could not be connected to (446, 447)
+ * @TURN_CONNECT_ERROR_TURN_REFUSED: it refused with another code, see
+ *   turn_connect_error_get_turn_code()
+ * @TURN_CONNECT_ERROR_TURN_PROTOCOL: what answers does not speak TURN as it must
  *
  * Codes say what can be done next. Messages name the party and the cause and never hold a secret.
  * A cancelled operation fails with %G_IO_ERROR_CANCELLED instead.
@@ -83,7 +112,20 @@ typedef enum {
   TURN_CONNECT_ERROR_TLS_UNTRUSTED,
   TURN_CONNECT_ERROR_TLS_PIN,
   TURN_CONNECT_ERROR_TLS_CERTIFICATE,
+  TURN_CONNECT_ERROR_TURN_CREDENTIALS_NEEDED,
+  TURN_CONNECT_ERROR_TURN_UNAUTHORIZED,
+  TURN_CONNECT_ERROR_TURN_WRONG_USER,
+  TURN_CONNECT_ERROR_TURN_BID_DOWN,
+  TURN_CONNECT_ERROR_TURN_FORBIDDEN,
+  TURN_CONNECT_ERROR_TURN_QUOTA,
+  TURN_CONNECT_ERROR_TURN_CAPACITY,
+  TURN_CONNECT_ERROR_TURN_MISMATCH,
+  TURN_CONNECT_ERROR_TURN_TRANSPORT,
+  TURN_CONNECT_ERROR_TURN_FAMILY,
+  TURN_CONNECT_ERROR_TURN_REDIRECT,
+  TURN_CONNECT_ERROR_TURN_PEER,
   TURN_CONNECT_ERROR_TURN_REFUSED,
+  TURN_CONNECT_ERROR_TURN_PROTOCOL,
 } TurnConnectError;
 
 TURN_CONNECT_API GQuark turn_connect_error_quark (void);
@@ -107,6 +149,16 @@ TURN_CONNECT_API TurnConnectStep turn_connect_error_get_step (const GError *erro
  * Returns: 100 to 599, or 0 where no proxy answered
  */
 TURN_CONNECT_API guint turn_connect_error_get_http_status (const GError *error);
+
+/**
+ * turn_connect_error_get_turn_code:
+ * @error: an error of this library or another
+ *
+ * Tells the code with which a TURN server refused. Any thread.
+ *
+ * Returns: 300 to 699, or 0 where no server refused
+ */
+TURN_CONNECT_API guint turn_connect_error_get_turn_code (const GError *error);
 
 /**
  * turn_connect_error_may_pass:

@@ -415,3 +415,58 @@ peers_script_free (PeersScript *script, guint *n_connections)
   g_free (script);
   return asked;
 }
+
+PeersProgram *
+peers_turnserver_new (const char *certificate,
+                      const char *key,
+                      const char *const *options,
+                      guint16 *port)
+{
+  PeersProgram *program = program_new ();
+  g_autoptr (GPtrArray) argv = g_ptr_array_new_with_free_func (g_free);
+
+  if (*port == 0)
+    *port = peers_free_port ();
+  g_ptr_array_add (argv, g_strdup ("turnserver"));
+  for (const char *const *fixed =
+           (const char *const[]){ "-n", "--no-cli", "--lt-cred-mech", "--realm=test",
+                                  "--user=alice:secret", "--fingerprint", "--allow-loopback-peers",
+                                  "--simple-log", "--relay-threads=1", NULL };
+       *fixed != NULL; fixed++)
+    g_ptr_array_add (argv, g_strdup (*fixed));
+  g_ptr_array_add (argv, g_strdup_printf ("--listening-ip=%s", peers_address ()));
+  g_ptr_array_add (argv, g_strdup_printf ("--relay-ip=%s", peers_address ()));
+  g_ptr_array_add (argv, g_strdup_printf ("--log-file=%s/log", program->dir));
+  g_ptr_array_add (argv, g_strdup_printf ("--pidfile=%s/pid", program->dir));
+  g_ptr_array_add (argv, g_strdup_printf ("--userdb=%s/db", program->dir));
+  if (certificate != NULL) {
+    g_autofree char *text = NULL;
+
+    g_assert_true (g_file_get_contents (certificate, &text, NULL, NULL));
+    write_file (program, "certificate.pem", text);
+    g_clear_pointer (&text, g_free);
+    g_assert_true (g_file_get_contents (key, &text, NULL, NULL));
+    write_file (program, "key.pem", text);
+    g_ptr_array_add (argv, g_strdup_printf ("--cert=%s/certificate.pem", program->dir));
+    g_ptr_array_add (argv, g_strdup_printf ("--pkey=%s/key.pem", program->dir));
+    g_ptr_array_add (argv, g_strdup_printf ("--tls-listening-port=%u", *port));
+    g_ptr_array_add (argv, g_strdup ("--no-tcp"));
+    g_ptr_array_add (argv, g_strdup ("--no-udp"));
+  } else {
+    g_ptr_array_add (argv, g_strdup_printf ("--listening-port=%u", *port));
+    g_ptr_array_add (argv, g_strdup ("--no-tls"));
+    g_ptr_array_add (argv, g_strdup ("--no-dtls"));
+  }
+  for (; options != NULL && *options != NULL; options++)
+    g_ptr_array_add (argv, g_strdup (*options));
+  g_ptr_array_add (argv, NULL);
+  run (program, (const char *const *)argv->pdata, *port);
+  return program;
+}
+
+void
+peers_program_kill (PeersProgram *program)
+{
+  g_subprocess_force_exit (program->process);
+  g_subprocess_wait (program->process, NULL, NULL);
+}

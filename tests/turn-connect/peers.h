@@ -49,3 +49,13 @@ PeersScript *
 peers_script_new (const PeersAct *acts, guint n_acts, const char *repeat, guint16 *port);
 /* Ends it; what it was asked, all connections in one. */
 char *peers_script_free (PeersScript *script, guint *n_connections);
+
+/* coturn on peers_address (), both over UDP and TCP, or with @certificate and @key over TLS and DTLS
+ * alone (it takes plaintext on its TLS port else). User "alice", password "secret", realm "test".
+ * @options: more of its options, NULL-terminated, or NULL. @port 0 picks one. */
+PeersProgram *peers_turnserver_new (const char *certificate,
+                                    const char *key,
+                                    const char *const *options,
+                                    guint16 *port);
+/* Ends it without a word. */
+void peers_program_kill (PeersProgram *program);

@@ -107,8 +107,7 @@ step_in_words (TurnConnectStep step)
     return "waiting for the proxy's answer to CONNECT";
   case TURN_CONNECT_STEP_TLS:
     return "beginning TLS with";
-  case TURN_CONNECT_STEP_NONE:
-  case TURN_CONNECT_STEP_READY:
+  default:
     break;
   }
   return "done with";
