@@ -53,6 +53,9 @@ reach_options_make_tls (const ReachOptions *options,
     return NULL;
   if (protocols[0] != NULL && !turn_connect_tls_options_set_alpn (tls, protocols, error))
     return NULL;
+  if (options->null_suite != NULL &&
+      !turn_connect_tls_options_set_null_encryption (tls, options->null_suite, error))
+    return NULL;
   if (!add_pins (options, tls, error) || !set_certificate (options, tls, error))
     return NULL;
   return g_steal_pointer (&tls);

@@ -17,6 +17,7 @@ G_BEGIN_DECLS
  * @key: (nullable): --key
  * @pins: (nullable): --pin
  * @pins_only: --pin-only
+ * @null_suite: (nullable): --null-encryption
  * @alpn: (nullable): --alpn
  * @timeout_s: --timeout; 0 for the library's own
  *
@@ -32,6 +33,7 @@ typedef struct {
   char *key;
   char **pins;
   gboolean pins_only;
+  char *null_suite;
   char **alpn;
   int timeout_s;
 } ReachOptions;
@@ -73,6 +75,13 @@ typedef struct {
         &(o).pins_only,                                                                              \
         "Let the pinned key stand for chain, name and dates",                                        \
         NULL },                                                                                      \
+      { "null-encryption",                                                                           \
+        0,                                                                                           \
+        0,                                                                                           \
+        G_OPTION_ARG_STRING,                                                                         \
+        &(o).null_suite,                                                                             \
+        "NO ENCRYPTION: only this suite, as NULL-SHA256; everybody on the way can read",             \
+        "SUITE" },                                                                                   \
       { "cert", 0, 0, G_OPTION_ARG_FILENAME, &(o).certificate, "Client certificate (PEM)", "FILE" }, \
       { "key", 0, 0, G_OPTION_ARG_FILENAME, &(o).key, "Its key (PEM); default: in the same file",    \
         "FILE" },                                                                                    \

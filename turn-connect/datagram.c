@@ -333,6 +333,7 @@ turn_connect_datagram_new_dtls (GSocketAddress *remote,
 {
   g_autoptr (TurnConnectDatagram) self = turn_connect_datagram_new (remote, error);
   const char *name = turn_connect_tls_options_get_server_name (options);
+  g_autofree char *key = NULL;
 
   if (self == NULL)
     return NULL;
@@ -341,6 +342,8 @@ turn_connect_datagram_new_dtls (GSocketAddress *remote,
                                      name != NULL ? name : host, who, send_record, self, error);
   if (self->tls == NULL)
     return NULL;
+  key = turn_connect_tls_session_key (who, NULL, NULL, NULL);
+  turn_connect_tls_set_session_key (self->tls, key);
   self->options = g_object_ref (options);
   self->record = g_malloc (TURN_CONNECT_WRITE_MAX);
   self->may_hold_more = TRUE; /* the handshake wants to begin */

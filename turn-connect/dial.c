@@ -14,6 +14,7 @@
 #include "turn-connect/stream-private.h"
 #include "turn-connect/target-private.h"
 #include "turn-connect/tls-stream.h"
+#include "turn-connect/tls.h"
 
 #include <sys/random.h>
 
@@ -404,14 +405,25 @@ advance (TurnConnectStream *stream, GIOCondition condition, gpointer user_data)
   return g_source_is_destroyed (watch) ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
 }
 
+/* What a TLS session may be resumed for: this party, by this way, as this user of the proxy. */
+static char *
+make_session_key (Dial *dial)
+{
+  return turn_connect_tls_session_key (tls_party (dial),
+                                       dial->proxy != NULL ? dial->proxy->url : NULL,
+                                       dial->proxy != NULL ? dial->proxy->user : NULL,
+                                       dial->proxy != NULL ? dial->proxy->password : NULL);
+}
+
 /* Puts TLS on top of the stream. */
 static gboolean
 begin_tls (Dial *dial, GError **error)
 {
   gboolean is_proxy = dial->step == TURN_CONNECT_STEP_PROXY_TLS;
+  g_autofree char *key = make_session_key (dial);
   TurnConnectStream *stream = turn_connect_tls_stream_new (
       dial->stream, is_proxy ? dial->proxy_tls : dial->tls,
-      is_proxy ? dial->proxy->host : dial->tls_name, tls_party (dial), error);
+      is_proxy ? dial->proxy->host : dial->tls_name, tls_party (dial), key, error);
 
   if (stream == NULL)
     return FALSE;

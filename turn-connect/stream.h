@@ -36,6 +36,9 @@ typedef enum {
  * @certificate_sha256: fingerprint of the server's certificate (DER)
  * @spki_sha256: fingerprint of the server's public key (SubjectPublicKeyInfo), as pinning takes it
  * @is_pinned_only: the chain was not checked, the pinned key alone stood for the server
+ * @is_resumed: an earlier session was resumed, in which the server had been verified
+ * @is_unencrypted: anybody on the way can read what passes, as it was asked for; see
+ *   turn_connect_tls_info_get_warning()
  *
  * What is known about the TLS layer next to the application.
  */
@@ -47,7 +50,19 @@ typedef struct {
   guint8 certificate_sha256[TURN_CONNECT_SHA256_SIZE];
   guint8 spki_sha256[TURN_CONNECT_SHA256_SIZE];
   gboolean is_pinned_only;
+  gboolean is_resumed;
+  gboolean is_unencrypted;
 } TurnConnectTlsInfo;
+
+/**
+ * turn_connect_tls_info_get_warning:
+ * @info: (nullable): facts about TLS
+ *
+ * Tells what a user has to know before trusting a connection with anything. Any thread.
+ *
+ * Returns: (transfer none) (nullable): a sentence for people, or %NULL if there is nothing to say
+ */
+TURN_CONNECT_API const char *turn_connect_tls_info_get_warning (const TurnConnectTlsInfo *info);
 
 /**
  * TurnConnectTimings:

@@ -3,13 +3,39 @@
  * What TLS connections have in common. The same settings hold for TLS over streams and DTLS over
  * datagrams, which OpenSSL keeps apart.
  */
-#include "turn-connect/tls-private.h"
+#include "turn-connect/tls-sessions.h"
+
+#define SUITES "DEFAULT:!aNULL:!eNULL:!PSK:!SRP"
+/* With a suite without encryption OpenSSL's security level has to be 0, which lets in much else;
+ * what matters is named here again. */
+#define SIGNATURES                                                                                 \
+  "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:"   \
+  "RSA+SHA256:RSA+SHA384:RSA+SHA512"
+
+/* Suites without encryption, by both their names. They authenticate, and notice every change. */
+static const struct {
+  const char *iana;
+  const char *openssl;
+} null_suites[] = {
+  { "TLS_RSA_WITH_NULL_SHA256", "NULL-SHA256" },
+  { "TLS_RSA_WITH_NULL_SHA", "NULL-SHA" },
+  { "TLS_ECDHE_RSA_WITH_NULL_SHA", "ECDHE-RSA-NULL-SHA" },
+  { "TLS_ECDHE_ECDSA_WITH_NULL_SHA", "ECDHE-ECDSA-NULL-SHA" },
+};
 
 /* An encrypted key would otherwise ask at the terminal. */
 static int
 no_password (char *buffer, int size, int is_writing, void *unused)
 {
   return 0;
+}
+
+/* What was agreed on under other settings is not resumed under these. */
+static void
+forget_sessions (TurnConnectTlsContext *context)
+{
+  context->generation++;
+  turn_connect_tls_sessions_clear (context->sessions);
 }
 
 static SSL_CTX *
@@ -22,8 +48,9 @@ make (const SSL_METHOD *method, int oldest)
   SSL_CTX_set_min_proto_version (ssl, oldest);
   SSL_CTX_set_options (ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   SSL_CTX_set_mode (ssl, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  SSL_CTX_set_session_cache_mode (ssl, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_cipher_list (ssl, "DEFAULT:!aNULL:!eNULL:!PSK:!SRP");
+  SSL_CTX_set_session_cache_mode (ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  SSL_CTX_sess_set_new_cb (ssl, turn_connect_tls_sessions_keep_ticket);
+  SSL_CTX_set_cipher_list (ssl, SUITES);
   SSL_CTX_set_verify (ssl, SSL_VERIFY_PEER, NULL);
   SSL_CTX_set_cert_verify_callback (ssl, turn_connect_tls_verify_peer, NULL);
   SSL_CTX_set_default_passwd_cb (ssl, no_password);
@@ -39,6 +66,10 @@ turn_connect_tls_context_new (void)
   context->ssl[TURN_CONNECT_TLS_KIND_STREAM] = make (TLS_client_method (), TLS1_2_VERSION);
   context->ssl[TURN_CONNECT_TLS_KIND_DATAGRAM] = make (DTLS_client_method (), DTLS1_2_VERSION);
   context->pins = g_byte_array_new ();
+  context->sessions = turn_connect_tls_sessions_new ();
+  if (context->ssl[TURN_CONNECT_TLS_KIND_STREAM] != NULL)
+    context->security_level =
+        SSL_CTX_get_security_level (context->ssl[TURN_CONNECT_TLS_KIND_STREAM]);
   return context;
 }
 
@@ -47,6 +78,7 @@ turn_connect_tls_context_free (TurnConnectTlsContext *context)
 {
   for (int kind = 0; kind < TURN_CONNECT_TLS_N_KINDS; kind++)
     SSL_CTX_free (context->ssl[kind]);
+  turn_connect_tls_sessions_free (context->sessions);
   g_byte_array_unref (context->pins);
   g_free (context);
 }
@@ -70,6 +102,7 @@ turn_connect_tls_context_set_ca_file (TurnConnectTlsContext *context,
   gboolean is_read;
 
   ERR_clear_error ();
+  forget_sessions (context);
   context->has_ca_file = TRUE; /* also on failure: the system's authorities stay out */
   X509_STORE_set_flags (store, X509_V_FLAG_PARTIAL_CHAIN);
   is_read = X509_STORE_load_file (store, path) == 1 ||
@@ -89,6 +122,7 @@ turn_connect_tls_context_set_certificate (TurnConnectTlsContext *context,
                                           GError **error)
 {
   ERR_clear_error ();
+  forget_sessions (context);
   for (int kind = 0; kind < TURN_CONNECT_TLS_N_KINDS; kind++) {
     SSL_CTX *ssl = context->ssl[kind];
 
@@ -105,6 +139,7 @@ turn_connect_tls_context_set_certificate (TurnConnectTlsContext *context,
 void
 turn_connect_tls_context_set_alpn (TurnConnectTlsContext *context, const guint8 *wire, guint length)
 {
+  forget_sessions (context);
   for (int kind = 0; kind < TURN_CONNECT_TLS_N_KINDS; kind++) {
     if (context->ssl[kind] != NULL)
       SSL_CTX_set_alpn_protos (context->ssl[kind], wire, length);
@@ -115,11 +150,76 @@ void
 turn_connect_tls_context_add_pin (TurnConnectTlsContext *context,
                                   const guint8 pin[TURN_CONNECT_SHA256_SIZE])
 {
+  forget_sessions (context);
   g_byte_array_append (context->pins, pin, TURN_CONNECT_SHA256_SIZE);
 }
 
 void
 turn_connect_tls_context_set_pins_only (TurnConnectTlsContext *context, gboolean pins_only)
 {
+  forget_sessions (context);
   context->pins_only = pins_only;
+}
+
+static gboolean
+set_suites (SSL_CTX *ssl, const char *null_suite, int security_level)
+{
+  g_autofree char *list =
+      null_suite != NULL ? g_strconcat (null_suite, ":@SECLEVEL=0", NULL) : g_strdup (SUITES);
+  gboolean is_dtls = SSL_CTX_get_min_proto_version (ssl) == DTLS1_2_VERSION;
+  int newest = null_suite == NULL ? 0 : is_dtls ? DTLS1_2_VERSION : TLS1_2_VERSION;
+
+  if (null_suite == NULL)
+    SSL_CTX_set_security_level (ssl, security_level);
+  /* TLS 1.3 has no such suite among those that OpenSSL knows. */
+  SSL_CTX_set_max_proto_version (ssl, newest);
+  return SSL_CTX_set1_sigalgs_list (ssl, SIGNATURES) == 1 &&
+         SSL_CTX_set_cipher_list (ssl, list) == 1;
+}
+
+static const char *
+find_null_suite (const char *name)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (null_suites); i++) {
+    if (g_str_equal (name, null_suites[i].iana) || g_str_equal (name, null_suites[i].openssl))
+      return null_suites[i].openssl;
+  }
+  return NULL;
+}
+
+static gboolean
+set_suites_of_all (TurnConnectTlsContext *context, const char *null_suite)
+{
+  gboolean is_done = TRUE;
+
+  for (int kind = 0; kind < TURN_CONNECT_TLS_N_KINDS; kind++) {
+    if (context->ssl[kind] != NULL &&
+        !set_suites (context->ssl[kind], null_suite, context->security_level))
+      is_done = FALSE;
+  }
+  return is_done;
+}
+
+gboolean
+turn_connect_tls_context_set_null_suite (TurnConnectTlsContext *context,
+                                         const char *name,
+                                         GError **error)
+{
+  const char *suite = name != NULL ? find_null_suite (name) : NULL;
+
+  if (name != NULL && suite == NULL) {
+    g_set_error_literal (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID,
+                         "this is no cipher suite without encryption that is known here: there are "
+                         "TLS_RSA_WITH_NULL_SHA256, TLS_RSA_WITH_NULL_SHA, "
+                         "TLS_ECDHE_RSA_WITH_NULL_SHA and TLS_ECDHE_ECDSA_WITH_NULL_SHA");
+    return FALSE;
+  }
+  forget_sessions (context);
+  ERR_clear_error ();
+  if (set_suites_of_all (context, suite))
+    return TRUE;
+  set_suites_of_all (context, NULL);
+  g_set_error (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_UNSUPPORTED,
+               "OpenSSL of this machine has no cipher suite %s", name);
+  return FALSE;
 }

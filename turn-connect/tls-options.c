@@ -162,6 +162,14 @@ turn_connect_tls_options_set_pins_only (TurnConnectTlsOptions *options, gboolean
   turn_connect_tls_context_set_pins_only (options->context, pins_only);
 }
 
+gboolean
+turn_connect_tls_options_set_null_encryption (TurnConnectTlsOptions *options,
+                                              const char *suite,
+                                              GError **error)
+{
+  return turn_connect_tls_context_set_null_suite (options->context, suite, error);
+}
+
 TurnConnectTlsContext *
 turn_connect_tls_options_get_context (TurnConnectTlsOptions *options)
 {

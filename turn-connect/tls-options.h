@@ -15,6 +15,12 @@ G_BEGIN_DECLS
  * How TLS is spoken and whom it trusts: TLS 1.2 or later, the chain verified against the system's
  * authorities and the name against the certificate's subject alternative names, always. Options are
  * set before the first dial that uses them; one object serves any number of dials on one thread.
+ *
+ * It also keeps up to 64 sessions, so that reaching a server again takes less time. A session is
+ * resumed only with the same host, port, name, proxy and user of the proxy, by the same object with
+ * the same settings, within a day of the verification it rests on and before any certificate seen
+ * then expires; a ticket of TLS 1.3 is used once. Whoever must not be recognised as the one who
+ * came before uses another object.
  */
 TURN_CONNECT_API
 G_DECLARE_FINAL_TYPE (
@@ -111,5 +117,24 @@ TURN_CONNECT_API gboolean turn_connect_tls_options_add_pin (TurnConnectTlsOption
  */
 TURN_CONNECT_API void turn_connect_tls_options_set_pins_only (TurnConnectTlsOptions *options,
                                                               gboolean pins_only);
+
+/**
+ * turn_connect_tls_options_set_null_encryption:
+ * @options: the options
+ * @suite: (nullable): a cipher suite without encryption by its IANA or OpenSSL name, as
+ *   "TLS_RSA_WITH_NULL_SHA256" or "NULL-SHA256"; %NULL to encrypt
+ * @error: %TURN_CONNECT_ERROR_INVALID for any other name, %TURN_CONNECT_ERROR_UNSUPPORTED if
+ *   OpenSSL was built without the suite
+ *
+ * Offers this suite and nothing else, by TLS 1.2: both ends are verified and every change is
+ * noticed, but everybody on the way can read everything. That is what clause 8.3 of TR 33.830 asks
+ * for where confidentiality is not needed and firewalls want to look inside. Never done unless
+ * asked for by this call; turn_connect_tls_info_get_warning() says so of every connection, and each
+ * logs it. On failure there is encryption.
+ *
+ * Returns: %FALSE on error
+ */
+TURN_CONNECT_API gboolean turn_connect_tls_options_set_null_encryption (
+    TurnConnectTlsOptions *options, const char *suite, GError **error);
 
 G_END_DECLS

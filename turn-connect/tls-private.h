@@ -16,12 +16,17 @@ typedef enum {
   TURN_CONNECT_TLS_N_KINDS,
 } TurnConnectTlsKind;
 
+typedef struct _TurnConnectTlsSessions TurnConnectTlsSessions;
+
 struct _TurnConnectTlsContext {
   SSL_CTX *ssl[TURN_CONNECT_TLS_N_KINDS]; /* NULL: OpenSSL could not make it */
   gboolean has_ca_file;
   gboolean has_trust; /* the system's authorities were loaded */
   gboolean pins_only;
   GByteArray *pins;
+  int security_level;               /* OpenSSL's own, which certificates must reach in any case */
+  TurnConnectTlsSessions *sessions; /* made under the settings above */
+  guint generation;                 /* of these settings */
 };
 
 struct _TurnConnectTls {
@@ -33,7 +38,10 @@ struct _TurnConnectTls {
   TurnConnectTlsBuffers buffers;
   TurnConnectTlsSendFunc send; /* where datagrams go */
   gpointer send_data;
-  GError *verify_error; /* why the certificate was refused */
+  char *session_key;     /* NULL: nothing is resumed */
+  guint generation;      /* of the context's settings that it began with */
+  gint64 verified_until; /* of the real clock, in seconds */
+  GError *verify_error;  /* why the certificate was refused */
   gboolean is_up;
   gboolean is_broken;
   char *alpn;

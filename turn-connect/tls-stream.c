@@ -269,6 +269,7 @@ turn_connect_tls_stream_new (TurnConnectStream *base,
                              TurnConnectTlsOptions *options,
                              const char *host,
                              const char *who,
+                             const char *session_key,
                              GError **error)
 {
   const char *name = turn_connect_tls_options_get_server_name (options);
@@ -278,6 +279,8 @@ turn_connect_tls_stream_new (TurnConnectStream *base,
 
   if (tls == NULL)
     return NULL;
+  if (session_key != NULL)
+    turn_connect_tls_set_session_key (tls, session_key);
   self = g_object_new (TYPE_TLS_STREAM, NULL);
   self->tls = tls;
   self->buffers = turn_connect_tls_get_buffers (tls);

@@ -4,11 +4,13 @@
 #include "turn-connect/stream.h"
 #include "turn-connect/tls-options.h"
 
-/* TLS over any stream. @host is whom the target names, @who describes it for messages. */
+/* TLS over any stream. @host is whom the target names, @who describes it for messages,
+ * @session_key what an earlier session must have been for, NULL for none. */
 TurnConnectStream *turn_connect_tls_stream_new (TurnConnectStream *base,
                                                 TurnConnectTlsOptions *options,
                                                 const char *host,
                                                 const char *who,
+                                                const char *session_key,
                                                 GError **error);
 
 /* Goes on with the handshake without waiting. OK: done and verified. BLOCKED: call again when the

@@ -9,9 +9,11 @@
 #include "turn-connect/host.h"
 
 #include <string.h>
+#include <time.h>
 
-#define NAMES_SHOWN 5  /* of a certificate, to people */
-#define TEXT_SHOWN 100 /* octets of a name, to people */
+#define VERIFIED_MAX_S (24 * 60 * 60) /* how long a session rests on one verification */
+#define NAMES_SHOWN 5                 /* of a certificate, to people */
+#define TEXT_SHOWN 100                /* octets of a name, to people */
 
 static char *
 name_to_string (const X509_NAME *name)
@@ -152,6 +154,21 @@ is_pinned (const TurnConnectTlsContext *context, X509 *leaf)
   return FALSE;
 }
 
+/* The first moment at which something that was looked at will have expired. */
+static gint64
+find_end (STACK_OF (X509) * chain)
+{
+  gint64 end = g_get_real_time () / G_USEC_PER_SEC + VERIFIED_MAX_S;
+
+  for (int i = 0; i < sk_X509_num (chain); i++) {
+    struct tm parts = { 0 };
+
+    if (ASN1_TIME_to_tm (X509_get0_notAfter (sk_X509_value (chain, i)), &parts) == 1)
+      end = MIN (end, (gint64)timegm (&parts));
+  }
+  return end;
+}
+
 int
 turn_connect_tls_verify_peer (X509_STORE_CTX *store, void *unused)
 {
@@ -160,6 +177,8 @@ turn_connect_tls_verify_peer (X509_STORE_CTX *store, void *unused)
   X509 *leaf = X509_STORE_CTX_get0_cert (store);
 
   g_clear_error (&tls->verify_error);
+  X509_VERIFY_PARAM_set_auth_level (X509_STORE_CTX_get0_param (store),
+                                    tls->context->security_level);
   if (!tls->context->pins_only && X509_verify_cert (store) <= 0) {
     X509 *certificate = X509_STORE_CTX_get_current_cert (store);
 
@@ -172,6 +191,8 @@ turn_connect_tls_verify_peer (X509_STORE_CTX *store, void *unused)
     X509_STORE_CTX_set_error (store, X509_V_ERR_APPLICATION_VERIFICATION);
     return 0;
   }
+  tls->verified_until =
+      find_end (tls->context->pins_only ? NULL : X509_STORE_CTX_get0_chain (store));
   X509_STORE_CTX_set_error (store, X509_V_OK);
   return 1;
 }

@@ -6,6 +6,8 @@
  */
 #include "turn-connect/tls-words.h"
 
+#include "turn-connect/stream.h"
+
 static const struct {
   TurnConnectError code;
   const char *before; /* the fact */
@@ -84,4 +86,13 @@ turn_connect_tls_words_alert (const char *who, int number, const char *descripti
   }
   return g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_TLS_FAILED,
                       "%s ended TLS with the alert \"%s\"%s", who, description, meaning);
+}
+
+const char *
+turn_connect_tls_info_get_warning (const TurnConnectTlsInfo *info)
+{
+  if (info == NULL || !info->is_unencrypted)
+    return NULL;
+  return "NOT ENCRYPTED: a cipher suite without encryption was asked for; everybody on the way can "
+         "read everything, passwords included; only changes are noticed";
 }

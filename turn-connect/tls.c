@@ -5,7 +5,7 @@
  * or does not happen; with a socket below, OpenSSL would hold half a record and insist on getting
  * the same octets again. OpenSSL is included by tls-private.h alone.
  */
-#include "turn-connect/tls-private.h"
+#include "turn-connect/tls-sessions.h"
 
 #include "turn-connect/error-private.h"
 #include "turn-connect/host.h"
@@ -189,6 +189,7 @@ make (TurnConnectTlsContext *context,
   trust_system (context);
   tls = g_new0 (TurnConnectTls, 1);
   tls->context = context;
+  tls->generation = context->generation;
   tls->kind = kind;
   tls->name = g_strdup (name);
   tls->who = g_strdup (who);
@@ -229,12 +230,29 @@ turn_connect_tls_new_datagram (TurnConnectTlsContext *context,
 }
 
 void
+turn_connect_tls_set_session_key (TurnConnectTls *tls, const char *key)
+{
+  gint64 now = g_get_real_time () / G_USEC_PER_SEC;
+  SSL_SESSION *session;
+
+  g_free (tls->session_key);
+  tls->session_key = g_strdup_printf ("%d %s %s", (int)tls->kind, tls->name, key);
+  session = turn_connect_tls_sessions_take (tls->context->sessions, tls->session_key, now,
+                                            &tls->verified_until);
+  if (session == NULL)
+    return;
+  SSL_set_session (tls->ssl, session);
+  SSL_SESSION_free (session);
+}
+
+void
 turn_connect_tls_free (TurnConnectTls *tls)
 {
   SSL_free (tls->ssl);
   turn_connect_tls_buffers_clear (&tls->buffers);
   g_clear_error (&tls->verify_error);
   g_free (tls->alpn);
+  g_free (tls->session_key);
   g_free (tls->name);
   g_free (tls->who);
   g_free (tls);
@@ -278,8 +296,13 @@ note_facts (TurnConnectTls *tls)
   tls->info.alpn = tls->alpn;
   tls->info.server_name = tls->name;
   tls->info.is_pinned_only = tls->context->pins_only;
+  tls->info.is_resumed = SSL_session_reused (tls->ssl) == 1;
+  tls->info.is_unencrypted =
+      SSL_CIPHER_get_cipher_nid (SSL_get_current_cipher (tls->ssl)) == NID_undef;
   X509_digest (certificate, EVP_sha256 (), tls->info.certificate_sha256, NULL);
   turn_connect_tls_hash_key (certificate, tls->info.spki_sha256);
+  if (tls->info.is_unencrypted)
+    g_message ("%s: %s", tls->who, turn_connect_tls_info_get_warning (&tls->info));
 }
 
 TurnConnectIo
@@ -292,6 +315,7 @@ turn_connect_tls_handshake (TurnConnectTls *tls, GError **error)
   result = SSL_do_handshake (tls->ssl);
   if (result == 1) {
     note_facts (tls);
+    turn_connect_tls_sessions_keep_tls12 (tls);
     tls->is_up = TRUE;
     return TURN_CONNECT_IO_OK;
   }
@@ -300,6 +324,8 @@ turn_connect_tls_handshake (TurnConnectTls *tls, GError **error)
     g_propagate_error (error, find (tls, TURN_CONNECT_TLS_FINDING_CUT_OFF, NULL));
     io = TURN_CONNECT_IO_FAILED;
   }
+  if (io == TURN_CONNECT_IO_FAILED && tls->session_key != NULL)
+    turn_connect_tls_sessions_drop (tls->context->sessions, tls->session_key);
   return io;
 }
 

@@ -27,6 +27,11 @@ void turn_connect_tls_context_set_alpn (TurnConnectTlsContext *context,
 void turn_connect_tls_context_add_pin (TurnConnectTlsContext *context,
                                        const guint8 pin[TURN_CONNECT_SHA256_SIZE]);
 void turn_connect_tls_context_set_pins_only (TurnConnectTlsContext *context, gboolean pins_only);
+/* Offers this suite without encryption and nothing else; NULL: none such. On failure there is
+ * encryption as before the first call. */
+gboolean turn_connect_tls_context_set_null_suite (TurnConnectTlsContext *context,
+                                                  const char *name,
+                                                  GError **error);
 
 typedef struct _TurnConnectTls TurnConnectTls;
 
@@ -46,6 +51,16 @@ TurnConnectTls *turn_connect_tls_new_datagram (TurnConnectTlsContext *context,
                                                gpointer send_data,
                                                GError **error);
 void turn_connect_tls_free (TurnConnectTls *tls);
+
+/* Before the handshake: lets it resume what was agreed on under @key by the same context, and keeps
+ * what comes up for the next. The name checked for is part of the key by itself. */
+void turn_connect_tls_set_session_key (TurnConnectTls *tls, const char *key);
+/* A key: a connection to @place ("server example.org:443") by this way. A password is in it only as
+ * a digest. All but @place may be NULL. */
+char *turn_connect_tls_session_key (const char *place,
+                                    const char *proxy_url,
+                                    const char *user,
+                                    const char *password);
 
 /* Where its owner puts octets from the peer and finds octets for it. */
 TurnConnectTlsBuffers *turn_connect_tls_get_buffers (TurnConnectTls *tls);

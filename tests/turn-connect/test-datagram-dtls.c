@@ -5,24 +5,10 @@
 #include "turn-connect/datagram.h"
 
 #include <glib-unix.h>
-#include <glib/gstdio.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-static TlsPeerIdentity *authority;
-static char *authority_path;
-
-static TlsPeerIdentity *
-make_identity (const char *names, int to_s)
-{
-  TlsPeerSpec spec = {
-    .common_name = "server.test", .names = names, .to_s = to_s, .from_s = -7200, .signer = authority
-  };
-
-  return tls_peer_identity_new (&spec);
-}
 
 static TurnConnectTarget *
 make_target (const char *host, guint16 port, const char *protocol)
@@ -31,7 +17,7 @@ make_target (const char *host, guint16 port, const char *protocol)
   g_autoptr (TurnConnectTlsOptions) options = turn_connect_tls_options_new ();
   TurnConnectTarget *target = turn_connect_target_new (host, port, NULL);
 
-  g_assert_true (turn_connect_tls_options_set_ca_file (options, authority_path, NULL));
+  g_assert_true (turn_connect_tls_options_set_ca_file (options, tls_peer_authority_path (), NULL));
   g_assert_true (turn_connect_tls_options_set_alpn (options, protocols, NULL));
   turn_connect_target_set_tls (target, options);
   return target;
@@ -110,7 +96,7 @@ assert_echo (TurnConnectDatagram *datagram, const char *text)
 static void
 test_server_is_verified_and_talked_to (void)
 {
-  g_autoptr (TlsPeerIdentity) identity = make_identity ("DNS:server.test", 0);
+  g_autoptr (TlsPeerIdentity) identity = tls_peer_identity_signed ("DNS:server.test", 0);
   g_autoptr (TurnConnectTarget) target = NULL;
   g_auto (Outcome) outcome = { 0 };
   guint16 port = 0;
@@ -162,7 +148,7 @@ test_no_false_server_passes (void)
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
-    g_autoptr (TlsPeerIdentity) identity = make_identity (rows[i].names, rows[i].to_s);
+    g_autoptr (TlsPeerIdentity) identity = tls_peer_identity_signed (rows[i].names, rows[i].to_s);
     g_autoptr (TurnConnectTarget) target = NULL;
     g_auto (Outcome) outcome = { 0 };
     guint16 port = 0;
@@ -245,7 +231,7 @@ static void
 test_each_lost_flight_is_repeated (void)
 {
   static const guint drops[][2] = { { 1, 0 }, { 2, 0 }, { 0, 1 }, { 0, 2 } };
-  g_autoptr (TlsPeerIdentity) identity = make_identity ("DNS:server.test", 0);
+  g_autoptr (TlsPeerIdentity) identity = tls_peer_identity_signed ("DNS:server.test", 0);
   TlsPeerServer *servers[G_N_ELEMENTS (drops)];
   TurnConnectTarget *targets[G_N_ELEMENTS (drops)];
   Outcome outcomes[G_N_ELEMENTS (drops)] = { 0 };
@@ -275,7 +261,7 @@ test_each_lost_flight_is_repeated (void)
 static void
 test_dead_ipv6_costs_a_quarter_second (void)
 {
-  g_autoptr (TlsPeerIdentity) identity = make_identity ("DNS:server.test", 0);
+  g_autoptr (TlsPeerIdentity) identity = tls_peer_identity_signed ("DNS:server.test", 0);
   g_autoptr (TurnConnectTarget) target = NULL;
   g_auto (Outcome) outcome = { 0 };
   guint16 port = 0;
@@ -324,7 +310,7 @@ test_silence_and_refusal_are_told_apart (void)
 static void
 test_rubbish_among_records_is_dropped (void)
 {
-  g_autoptr (TlsPeerIdentity) identity = make_identity ("DNS:server.test", 0);
+  g_autoptr (TlsPeerIdentity) identity = tls_peer_identity_signed ("DNS:server.test", 0);
   g_autoptr (TurnConnectTarget) target = NULL;
   g_auto (Outcome) outcome = { 0 };
   guint16 port = 0;
@@ -383,13 +369,8 @@ test_dial_can_be_cancelled (void)
 int
 main (int argc, char **argv)
 {
-  TlsPeerSpec spec = { .common_name = "Test Authority", .is_authority = TRUE };
-  int result;
-
   g_test_init (&argc, &argv, NULL);
   support_resolver_install ();
-  authority = tls_peer_identity_new (&spec);
-  authority_path = tls_peer_identity_write (authority, NULL);
 #define ADD(name, function) g_test_add_func ("/turn-connect/datagram-dtls/" name, function)
   ADD ("server-is-verified-and-talked-to", test_server_is_verified_and_talked_to);
   ADD ("no-false-server-passes", test_no_false_server_passes);
@@ -398,9 +379,5 @@ main (int argc, char **argv)
   ADD ("silence-and-refusal-are-told-apart", test_silence_and_refusal_are_told_apart);
   ADD ("rubbish-among-records-is-dropped", test_rubbish_among_records_is_dropped);
   ADD ("dial-can-be-cancelled", test_dial_can_be_cancelled);
-  result = g_test_run ();
-  g_unlink (authority_path);
-  g_free (authority_path);
-  tls_peer_identity_free (authority);
-  return result;
+  return g_test_run ();
 }

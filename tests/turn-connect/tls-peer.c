@@ -7,6 +7,7 @@
 
 #include "peers.h"
 
+#include <glib/gstdio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -14,6 +15,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -44,7 +46,7 @@ tls_peer_identity_new (const TlsPeerSpec *spec)
   X509 *certificate = X509_new ();
   X509 *issuer = spec->signer != NULL ? spec->signer->certificate : certificate;
 
-  identity->key = EVP_EC_gen ("P-256");
+  identity->key = spec->is_rsa ? EVP_RSA_gen (2048) : EVP_EC_gen ("P-256");
   identity->certificate = certificate;
   X509_set_version (certificate, 2);
   ASN1_INTEGER_set (X509_get_serialNumber (certificate), (long)g_random_int_range (1, G_MAXINT));
@@ -117,6 +119,48 @@ tls_peer_identity_get_pin (const TlsPeerIdentity *identity)
   return pin;
 }
 
+static char *authority_path;
+
+static void
+remove_authority (void)
+{
+  g_unlink (authority_path);
+  g_free (authority_path);
+}
+
+const TlsPeerIdentity *
+tls_peer_authority (void)
+{
+  static TlsPeerIdentity *authority;
+  TlsPeerSpec spec = { .common_name = "Test Authority", .is_authority = TRUE };
+
+  if (authority == NULL) {
+    authority = tls_peer_identity_new (&spec);
+    authority_path = tls_peer_identity_write (authority, NULL);
+    atexit (remove_authority);
+  }
+  return authority;
+}
+
+const char *
+tls_peer_authority_path (void)
+{
+  tls_peer_authority ();
+  return authority_path;
+}
+
+TlsPeerIdentity *
+tls_peer_identity_signed (const char *names, int to_s)
+{
+  TlsPeerSpec spec = { .common_name = "server.test",
+                       .names = names,
+                       .from_s = -7200,
+                       .to_s = to_s,
+                       .signer = tls_peer_authority () };
+
+  return tls_peer_identity_new (&spec);
+}
+
 /* In memory. */
 
 static int
@@ -150,10 +194,15 @@ make_context (const TlsPeerIdentity *identity, TlsPeerFlags flags)
     SSL_CTX_set_min_proto_version (context, is_dtls ? DTLS1_VERSION : TLS1_VERSION);
     SSL_CTX_set_max_proto_version (context, is_dtls ? DTLS1_VERSION : TLS1_1_VERSION);
   }
+  if ((flags & TLS_PEER_NULL) != 0) {
+    SSL_CTX_set_max_proto_version (context, is_dtls ? DTLS1_2_VERSION : TLS1_2_VERSION);
+    g_assert_cmpint (SSL_CTX_set_cipher_list (context, "NULL-SHA256:@SECLEVEL=0"), ==, 1);
+  }
   if ((flags & TLS_PEER_NO_EMS) != 0)
     SSL_CTX_set_options (context, SSL_OP_NO_EXTENDED_MASTER_SECRET);
   if ((flags & TLS_PEER_ALPN_TEP) != 0)
     SSL_CTX_set_alpn_select_cb (context, choose_tep, NULL);
+  SSL_CTX_set_session_id_context (context, (const guchar *)"tepkit", 6);
   if ((flags & TLS_PEER_WANTS_CLIENT) != 0) {
     X509_STORE_add_cert (SSL_CTX_get_cert_store (context), identity->signer);
     SSL_CTX_set_verify (context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
@@ -298,6 +347,8 @@ note_handshake (TlsPeerServer *server, SSL *ssl)
   X509 *client = SSL_get0_peer_certificate (ssl);
 
   server->report.n_handshakes++;
+  if (SSL_session_reused (ssl))
+    server->report.n_resumed++;
   g_strlcpy (server->report.sni, sni != NULL ? sni : "", sizeof server->report.sni);
   if (client != NULL)
     X509_NAME_get_text_by_NID (X509_get_subject_name (client), NID_commonName,

@@ -12,6 +12,7 @@ typedef struct {
   int from_s;        /* when it begins to be valid, relative to now; 0: an hour ago */
   int to_s;          /* when it ends; 0: in an hour */
   gboolean is_authority;
+  gboolean is_rsa;               /* the key; else it is of an elliptic curve */
   const TlsPeerIdentity *signer; /* NULL: self-signed */
 } TlsPeerSpec;
 
@@ -23,6 +24,12 @@ char *tls_peer_identity_write (const TlsPeerIdentity *identity, char **key_path)
 /* SHA-256 of the public key, in hexadecimal. */
 char *tls_peer_identity_get_pin (const TlsPeerIdentity *identity);
 
+/* The test's own authority, made when first asked for, in a file that goes with the process. */
+const TlsPeerIdentity *tls_peer_authority (void);
+const char *tls_peer_authority_path (void);
+/* Signed by it, for "server.test" and @names; until @to_s from now, 0 for an hour. */
+TlsPeerIdentity *tls_peer_identity_signed (const char *names, int to_s);
+
 typedef enum {
   TLS_PEER_NORMAL = 0,
   TLS_PEER_ONLY_TLS12 = 1 << 0,
@@ -33,6 +40,7 @@ typedef enum {
   TLS_PEER_CUTS = 1 << 5,         /* ends after the first read, without closing TLS */
   TLS_PEER_READS_LATE = 1 << 6,   /* reads nothing until told */
   TLS_PEER_DATAGRAMS = 1 << 7,    /* DTLS, of a server in a thread only */
+  TLS_PEER_NULL = 1 << 8,         /* speaks NULL-SHA256 only; wants an RSA key */
 } TlsPeerFlags;
 
 /* In memory: octets in, octets out, by OpenSSL's memory BIOs. */
@@ -62,6 +70,7 @@ void tls_peer_server_read_now (TlsPeerServer *server);
 /* Ends it. What it saw: handshakes done, octets of plaintext, the last name asked for. */
 typedef struct {
   guint n_handshakes;
+  guint n_resumed; /* of these */
   gsize n_octets;
   char sni[256];
   char client[256]; /* common name of its certificate */
