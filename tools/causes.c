@@ -22,11 +22,13 @@ static const Cause causes[] = {
   { TURN_CONNECT_ERROR_NAME_FAILED, "name-failed", CLI_EXIT_UNAVAILABLE,
     "the name service does not answer: try later, or behind a proxy let the proxy look names up" },
   { TURN_CONNECT_ERROR_REFUSED, "refused", CLI_EXIT_UNAVAILABLE,
-    "nothing listens there, or a firewall says so: check the port, or go through the proxy" },
+    "nothing listens there, or a firewall refuses: check host and port; where only web traffic "
+    "gets out, give --proxy" },
   { TURN_CONNECT_ERROR_UNREACHABLE, "unreachable", CLI_EXIT_UNAVAILABLE,
-    "this network has no way there: check the connection, or go through the proxy" },
+    "this network has no way there: check that it is up; where only web traffic gets out, give "
+    "--proxy" },
   { TURN_CONNECT_ERROR_TIMED_OUT, "timed-out", CLI_EXIT_UNAVAILABLE,
-    "a firewall may drop this without a word: go through the proxy, or try port 443" },
+    "a firewall may drop this without a word: try port 443, or give --proxy" },
   { TURN_CONNECT_ERROR_CLOSED, "closed", CLI_EXIT_UNAVAILABLE,
     "try again; if it is always so, something on the way does not let this through" },
   { TURN_CONNECT_ERROR_PROXY_CREDENTIALS_NEEDED, "proxy-credentials-needed", CLI_EXIT_DENIED,
@@ -57,6 +59,8 @@ static const Cause causes[] = {
     "opens TLS" },
   { TURN_CONNECT_ERROR_TLS_CERTIFICATE, "tls-certificate", CLI_EXIT_UNAVAILABLE,
     "tell the server's owner what is wrong with the certificate" },
+  { TURN_CONNECT_ERROR_TURN_REFUSED, "turn-refused", CLI_EXIT_DENIED,
+    "ask the server's owner what it allows; 401 means that user or password is wrong" },
 };
 
 static const Cause unknown = { -1, "other", CLI_EXIT_UNAVAILABLE, "try again later" };
@@ -98,11 +102,8 @@ cause_say (const char *subject, const GError *error)
     cli_say ("%s: %s", subject, error->message);
   else
     cli_say ("%s", error->message);
-  if (step != TURN_CONNECT_STEP_NONE)
-    cli_say ("  (step %s; %s: %s)", turn_connect_step_to_string (step), cause_name (error),
-             cause_advice (error));
-  else
-    cli_say ("  (%s: %s)", cause_name (error), cause_advice (error));
+  cli_say ("  what to do: %s", cause_advice (error));
+  cli_say ("  cause %s, step %s", cause_name (error), turn_connect_step_to_string (step));
 }
 
 void

@@ -7,6 +7,43 @@
 #include "turn-connect/error.h"
 #include "turn-connect/secret-file.h"
 
+/* A file is mended elsewhere than a command line. */
+static gboolean
+blame_file (GError **error, GError *cause)
+{
+  g_set_error_literal (error, G_FILE_ERROR, G_FILE_ERROR_INVAL, cause->message);
+  g_error_free (cause);
+  return FALSE;
+}
+
+CliExit
+reach_options_fail (const GError *error)
+{
+  if (error->domain != G_FILE_ERROR)
+    return cli_usage ("%s", error->message);
+  cli_say ("%s", error->message);
+  return CLI_EXIT_CONFIG;
+}
+
+static gboolean
+set_authorities (TurnConnectTlsOptions *tls, const char *path, GError **error)
+{
+  GError *cause = NULL;
+
+  return path == NULL || turn_connect_tls_options_set_ca_file (tls, path, &cause) ||
+         blame_file (error, cause);
+}
+
+gboolean
+reach_options_load_credentials (
+    const char *path, gboolean may_be_time_limited, char **user, char **password, GError **error)
+{
+  GError *cause = NULL;
+
+  return turn_connect_secret_file_load (path, may_be_time_limited, user, password, &cause) ||
+         blame_file (error, cause);
+}
+
 static gboolean
 add_pins (const ReachOptions *options, TurnConnectTlsOptions *tls, GError **error)
 {
@@ -26,6 +63,9 @@ add_pins (const ReachOptions *options, TurnConnectTlsOptions *tls, GError **erro
 static gboolean
 set_certificate (const ReachOptions *options, TurnConnectTlsOptions *tls, GError **error)
 {
+  const char *key = options->key != NULL ? options->key : options->certificate;
+  GError *cause = NULL;
+
   if (options->certificate == NULL && options->key == NULL)
     return TRUE;
   if (options->certificate == NULL) {
@@ -33,8 +73,8 @@ set_certificate (const ReachOptions *options, TurnConnectTlsOptions *tls, GError
                          "--key wants a --cert");
     return FALSE;
   }
-  return turn_connect_tls_options_set_certificate (
-      tls, options->certificate, options->key != NULL ? options->key : options->certificate, error);
+  return turn_connect_tls_options_set_certificate (tls, options->certificate, key, &cause) ||
+         blame_file (error, cause);
 }
 
 TurnConnectTlsOptions *
@@ -47,7 +87,7 @@ reach_options_make_tls (const ReachOptions *options,
   const char *const usual[] = { alpn, NULL };
   const char *const *protocols = options->alpn != NULL ? (const char *const *)options->alpn : usual;
 
-  if (options->ca != NULL && !turn_connect_tls_options_set_ca_file (tls, options->ca, error))
+  if (!set_authorities (tls, options->ca, error))
     return NULL;
   if (server_name != NULL && !turn_connect_tls_options_set_server_name (tls, server_name, error))
     return NULL;
@@ -79,7 +119,7 @@ set_proxy (const ReachOptions *options, TurnConnectTarget *target, GError **erro
     return FALSE;
   if (options->proxy_credentials == NULL)
     return TRUE;
-  if (!turn_connect_secret_file_load (options->proxy_credentials, FALSE, &user, &password, error))
+  if (!reach_options_load_credentials (options->proxy_credentials, FALSE, &user, &password, error))
     return FALSE;
   is_set = turn_connect_target_set_proxy_credentials (target, user, password, error);
   turn_connect_secret_free (password);
@@ -94,7 +134,7 @@ set_proxy_tls (const ReachOptions *options, TurnConnectTarget *target, GError **
   if (options->proxy_ca == NULL)
     return TRUE;
   tls = turn_connect_tls_options_new ();
-  if (!turn_connect_tls_options_set_ca_file (tls, options->proxy_ca, error))
+  if (!set_authorities (tls, options->proxy_ca, error))
     return FALSE;
   turn_connect_target_set_proxy_tls (target, tls);
   return TRUE;

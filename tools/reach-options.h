@@ -2,6 +2,7 @@
 /* The options by which every program says how servers are reached: the proxy, and whom TLS trusts. */
 #pragma once
 
+#include "tools/cli.h"
 #include "turn-connect/target.h"
 
 G_BEGIN_DECLS
@@ -99,7 +100,7 @@ typedef struct {
  * @options: the options
  * @server_name: (nullable): the name the certificate must be for; %NULL for the target's host
  * @alpn: (nullable): what is offered unless --alpn says otherwise
- * @error: return location
+ * @error: return location, as for reach_options_apply()
  *
  * Returns: (transfer full): how TLS is spoken with a server, or %NULL
  */
@@ -112,7 +113,8 @@ TurnConnectTlsOptions *reach_options_make_tls (const ReachOptions *options,
  * reach_options_apply:
  * @options: the options
  * @target: a target
- * @error: return location: %TURN_CONNECT_ERROR_INVALID and alike
+ * @error: return location: %G_FILE_ERROR for a file that cannot be used, a #TurnConnectError for
+ *   what stands on the command line
  *
  * Sets the proxy with all that belongs to it, and the time limit. TLS is set by the caller.
  *
@@ -120,6 +122,29 @@ TurnConnectTlsOptions *reach_options_make_tls (const ReachOptions *options,
  */
 gboolean
 reach_options_apply (const ReachOptions *options, TurnConnectTarget *target, GError **error);
+
+/**
+ * reach_options_load_credentials:
+ * @path: a file with user:password, as for turn_connect_secret_file_load()
+ * @may_be_time_limited: as there
+ * @user: (inout): as there
+ * @password: (inout): as there
+ * @error: return location: %G_FILE_ERROR
+ *
+ * Returns: %FALSE on error
+ */
+gboolean reach_options_load_credentials (
+    const char *path, gboolean may_be_time_limited, char **user, char **password, GError **error);
+
+/**
+ * reach_options_fail:
+ * @error: why a server cannot be set up
+ *
+ * Says it, with a hint at --help where the command line is wrong.
+ *
+ * Returns: how to end: %CLI_EXIT_CONFIG for a file, %CLI_EXIT_USAGE otherwise
+ */
+CliExit reach_options_fail (const GError *error);
 
 /**
  * reach_options_split:

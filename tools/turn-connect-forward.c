@@ -11,13 +11,14 @@
 #include "turn-connect/local/forward.h"
 
 #define DEFAULT_PORT 443
+#define LAST_WAY (reach.proxy != NULL ? "proxy" : "last")
 #define WAY_TIMEOUT_MS                                                                             \
   5000 /* three of them fit into a SIP client's patience of 32 s, RFC 3261 timers B and F */
 
 static ReachOptions reach;
 static char *listen_at, *to, *tls_name;
 static char **ways_before;
-static gboolean is_json, allows_others;
+static gboolean is_json, allows_others, only_try;
 
 static const GOptionEntry entries[] = {
   { "listen", 'l', 0, G_OPTION_ARG_STRING, &listen_at,
@@ -30,6 +31,8 @@ static const GOptionEntry entries[] = {
     "The name its certificate must be for, if it is not HOST", "NAME" },
   { "allow-others", 0, 0, G_OPTION_ARG_NONE, &allows_others,
     "Let other machines connect too, if ADDR is one that they reach", NULL },
+  { "try", 0, 0, G_OPTION_ARG_NONE, &only_try,
+    "Reach the server once by --to, say how it went, and end", NULL },
   { "json", 'j', 0, G_OPTION_ARG_NONE, &is_json, "Print an event a line as JSON on standard output",
     NULL },
   REACH_OPTION_ENTRIES (reach),
@@ -108,14 +111,16 @@ connected (TurnConnectForward *forward,
   const TurnConnectTlsInfo *tls = turn_connect_stream_get_tls_info (stream);
   const char *proxy = turn_connect_stream_get_proxy (stream);
   g_autofree char *where = print_address (turn_connect_stream_get_remote_address (stream));
+  g_autofree char *subject = NULL;
 
   if (is_json) {
     tell_connected_to_script (id, stream, way, where);
     return;
   }
-  cli_say ("connection %zu: reached %s%s%s by %s in %.0f ms", (gsize)id,
-           tls != NULL ? tls->server_name : where, proxy != NULL ? " through " : "",
-           proxy != NULL ? proxy : "", tls != NULL ? tls->version : "plain TCP",
+  subject = id != 0 ? g_strdup_printf ("connection %zu: ", (gsize)id) : g_strdup ("");
+  cli_say ("%sreached %s%s%s by %s in %.0f ms", subject, tls != NULL ? tls->server_name : where,
+           proxy != NULL ? " through " : "", proxy != NULL ? proxy : "",
+           tls != NULL ? tls->version : "plain TCP",
            (double)turn_connect_stream_get_timings (stream)->total_us / 1000);
 }
 
@@ -151,14 +156,9 @@ network_changed (TurnConnectWays *ways, const char *place, gpointer data)
 }
 
 static void
-ended (TurnConnectForward *forward,
-       guint64 id,
-       guint64 to_server,
-       guint64 from_server,
-       const GError *error,
-       gpointer data)
+tell_end (guint64 id, guint64 to_server, guint64 from_server, const GError *error)
 {
-  g_autofree char *subject = g_strdup_printf ("connection %zu", (gsize)id);
+  g_autofree char *subject = id != 0 ? g_strdup_printf ("connection %zu", (gsize)id) : NULL;
 
   if (is_json) {
     GString *event = cli_event_begin ("ended");
@@ -174,6 +174,17 @@ ended (TurnConnectForward *forward,
   else
     cli_say ("%s: ended; %zu octets to the server, %zu from it", subject, (gsize)to_server,
              (gsize)from_server);
+}
+
+static void
+ended (TurnConnectForward *forward,
+       guint64 id,
+       guint64 to_server,
+       guint64 from_server,
+       const GError *error,
+       gpointer data)
+{
+  tell_end (id, to_server, from_server, error);
 }
 
 /* Setting up */
@@ -242,7 +253,7 @@ make_ways (GError **error)
     if (!add_way (ways, ways_before[i], error))
       return NULL;
   }
-  turn_connect_ways_add (ways, reach.proxy != NULL ? "proxy" : "last", last);
+  turn_connect_ways_add (ways, LAST_WAY, last);
   return g_steal_pointer (&ways);
 }
 
@@ -262,6 +273,45 @@ parse_listen (GError **error)
     return NULL;
   }
   return G_INET_SOCKET_ADDRESS (address);
+}
+
+/* Trying */
+
+typedef struct {
+  GMainLoop *loop;
+  CliExit status;
+} Trial;
+
+static void
+tried (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Trial *trial = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (TurnConnectStream) stream =
+      turn_connect_dial_finish (TURN_CONNECT_TARGET (source), result, &error);
+
+  if (stream != NULL)
+    connected (NULL, 0, stream, LAST_WAY, NULL);
+  else {
+    tell_end (0, 0, 0, error);
+    trial->status = cause_exit (error);
+  }
+  g_main_loop_quit (trial->loop);
+}
+
+static CliExit
+try_once (void)
+{
+  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (TurnConnectTarget) target = make_target (&error);
+  Trial trial = { .loop = loop };
+
+  if (target == NULL)
+    return reach_options_fail (error);
+  turn_connect_dial_async (target, NULL, NULL, NULL, tried, &trial);
+  g_main_loop_run (loop);
+  return trial.status;
 }
 
 static gboolean
@@ -309,8 +359,9 @@ turn_connect_forward_main (int argc, char **argv)
     .description =
         "Example: turn-connect forward --listen 127.0.0.1:5060 --to sip.example:443 \\\n"
         "           --proxy http://proxy.example:3128 --proxy-credentials proxy.secret\n"
-        "Exit status: 0 ended as asked, 64 usage, 71 the system refused the port, 77 a right is\n"
-        "lacking, 78 a file has to be changed.",
+        "Exit status: 0 ended as asked, 64 usage, 71 the system refused the port; with --try also "
+        "69 the\n"
+        "server cannot be reached, 77 a proxy refuses, 78 something has to be corrected.",
   };
   g_autoptr (TurnConnectWays) ways = NULL;
   g_autoptr (TurnConnectForward) forward = NULL;
@@ -322,10 +373,12 @@ turn_connect_forward_main (int argc, char **argv)
     return status;
   if (argc > 1)
     return cli_usage ("“%s” is not expected here", argv[1]);
-  if (listen_at == NULL || to == NULL)
+  if (to == NULL || (listen_at == NULL && !only_try))
     return cli_usage ("--listen and --to are needed");
+  if (only_try)
+    return cli_finish (try_once ());
   if ((address = parse_listen (&error)) == NULL || (ways = make_ways (&error)) == NULL)
-    return cli_usage ("%s", error->message);
+    return reach_options_fail (error);
   g_signal_connect (ways, "network-changed", G_CALLBACK (network_changed), NULL);
   forward = turn_connect_forward_new_with_ways (ways);
   return cli_finish (run (forward, address));

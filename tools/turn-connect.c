@@ -12,6 +12,8 @@ static const struct {
   int (*run) (int argc, char **argv);
   const char *summary;
 } commands[] = {
+  { "helper", turn_connect_helper_main,
+    "a TURN server, or a proxy, on loopback that stands for one reached by TLS, through a proxy" },
   { "forward", turn_connect_forward_main,
     "a local port whose connections go to a server by TLS, through a proxy" },
 };

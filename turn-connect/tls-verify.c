@@ -187,7 +187,9 @@ turn_connect_tls_verify_peer (X509_STORE_CTX *store, void *unused)
     return 0;
   }
   if ((tls->context->pins_only || tls->context->pins->len > 0) && !is_pinned (tls->context, leaf)) {
-    tls->verify_error = find (tls, TURN_CONNECT_TLS_FINDING_PIN, NULL);
+    g_autofree char *issuer = name_to_string (X509_get_issuer_name (leaf));
+
+    tls->verify_error = find (tls, TURN_CONNECT_TLS_FINDING_PIN, issuer);
     X509_STORE_CTX_set_error (store, X509_V_ERR_APPLICATION_VERIFICATION);
     return 0;
   }

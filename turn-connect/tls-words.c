@@ -25,15 +25,15 @@ static const struct {
                                              "has a self-signed certificate (",
                                              ") that is not trusted here" },
   [TURN_CONNECT_TLS_FINDING_ISSUER] = { TURN_CONNECT_ERROR_TLS_UNTRUSTED,
-                                        "has a certificate from an unknown issuer (",
-                                        "): either that authority has to be trusted here, or "
-                                        "somebody on the way opens TLS" },
+                                        "has a certificate issued by ",
+                                        ", which nobody here trusts: an inspecting proxy? Or an "
+                                        "authority that has to be trusted here" },
   [TURN_CONNECT_TLS_FINDING_OTHER] = { TURN_CONNECT_ERROR_TLS_CERTIFICATE,
                                        "has a certificate that fails a check: ", "" },
   [TURN_CONNECT_TLS_FINDING_PIN] = { TURN_CONNECT_ERROR_TLS_PIN,
-                                     "has another key than the pinned one: either it got a new "
-                                     "key, or somebody on the way opens TLS",
-                                     "" },
+                                     "has another key than the pinned one, in a certificate issued "
+                                     "by ",
+                                     ": an inspecting proxy? Or the server has a new key" },
   [TURN_CONNECT_TLS_FINDING_CUT] = { TURN_CONNECT_ERROR_CLOSED,
                                      "or somebody on the way cut the connection without closing "
                                      "TLS",

@@ -12,10 +12,10 @@ typedef enum {
   TURN_CONNECT_TLS_FINDING_SELF_SIGNED, /* fact: whose it says it is */
   TURN_CONNECT_TLS_FINDING_ISSUER,      /* fact: who signed it */
   TURN_CONNECT_TLS_FINDING_OTHER,       /* fact: which check */
-  TURN_CONNECT_TLS_FINDING_PIN,
-  TURN_CONNECT_TLS_FINDING_CUT,     /* after the handshake */
-  TURN_CONNECT_TLS_FINDING_CUT_OFF, /* in the handshake */
-  TURN_CONNECT_TLS_FINDING_SILENT,  /* DTLS repeated its flight in vain */
+  TURN_CONNECT_TLS_FINDING_PIN,         /* fact: who signed its certificate */
+  TURN_CONNECT_TLS_FINDING_CUT,         /* after the handshake */
+  TURN_CONNECT_TLS_FINDING_CUT_OFF,     /* in the handshake */
+  TURN_CONNECT_TLS_FINDING_SILENT,      /* DTLS repeated its flight in vain */
   TURN_CONNECT_TLS_FINDING_NO_TLS,
   TURN_CONNECT_TLS_FINDING_OLD,
   TURN_CONNECT_TLS_FINDING_BROKEN, /* fact: the reason */

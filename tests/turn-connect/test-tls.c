@@ -277,7 +277,7 @@ static const Certificate certificates[] = {
   { "expired", "server.test", "DNS:server.test", -7200, -60, BY_AUTHORITY, EXPIRED, "expired on 20" },
   { "not-yet-valid", "server.test", "DNS:server.test", 600, 7200, BY_AUTHORITY, EXPIRED, "valid only from 20" },
   { "self-signed", "server.test", "DNS:server.test", 0, 0, BY_ITSELF, UNTRUSTED, "self-signed" },
-  { "unknown-issuer", "server.test", "DNS:server.test", 0, 0, BY_STRANGER, UNTRUSTED, "unknown issuer (CN = Stranger)" },
+  { "unknown-issuer", "server.test", "DNS:server.test", 0, 0, BY_STRANGER, UNTRUSTED, "issued by CN = Stranger, which nobody here trusts" },
 };
 /* clang-format on */
 
