@@ -5,12 +5,16 @@
  *
  *   media-harness CONFIG-FILE WORKERS
  *   lease W ADDR:PORT [pair]      release W ADDR:PORT      send W SOURCE DESTINATION DSCP HEX...
- *   counters                      abort                    quit
+ *   counters                      costs-begin              costs-end
+ *   abort                         quit
  *
- * Answers: "ready HELPER-PID", "ok", "failed N", "error TEXT", "counter NAME N", and at any time
+ * Answers: "ready HELPER-PID", "ok", "failed N", "error TEXT", "counter NAME N", "costs ALLOCATIONS LOCKS
+ * RECORDS" of the backend's functions since costs-begin, and at any time
  * "packet W SOURCE DESTINATION HEX".
  */
 #include "tep-s/worker-private.h"
+
+#include "costs.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -58,6 +62,7 @@ say (const char *format, ...)
 void
 tep_server_worker_deliver (TepServerWorker *worker, const TepServerPacket *packets, gsize n)
 {
+  costs_leave_out_this_thread (TRUE);
   for (gsize i = 0; i < n; i++) {
     char from[STUN_EXT_ADDRESS_TEXT_LENGTH], to[STUN_EXT_ADDRESS_TEXT_LENGTH];
 
@@ -68,6 +73,7 @@ tep_server_worker_deliver (TepServerWorker *worker, const TepServerPacket *packe
     printf ("\n");
   }
   fflush (stdout);
+  costs_leave_out_this_thread (FALSE);
 }
 
 void
@@ -151,12 +157,16 @@ lease (TepServerWorker *worker, const char *text, gboolean is_pair)
 {
   g_autoptr (GError) error = NULL;
   TepServerBinding *binding = worker->bindings;
+  gboolean is_leased;
 
   while (binding->address.family != 0)
     binding++;
   binding->address = address_of (text);
   binding->is_pair = is_pair;
-  if (ops->lease (worker->media, binding, &error))
+  costs_leave_out_this_thread (FALSE);
+  is_leased = ops->lease (worker->media, binding, &error);
+  costs_leave_out_this_thread (TRUE);
+  if (is_leased)
     return; /* pending; leased() answers */
   memset (binding, 0, sizeof *binding);
   say ("error %s", error->message);
@@ -184,7 +194,7 @@ send_batch (TepServerWorker *worker, char **words)
   StunExtAddress source = address_of (words[2]), destination = address_of (words[3]);
   TepServerPacket packets[256];
   guint8 *payload = scratch;
-  gsize n;
+  gsize n, n_failed;
 
   for (n = 0; words[5 + n] != NULL && n < G_N_ELEMENTS (packets); n++) {
     const char *hex = words[5 + n];
@@ -197,7 +207,10 @@ send_batch (TepServerWorker *worker, char **words)
       *payload++ = (guint8)(g_ascii_xdigit_value (hex[0]) << 4 | g_ascii_xdigit_value (hex[1]));
     packets[n].length = (gsize)(payload - packets[n].payload);
   }
-  say ("failed %zu", ops->send (worker->media, packets, n));
+  costs_leave_out_this_thread (FALSE);
+  n_failed = ops->send (worker->media, packets, n);
+  costs_leave_out_this_thread (TRUE);
+  say ("failed %zu", n_failed);
 }
 
 static void
@@ -215,6 +228,21 @@ print_counters (void)
   say ("ok");
 }
 
+static void
+start_costs (void)
+{
+  costs_begin ();
+  say ("ok");
+}
+
+static void
+print_costs (void)
+{
+  Costs costs = costs_end ();
+
+  say ("costs %u %u %u", costs.allocations, costs.locks, costs.records);
+}
+
 /* FALSE: the end. */
 static gboolean
 obey (char *line)
@@ -230,6 +258,10 @@ obey (char *line)
     send_batch (worker, words);
   else if (g_strcmp0 (words[0], "counters") == 0)
     print_counters ();
+  else if (g_strcmp0 (words[0], "costs-begin") == 0)
+    start_costs ();
+  else if (g_strcmp0 (words[0], "costs-end") == 0)
+    print_costs ();
   else
     return FALSE;
   return TRUE;
@@ -255,9 +287,11 @@ serve (void)
       }
     if (poll (polled, n, -1) < 0)
       continue;
+    costs_leave_out_this_thread (FALSE);
     for (nfds_t i = 1; i < n; i++)
       if (polled[i].revents != 0)
         ops->readable (owners[i]->media, polled[i].fd, tags[i], g_get_monotonic_time ());
+    costs_leave_out_this_thread (TRUE);
     if (polled[0].revents != 0)
       goes_on = fgets (line, sizeof line, stdin) != NULL && obey (line);
   }
@@ -286,6 +320,8 @@ main (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   g_autoptr (TepServerConfig) config = NULL;
 
+  costs_init (argv);
+  costs_leave_out_this_thread (TRUE);
   g_assert_cmpint (argc, ==, 3);
   n_workers = (guint)atoi (argv[2]);
   g_assert_cmpuint (n_workers, <=, MOST_WORKERS);

@@ -1,75 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the path of a packet through the server must not cost: memory, a lock, a line in the log. */
-#include <dlfcn.h>
 #include <pthread.h>
 #include <string.h>
 
+#include "../support/costs.h"
 #include "world.h"
 
 #define PACKETS 1000
 #define INTERVAL_MS 20
 #define RTP_LENGTH 172
-
-static gboolean is_counting;
-static guint n_allocations, n_locks, n_records;
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
-#define __SANITIZE_ADDRESS__ 1 /* as gcc says it */
-#endif
-#endif
-
-/* The sanitizer has an allocator and locks of its own. */
-#ifndef __SANITIZE_ADDRESS__
-void *__libc_malloc (size_t size);
-void *__libc_realloc (void *old, size_t size);
-void *__libc_calloc (size_t n, size_t size);
-void *malloc (size_t size);
-void *realloc (void *old, size_t size);
-void *calloc (size_t n, size_t size);
-
-void *
-malloc (size_t size)
-{
-  n_allocations += is_counting;
-  return __libc_malloc (size);
-}
-
-void *
-realloc (void *old, size_t size)
-{
-  n_allocations += is_counting;
-  return __libc_realloc (old, size);
-}
-
-void *
-calloc (size_t n, size_t size)
-{
-  n_allocations += is_counting;
-  return __libc_calloc (n, size);
-}
-
-typedef int (*Lock) (pthread_mutex_t *mutex);
-
-int
-pthread_mutex_lock (pthread_mutex_t *mutex)
-{
-  static Lock real;
-
-  if (real == NULL)
-    real = (Lock)dlsym (RTLD_NEXT, "pthread_mutex_lock");
-  n_locks += is_counting;
-  return real (mutex);
-}
-#endif
-
-static GLogWriterOutput
-count_record (GLogLevelFlags level, const GLogField *fields, gsize n_fields, gpointer data)
-{
-  n_records += is_counting;
-  return level < G_LOG_LEVEL_MESSAGE ? g_log_writer_default (level, fields, n_fields, data)
-                                     : G_LOG_WRITER_HANDLED;
-}
 
 /* ---- a world that keeps nothing of what comes out ---- */
 
@@ -146,6 +85,7 @@ test_packets_cost_no_allocation_no_lock_and_no_record (void)
   const TepServerCoreHost *host = world->cores[0]->host;
   TepServerCoreHost quiet = *host;
   StunExtTepLeased leased;
+  Costs costs;
 
   client_open (client, FALSE);
   g_assert_cmpuint (client_lease (client, 6000, &leased), ==, 0);
@@ -156,15 +96,15 @@ test_packets_cost_no_allocation_no_lock_and_no_record (void)
 
   exchange (client, &leased.address, 0, 100); /* what is kept for later use is made here */
   n_sent = n_output = 0;
-  is_counting = TRUE;
+  costs_begin ();
   exchange (client, &leased.address, 100, PACKETS);
-  is_counting = FALSE;
+  costs = costs_end ();
 
   g_assert_cmpuint (n_sent, ==, PACKETS);
   g_assert_cmpuint (n_output, >, PACKETS * RTP_LENGTH);
-  g_assert_cmpuint (n_allocations, ==, 0);
-  g_assert_cmpuint (n_locks, ==, 0);
-  g_assert_cmpuint (n_records, ==, 0);
+  g_assert_cmpuint (costs.allocations, ==, 0);
+  g_assert_cmpuint (costs.locks, ==, 0);
+  g_assert_cmpuint (costs.records, ==, 0);
   world->cores[0]->host = host;
   world_check_laws (world);
 }
@@ -175,27 +115,25 @@ test_what_is_counted_is_seen (void)
 {
   pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
   gpointer volatile memory;
+  Costs costs;
 
-  n_allocations = n_locks = n_records = 0;
-  is_counting = TRUE;
+  costs_begin ();
   memory = g_malloc (10);
   pthread_mutex_lock (&mutex);
   g_log_structured ("test", G_LOG_LEVEL_DEBUG, "MESSAGE", "%s", "x");
-  is_counting = FALSE;
+  costs = costs_end ();
   pthread_mutex_unlock (&mutex);
   g_free (memory);
-  g_assert_cmpuint (n_records, ==, 1);
-#ifndef __SANITIZE_ADDRESS__
-  g_assert_cmpuint (n_allocations, >=, 1);
-  g_assert_cmpuint (n_locks, >=, 1);
-#endif
+  g_assert_cmpuint (costs.records, ==, 1);
+  g_assert_cmpuint (costs.allocations, >=, COSTS_HAS_MEMORY);
+  g_assert_cmpuint (costs.locks, >=, COSTS_HAS_MEMORY);
 }
 
 int
 main (int argc, char **argv)
 {
+  costs_init (argv);
   g_test_init (&argc, &argv, NULL);
-  g_log_set_writer_func (count_record, NULL, NULL);
   g_test_add_func ("/tep-s/cost/packets-cost-no-allocation-no-lock-and-no-record",
                    test_packets_cost_no_allocation_no_lock_and_no_record);
   g_test_add_func ("/tep-s/cost/what-is-counted-is-seen", test_what_is_counted_is_seen);

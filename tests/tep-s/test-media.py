@@ -177,6 +177,23 @@ def _(backend):
         assert harness.receive(1)[0][3] == b""
 
 
+@each("a packet costs no allocation, no lock and no log record", families=FAMILIES)
+def _(backend, family):
+    with Network() as network, Harness(network.lab, backend) as harness:
+        leased = joined(network.public(family), LEASED_PORT)
+        harness.command("costs-begin")
+        harness.lease(leased)
+        assert harness.command("costs-end") != "costs 0 0 0", "nothing is counted where something is to be"
+        with echo(network, family, "here") as gateway:
+            exchange(harness, leased, gateway, voice(60))
+            harness.command("costs-begin")
+            exchange(harness, leased, gateway, voice(200))
+        network.run("here", GSO_SEND, gateway, leased, 172, 20, 5, 1)
+        harness.receive(100)
+        costs = harness.command("costs-end")
+        assert costs == "costs 0 0 0", f"allocations, locks, log records: {costs}"
+
+
 @each("bundles of a sender with UDP_SEGMENT come apart", families=FAMILIES, places=PLACES)
 def _(backend, family, place):
     with Network() as network, network.wire() as on_wire, Harness(network.lab, backend) as harness:
