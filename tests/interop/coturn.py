@@ -10,11 +10,11 @@ USER, PASSWORD, REALM = "bob", "tower bridge", "core.lab"
 
 
 @contextlib.contextmanager
-def coturn(lab, *options, addresses=None, port=443, names=certificate.NAMES, days=1):
-    """Starts it on the core; yields (process, path of the certificate to trust)."""
+def coturn(lab, *options, addresses=None, port=443, names=certificate.NAMES, days=1, certificates=None):
+    """Starts it on the core; yields (process, path of the certificate to trust). certificates: another's, to show the same."""
     addresses = addresses or [lab["CORE_ADDR"], lab["CORE_ADDR6"]]
     with tempfile.TemporaryDirectory(prefix="tepkit-coturn-") as keep:
-        trusted, key = certificate.make(keep, names, days)
+        trusted, key = (certificates, certificates.with_name("key.pem")) if certificates else certificate.make(keep, names, days)
         arguments = ["turnserver", "-n", "--no-cli", "--no-tcp", "--no-udp", "--no-dtls", "--no-tcp-relay",
                      f"--tls-listening-port={port}", *(f"--{kind}-ip={address}" for address in addresses
                                                        for kind in ("listening", "relay")),

@@ -486,7 +486,7 @@ tell (TurnConnectPassage *passage)
     turn_connect_bridge_report (
         passage->bridge, passage->server,
         g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_TIMED_OUT,
-                     "%s was not reached within %.1f s, the time a client waits: %s",
+                     "%s gave no answer within %.1f s, the time a client waits: %s",
                      passage->server->name, passage->bridge->budget_ms / 1000.0,
                      turn_connect_relay_doing (passage->relay)));
 }
@@ -553,6 +553,15 @@ timer_fired (gpointer user_data)
   return passage->bridge != NULL ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
+static gboolean
+dispatch_timer (GSource *source, GSourceFunc callback, gpointer user_data)
+{
+  return callback (user_data);
+}
+
+/* Only goes off when it was told to: GLib's own timeouts set themselves again. */
+static GSourceFuncs timer_funcs = { .dispatch = dispatch_timer };
+
 void
 turn_connect_passage_begin (TurnConnectBridge *bridge,
                             int descriptor,
@@ -569,7 +578,7 @@ turn_connect_passage_begin (TurnConnectBridge *bridge,
   passage->client_watch = turn_connect_stream_create_source (passage->client, G_IO_IN, NULL);
   g_source_set_callback (passage->client_watch, G_SOURCE_FUNC (client_ready), passage, NULL);
   g_source_attach (passage->client_watch, bridge->context);
-  passage->timer = g_timeout_source_new (0);
+  passage->timer = g_source_new (&timer_funcs, sizeof (GSource));
   g_source_set_ready_time (passage->timer, g_get_monotonic_time () + BEGIN_TIMEOUT_US);
   g_source_set_callback (passage->timer, timer_fired, passage, NULL);
   g_source_attach (passage->timer, bridge->context);

@@ -19,6 +19,8 @@
 #define SILENCE_US                                                                                 \
   (20 * G_USEC_PER_SEC) /* after a Binding request, before the server is given up */
 
+#define SILENT_SERVER "the server took the connection and does not answer"
+
 #define TYPE_CLASS_BITS 0x0110 /* RFC 8489 section 5 */
 #define TYPE_REQUEST 0x0000
 #define TYPE_INDICATION 0x0010
@@ -456,6 +458,31 @@ answer_overdue (TurnConnectRelay *relay, gint64 now)
   relay->is_overdue = TRUE;
 }
 
+static TurnConnectRelayAsked *
+find_allocate (TurnConnectRelay *relay)
+{
+  for (guint i = 0; i < relay->n_asked; i++) {
+    if (relay->asked[i].type == TYPE_ALLOCATE)
+      return &relay->asked[i];
+  }
+  return NULL;
+}
+
+/* A server that takes a stream and says nothing is as good as none: a gathering hangs on it. */
+static void
+answer_silence (TurnConnectRelay *relay, gint64 now)
+{
+  TurnConnectRelayAsked *allocate = find_allocate (relay);
+
+  if (allocate == NULL || now < allocate->since + relay->config.budget_us)
+    return;
+  turn_connect_relay_answer (relay, allocate, SILENT_SERVER);
+  turn_connect_relay_forget_asked (relay, allocate);
+  relay->allocate.length = 0;
+  turn_connect_relay_set_doing (relay, SILENT_SERVER);
+  relay->is_overdue = TRUE;
+}
+
 static void
 probe (TurnConnectRelay *relay, gint64 now)
 {
@@ -495,20 +522,24 @@ turn_connect_relay_tick (TurnConnectRelay *relay, gint64 now)
     return FALSE;
   if (is_silent (relay, now))
     return TRUE;
+  answer_silence (relay, now);
   if (now >= relay->sent_at + relay->config.keepalive_us)
     probe (relay, now);
   return FALSE;
 }
 
 gint64
-turn_connect_relay_deadline (const TurnConnectRelay *relay)
+turn_connect_relay_deadline (TurnConnectRelay *relay)
 {
+  const TurnConnectRelayAsked *allocate = find_allocate (relay);
   gint64 deadline = G_MAXINT64;
 
   if (relay->state == TURN_CONNECT_RELAY_WAITING && relay->n_asked > 0)
     deadline = relay->asked[0].since + relay->config.budget_us;
   if (relay->state == TURN_CONNECT_RELAY_UP) {
     deadline = relay->sent_at + relay->config.keepalive_us;
+    if (allocate != NULL)
+      deadline = MIN (deadline, allocate->since + relay->config.budget_us);
     if (relay->probed_at != 0 && relay->answers_probes && relay->heard_at < relay->probed_at)
       deadline = MIN (deadline, relay->probed_at + SILENCE_US);
   }

@@ -83,7 +83,7 @@ const char *turn_connect_relay_doing (const TurnConnectRelay *relay);
 /* Does what is due. Returns TRUE if the server has to be given up for its silence: then say so with
  * turn_connect_relay_went_down (). */
 gboolean turn_connect_relay_tick (TurnConnectRelay *relay, gint64 now);
-gint64 turn_connect_relay_deadline (const TurnConnectRelay *relay); /* G_MAXINT64: none */
+gint64 turn_connect_relay_deadline (TurnConnectRelay *relay); /* G_MAXINT64: none */
 
 TurnConnectRelayState turn_connect_relay_state (const TurnConnectRelay *relay);
 /* Has the client given its allocation back? Then it is no failure that the server hangs up. */
