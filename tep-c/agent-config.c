@@ -154,7 +154,8 @@ check_flows (const TepClientAgentConfig *config, GError **error)
   for (guint i = 0; i < config->flows->len; i++) {
     const TepClientAgentFlow *flow = &g_array_index (config->flows, TepClientAgentFlow, i);
 
-    if (flow->host != NULL && config->options->proxy != NULL)
+    if (flow->host != NULL && config->options->proxy != NULL &&
+        !g_str_equal (config->options->proxy, "none"))
       return tep_client_agent_config_fail (
           error,
           "flow %u=%s:%u: behind a proxy names cannot be looked up here; write the address of %s",

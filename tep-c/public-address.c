@@ -510,7 +510,8 @@ tep_client_public_address_find_async (const TepClientPublicAddressOptions *optio
 
   g_task_set_source_tag (task, tep_client_public_address_find_async);
   target = turn_connect_target_new (options->host, tcp_port, &error);
-  if (target == NULL || !turn_connect_target_set_proxy (target, options->proxy, &error)) {
+  if (target == NULL || (options->proxy != NULL &&
+                         !turn_connect_target_choose_proxy (target, options->proxy, &error))) {
     g_task_return_error (task, error);
     return;
   }

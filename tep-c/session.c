@@ -335,7 +335,7 @@ set_tls (TurnConnectTarget *target, const TepClientOptions *options, GError **er
 static gboolean
 set_proxy (TurnConnectTarget *target, const TepClientOptions *options, GError **error)
 {
-  if (!turn_connect_target_set_proxy (target, options->proxy, error))
+  if (!turn_connect_target_choose_proxy (target, options->proxy, error))
     return FALSE;
   if (options->proxy_user != NULL &&
       !turn_connect_target_set_proxy_credentials (target, options->proxy_user,

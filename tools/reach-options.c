@@ -115,7 +115,7 @@ set_proxy (const ReachOptions *options, TurnConnectTarget *target, GError **erro
                  options->proxy_ca != NULL ? "--proxy-ca" : "--proxy-credentials");
     return FALSE;
   }
-  if (!turn_connect_target_set_proxy (target, options->proxy, error))
+  if (!turn_connect_target_choose_proxy (target, options->proxy, error))
     return FALSE;
   if (options->proxy_credentials == NULL)
     return TRUE;

@@ -17,12 +17,14 @@
 static gboolean
 refuse_proxy (TurnConnectTarget *target, GTask *task)
 {
-  if (target->proxy == NULL)
+  if (target->source == TURN_CONNECT_PROXY_SOURCE_NONE)
     return FALSE;
-  g_task_return_new_error (task, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_UNSUPPORTED,
-                           "UDP does not pass the proxy %s, and nothing goes beside a proxy that "
-                           "is set: use TCP or TLS",
-                           target->proxy->url);
+  g_task_return_new_error (
+      task, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_UNSUPPORTED,
+      "UDP does not pass %s%s, and nothing goes beside a proxy that is set: use "
+      "TCP or TLS",
+      target->proxy != NULL ? "the proxy " : "a proxy that may be found",
+      target->proxy != NULL ? target->proxy->url : "");
   return TRUE;
 }
 

@@ -4,7 +4,7 @@
  * it got into the next one; which steps there are is planned from the target before anything is
  * sent, so that no failure can lead to a way that was not asked for.
  */
-#include "turn-connect/dial.h"
+#include "turn-connect/dial-private.h"
 
 #include "turn-connect/error-private.h"
 #include "turn-connect/host.h"
@@ -561,33 +561,26 @@ plan (Dial *dial, TurnConnectTarget *target)
 }
 
 void
-turn_connect_dial_async (TurnConnectTarget *target,
-                         TurnConnectProgressFunc progress,
-                         gpointer progress_data,
-                         GCancellable *cancellable,
-                         GAsyncReadyCallback callback,
-                         gpointer user_data)
+turn_connect_dial_way_async (TurnConnectTarget *target,
+                             gint64 begun_at,
+                             gint64 deadline,
+                             TurnConnectProgressFunc progress,
+                             gpointer progress_data,
+                             GCancellable *cancellable,
+                             GAsyncReadyCallback callback,
+                             gpointer user_data)
 {
-  Dial *dial;
+  Dial *dial = g_new0 (Dial, 1);
 
-  g_return_if_fail (TURN_CONNECT_IS_TARGET (target));
-  dial = g_new0 (Dial, 1);
   dial->task = g_task_new (target, cancellable, callback, user_data);
-  g_task_set_source_tag (dial->task, turn_connect_dial_async);
+  g_task_set_source_tag (dial->task, turn_connect_dial_way_async);
   g_task_set_task_data (dial->task, dial, dial_free);
   dial->context = g_main_context_ref_thread_default ();
   dial->progress = progress;
   dial->progress_data = progress_data;
   g_set_object (&dial->cancellable, cancellable);
-  dial->begun_at = g_get_monotonic_time ();
-  dial->deadline = dial->begun_at + (gint64)target->timeout_ms * 1000;
+  dial->begun_at = begun_at;
+  dial->deadline = deadline;
   plan (dial, target);
   begin_reaching (dial, first_host (dial));
-}
-
-TurnConnectStream *
-turn_connect_dial_finish (TurnConnectTarget *target, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, target), NULL);
-  return g_task_propagate_pointer (G_TASK (result), error);
 }

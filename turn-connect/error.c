@@ -142,6 +142,8 @@ const char *
 turn_connect_step_to_string (TurnConnectStep step)
 {
   switch (step) {
+  case TURN_CONNECT_STEP_FIND_PROXY:
+    return "find-proxy";
   case TURN_CONNECT_STEP_RESOLVE:
     return "resolve";
   case TURN_CONNECT_STEP_CONNECT:

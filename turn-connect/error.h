@@ -10,6 +10,7 @@ G_BEGIN_DECLS
 /**
  * TurnConnectStep:
  * @TURN_CONNECT_STEP_NONE: nothing was begun
+ * @TURN_CONNECT_STEP_FIND_PROXY: the source of proxies is being asked
  * @TURN_CONNECT_STEP_RESOLVE: a name is being looked up
  * @TURN_CONNECT_STEP_CONNECT: TCP connections are being tried
  * @TURN_CONNECT_STEP_PROXY_TLS: TLS with the proxy itself
@@ -27,6 +28,7 @@ G_BEGIN_DECLS
  */
 typedef enum {
   TURN_CONNECT_STEP_NONE,
+  TURN_CONNECT_STEP_FIND_PROXY,
   TURN_CONNECT_STEP_RESOLVE,
   TURN_CONNECT_STEP_CONNECT,
   TURN_CONNECT_STEP_PROXY_TLS,

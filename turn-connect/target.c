@@ -8,6 +8,9 @@
 #include "turn-connect/error.h"
 #include "turn-connect/host.h"
 #include "turn-connect/proxy/http-head.h"
+#include "turn-connect/proxy/pac.h"
+
+#include <string.h>
 
 #define TIMEOUT_MS 30000
 #define LINES_MAX 32 /* of configured headers */
@@ -22,6 +25,9 @@ turn_connect_target_finalize (GObject *object)
   g_clear_pointer (&self->host, g_free);
   g_clear_pointer (&self->tls_name, g_free);
   g_clear_pointer (&self->proxy, turn_connect_proxy_unref);
+  g_clear_pointer (&self->pac_url, g_free);
+  g_clear_pointer (&self->user, turn_connect_secret_free);
+  g_clear_pointer (&self->password, turn_connect_secret_free);
   g_clear_pointer (&self->lines, g_ptr_array_unref);
   g_clear_object (&self->tls);
   g_clear_object (&self->proxy_tls);
@@ -62,6 +68,38 @@ turn_connect_target_new (const char *host, guint port, GError **error)
   return self;
 }
 
+/* All but the server itself. */
+static void
+copy_way (TurnConnectTarget *self, TurnConnectTarget *target)
+{
+  self->timeout_ms = target->timeout_ms;
+  g_set_object (&self->tls, target->tls);
+  g_set_object (&self->proxy_tls, target->proxy_tls);
+  self->source = target->source;
+  self->proxy = target->proxy != NULL ? turn_connect_proxy_ref (target->proxy) : NULL;
+  self->pac_url = g_strdup (target->pac_url);
+  self->user = g_strdup (target->user);
+  self->password = g_strdup (target->password);
+  self->are_schemes_set = target->are_schemes_set;
+  self->schemes = target->schemes;
+  self->sends_first = target->sends_first;
+  self->marks_server = target->marks_server;
+  g_clear_pointer (&self->lines, g_ptr_array_unref);
+  self->lines = g_ptr_array_ref (target->lines);
+}
+
+TurnConnectTarget *
+turn_connect_target_copy (TurnConnectTarget *target)
+{
+  TurnConnectTarget *self = g_object_new (TURN_CONNECT_TYPE_TARGET, NULL);
+
+  self->host = g_strdup (target->host);
+  self->port = target->port;
+  self->tls_name = g_strdup (target->tls_name);
+  copy_way (self, target);
+  return self;
+}
+
 TurnConnectTarget *
 turn_connect_target_new_alternate (
     TurnConnectTarget *target, const char *host, guint port, const char *tls_name, GError **error)
@@ -78,15 +116,7 @@ turn_connect_target_new_alternate (
   } else
     name = g_strdup (target->tls_name != NULL ? target->tls_name : target->host);
   self->tls_name = g_steal_pointer (&name);
-  self->timeout_ms = target->timeout_ms;
-  g_set_object (&self->tls, target->tls);
-  g_set_object (&self->proxy_tls, target->proxy_tls);
-  self->proxy = target->proxy != NULL ? turn_connect_proxy_ref (target->proxy) : NULL;
-  self->schemes = target->schemes;
-  self->sends_first = target->sends_first;
-  self->marks_server = target->marks_server;
-  g_clear_pointer (&self->lines, g_ptr_array_unref);
-  self->lines = g_ptr_array_ref (target->lines);
+  copy_way (self, target);
   return g_steal_pointer (&self);
 }
 
@@ -123,13 +153,56 @@ turn_connect_target_set_proxy_tls (TurnConnectTarget *target, TurnConnectTlsOpti
 gboolean
 turn_connect_target_set_proxy (TurnConnectTarget *target, const char *url, GError **error)
 {
-  TurnConnectProxy *proxy = NULL;
+  return turn_connect_target_set_proxy_source (
+      target, url != NULL ? TURN_CONNECT_PROXY_SOURCE_URL : TURN_CONNECT_PROXY_SOURCE_NONE, url,
+      error);
+}
 
-  if (url != NULL && (proxy = turn_connect_proxy_new (url, error)) == NULL)
+gboolean
+turn_connect_target_set_proxy_source (TurnConnectTarget *target,
+                                      TurnConnectProxySource source,
+                                      const char *url,
+                                      GError **error)
+{
+  TurnConnectProxy *proxy = NULL;
+  gboolean has_url =
+      source == TURN_CONNECT_PROXY_SOURCE_URL || source == TURN_CONNECT_PROXY_SOURCE_PAC;
+
+  g_return_val_if_fail (has_url == (url != NULL), FALSE);
+  if (source == TURN_CONNECT_PROXY_SOURCE_URL &&
+      (proxy = turn_connect_proxy_new (url, error)) == NULL)
+    return FALSE;
+  if (source == TURN_CONNECT_PROXY_SOURCE_PAC && !turn_connect_pac_check_url (url, error))
     return FALSE;
   g_clear_pointer (&target->proxy, turn_connect_proxy_unref);
   target->proxy = proxy;
+  target->source = source;
+  g_free (target->pac_url);
+  target->pac_url = source == TURN_CONNECT_PROXY_SOURCE_PAC ? g_strdup (url) : NULL;
   return TRUE;
+}
+
+gboolean
+turn_connect_target_choose_proxy (TurnConnectTarget *target, const char *words, GError **error)
+{
+  static const struct {
+    const char *word;
+    TurnConnectProxySource source;
+  } sources[] = {
+    { "none", TURN_CONNECT_PROXY_SOURCE_NONE },
+    { "env", TURN_CONNECT_PROXY_SOURCE_ENVIRONMENT },
+    { "system", TURN_CONNECT_PROXY_SOURCE_SYSTEM },
+    { "auto", TURN_CONNECT_PROXY_SOURCE_AUTO },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (sources); i++) {
+    if (strcmp (words, sources[i].word) == 0)
+      return turn_connect_target_set_proxy_source (target, sources[i].source, NULL, error);
+  }
+  if (g_str_has_prefix (words, "pac+"))
+    return turn_connect_target_set_proxy_source (target, TURN_CONNECT_PROXY_SOURCE_PAC,
+                                                 words + strlen ("pac+"), error);
+  return turn_connect_target_set_proxy (target, words, error);
 }
 
 gboolean
@@ -140,7 +213,20 @@ turn_connect_target_set_proxy_credentials (TurnConnectTarget *target,
 {
   TurnConnectProxy *proxy;
 
-  g_return_val_if_fail (target->proxy != NULL, FALSE);
+  if (target->source == TURN_CONNECT_PROXY_SOURCE_NONE) {
+    g_set_error_literal (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID,
+                         "there are credentials for a proxy, and no proxy");
+    return FALSE;
+  }
+  if (target->proxy == NULL) {
+    if (!turn_connect_proxy_check_credentials (user, password, error))
+      return FALSE;
+    turn_connect_secret_free (target->user);
+    turn_connect_secret_free (target->password);
+    target->user = g_strdup (user);
+    target->password = g_strdup (password);
+    return TRUE;
+  }
   proxy = turn_connect_proxy_with_credentials (target->proxy, user, password, error);
   if (proxy == NULL)
     return FALSE;
@@ -150,10 +236,27 @@ turn_connect_target_set_proxy_credentials (TurnConnectTarget *target,
 }
 
 void
+turn_connect_target_take_way (TurnConnectTarget *target, TurnConnectProxy *proxy, gboolean is_told)
+{
+  g_clear_pointer (&target->proxy, turn_connect_proxy_unref);
+  target->source = proxy != NULL ? TURN_CONNECT_PROXY_SOURCE_URL : TURN_CONNECT_PROXY_SOURCE_NONE;
+  if (proxy == NULL)
+    return;
+  if (proxy->user == NULL && target->user != NULL)
+    target->proxy =
+        turn_connect_proxy_with_credentials (proxy, target->user, target->password, NULL);
+  if (target->proxy == NULL)
+    target->proxy = turn_connect_proxy_ref (proxy);
+  if (is_told && !proxy->is_tls && !target->are_schemes_set)
+    target->schemes &= ~(guint)TURN_CONNECT_PROXY_BASIC;
+}
+
+void
 turn_connect_target_set_proxy_schemes (TurnConnectTarget *target,
                                        TurnConnectProxySchemes allowed,
                                        gboolean sends_first)
 {
+  target->are_schemes_set = TRUE;
   target->schemes = allowed;
   target->sends_first = sends_first;
 }

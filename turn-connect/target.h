@@ -35,6 +35,32 @@ typedef enum {
                            TURN_CONNECT_PROXY_NTLM | TURN_CONNECT_PROXY_NEGOTIATE,
 } TurnConnectProxySchemes;
 
+/**
+ * TurnConnectProxySource:
+ * @TURN_CONNECT_PROXY_SOURCE_NONE: there is none; connections are direct
+ * @TURN_CONNECT_PROXY_SOURCE_URL: one that is named
+ * @TURN_CONNECT_PROXY_SOURCE_ENVIRONMENT: the variables `https_proxy`, `HTTPS_PROXY`, `all_proxy`,
+ * `ALL_PROXY` or `http_proxy`, the first that is not empty, except for what `no_proxy` (or
+ * `NO_PROXY`) lists; direct where none is set
+ * @TURN_CONNECT_PROXY_SOURCE_SYSTEM: the settings of the desktop or machine, by libproxy (package
+ * libproxy-tools); a configuration file that they name is treated as with PAC
+ * @TURN_CONNECT_PROXY_SOURCE_PAC: a proxy configuration file, evaluated in a process of its own
+ * (package libpacparser1)
+ * @TURN_CONNECT_PROXY_SOURCE_AUTO: the environment where it says something, else the system
+ *
+ * Where it is said which proxy is to be used. A list of several is tried in order, the next when
+ * one cannot be reached; the direct way only if the list has it. A source that cannot be asked is
+ * an error.
+ */
+typedef enum {
+  TURN_CONNECT_PROXY_SOURCE_NONE,
+  TURN_CONNECT_PROXY_SOURCE_URL,
+  TURN_CONNECT_PROXY_SOURCE_ENVIRONMENT,
+  TURN_CONNECT_PROXY_SOURCE_SYSTEM,
+  TURN_CONNECT_PROXY_SOURCE_PAC,
+  TURN_CONNECT_PROXY_SOURCE_AUTO,
+} TurnConnectProxySource;
+
 #define TURN_CONNECT_TYPE_TARGET (turn_connect_target_get_type ())
 
 /**
@@ -113,13 +139,46 @@ TURN_CONNECT_API gboolean turn_connect_target_set_proxy (TurnConnectTarget *targ
                                                          GError **error);
 
 /**
+ * turn_connect_target_set_proxy_source:
+ * @target: a target
+ * @source: where it is said which proxy is to be used
+ * @url: (nullable): the proxy, or the place of the configuration file (http, https or file); %NULL
+ * for the other sources
+ * @error: %TURN_CONNECT_ERROR_INVALID, %TURN_CONNECT_ERROR_UNSUPPORTED; never quotes @url
+ *
+ * Sets the proxy, or who is asked for it at every dial. On failure it is what it was before.
+ *
+ * Returns: %FALSE on error
+ */
+TURN_CONNECT_API gboolean turn_connect_target_set_proxy_source (TurnConnectTarget *target,
+                                                                TurnConnectProxySource source,
+                                                                const char *url,
+                                                                GError **error);
+
+/**
+ * turn_connect_target_choose_proxy:
+ * @target: a target
+ * @words: "none", "env", "system", "auto", "pac+URL" or the URL of a proxy, as options and
+ * configuration files have it
+ * @error: %TURN_CONNECT_ERROR_INVALID, %TURN_CONNECT_ERROR_UNSUPPORTED; never quotes @words
+ *
+ * Sets source or proxy from one text. A proxy whose name is one of these words needs its port.
+ *
+ * Returns: %FALSE on error
+ */
+TURN_CONNECT_API gboolean turn_connect_target_choose_proxy (TurnConnectTarget *target,
+                                                            const char *words,
+                                                            GError **error);
+
+/**
  * turn_connect_target_set_proxy_credentials:
- * @target: a target whose proxy is set
+ * @target: a target whose proxy, or the source for it, is set
  * @user: (nullable): without control characters and colons; %NULL for none
  * @password: (nullable): without control characters
  * @error: %TURN_CONNECT_ERROR_INVALID
  *
- * Sets who is asking, in place of what the URL said.
+ * Sets who is asking, in place of what the URL said; with the other sources, for every proxy found
+ * whose URL says nothing.
  *
  * Returns: %FALSE on error
  */
@@ -142,7 +201,9 @@ TURN_CONNECT_API void turn_connect_target_set_proxy_tls (TurnConnectTarget *targ
 /**
  * turn_connect_target_set_proxy_schemes:
  * @target: a target
- * @allowed: the schemes that may be used; %TURN_CONNECT_PROXY_ANY if never set
+ * @allowed: the schemes that may be used. If never set: %TURN_CONNECT_PROXY_ANY, but without
+ * %TURN_CONNECT_PROXY_BASIC for a proxy of the http:// kind that the system or a configuration file
+ * names
  * @sends_first: send Basic credentials, where allowed, before the proxy asks: saves a round trip
  *
  * Says how the credentials may travel.

@@ -295,6 +295,15 @@ for name, text in {
 put("proxy-url", "cut-character", b"cut\xdb")
 
 for name, text in {
+        "pac": "PROXY a.test:3128; HTTPS [2001:db8::1]:443; SOCKS c:1; DIRECT",
+        "libproxy": "http://user:password@a.test:3128/ direct://",
+        "exempt": "*.b.test, .host.test:443 192.0.2.0/24,[2001:db8::]:1 2001:db8::/32",
+        "digest": 'Digest realm="a \\"b\\"", nonce="n", opaque=o, qop="auth,auth-int", algorithm=SHA-256-sess, userhash=true',
+        "two": "Negotiate YWJj==, Digest realm=x, nonce=n, stale=true, Basic realm=x",
+        "next": 'nextnonce="m", rspauth="", qop=auth, nc=00000001'}.items():
+    put("pac-result", name, text)
+
+for name, text in {
         "plain": "turn:turn.example.net",
         "tls": "turns:turn.example.net:443?transport=tcp",
         "unknown": "turn:192.0.2.1?transport=quic",

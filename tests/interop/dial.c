@@ -67,7 +67,8 @@ make_target (char **place, GError **error)
       turn_connect_target_new (place[0], (guint)atoi (place[1]), error);
   g_autoptr (TurnConnectTlsOptions) tls = NULL, proxy_tls = NULL;
 
-  if (target == NULL || (proxy != NULL && !turn_connect_target_set_proxy (target, proxy, error)) ||
+  if (target == NULL ||
+      (proxy != NULL && !turn_connect_target_choose_proxy (target, proxy, error)) ||
       (login_file != NULL && !set_login (target, error)))
     return NULL;
   for (guint i = 0; headers != NULL && headers[i] != NULL; i++) {

@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,7 @@ atexit.register(shutil.rmtree, SCRATCH, True)
 _peers = {}
 
 # Of TurnConnectError.
-REFUSED, LATE, NEEDED, WRONG, SCHEME, FORBIDDEN = 5, 7, 9, 10, 11, 12
+INVALID, UNSUPPORTED, NAME_NOT_FOUND, REFUSED, LATE, NEEDED, WRONG, SCHEME, FORBIDDEN = 0, 1, 3, 5, 7, 9, 10, 11, 12
 TLS_NAME, TLS_UNTRUSTED = 16, 18
 
 
@@ -252,6 +253,220 @@ def _():
         dial, server = through_own(proxy, "--login", login(), "--proxy-ca", outer[0], scheme="https")
         dial.failed("proxy-tls", TLS_NAME)
         assert proxy.requests == [] and server.n_connections == 0
+
+
+# Who says which proxy it is
+
+CLEAN = {name: "" for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "http_proxy", "no_proxy", "NO_PROXY",
+                               "XDG_CURRENT_DESKTOP")} | {"HOME": str(SCRATCH), "XDG_CONFIG_HOME": str(SCRATCH),
+                                                          "GSETTINGS_BACKEND": "memory"}
+
+
+def by_words(words, host, server, *arguments, environment=None, **others):
+    return Dial("--proxy", words, "--timeout-ms", 4000, *arguments, host, server.port,
+                environment={**CLEAN, **(environment or {})}, **others)
+
+
+for words, source in (("env", "environment"), ("auto", "environment"), ("system", "libproxy")):
+    @test(f"/interop/proxies/found/{words}-by-the-{source}")
+    def _(words=words):
+        with Proxy(names={"target.test": ADDRESS}) as proxy, Server() as server:
+            url = f"http://{ADDRESS}:{proxy.port}"
+            dial = by_words(words, "target.test", server, environment={"https_proxy": url})
+            dial.is_up(url)
+            assert dial.steps[0] == ["find-proxy", f"target.test:{server.port}"]
+            by_words(words, ADDRESS, server, environment={"https_proxy": url, "no_proxy": ADDRESS}).is_up("direct")
+            assert len(proxy.requests) == 1
+
+
+@test("/interop/proxies/found/none-is-direct-and-nothing-set-too")
+def _():
+    with Server() as server:
+        by_words("none", ADDRESS, server, environment={"https_proxy": f"http://{ADDRESS}:1"}).is_up("direct")
+        for words in ("env", "auto", "system"):
+            by_words(words, ADDRESS, server).is_up("direct")
+
+
+@test("/interop/proxies/found/what-the-environment-says-wrongly-is-never-direct")
+def _():
+    with Server() as server:
+        for words in ("env", "auto"):
+            by_words(words, ADDRESS, server, environment={"https_proxy": "socks5://a:1"}).failed(
+                "find-proxy", UNSUPPORTED, "https_proxy", "http://")
+            by_words(words, ADDRESS, server, environment={"https_proxy": "http://no where:1"}).failed(
+                "find-proxy", INVALID, "https_proxy")
+        assert server.n_connections == 0
+
+
+def pac_file(text, name="test.pac"):
+    path = SCRATCH / name
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o644)
+    return f"file://{path}"
+
+
+def pac(*ways):
+    return f'function FindProxyForURL (url, host) {{ return "{"; ".join(ways)}"; }}'
+
+
+class PacServer(Server):
+    """Gives one file to everybody."""
+
+    def __init__(self, reply):
+        self.reply, self.asked = reply, []
+        super().__init__()
+
+    def handle(self, connection):
+        self.asked.append(Proxy.read_head(connection))
+        connection.sendall(self.reply)
+
+
+def http(text, head="HTTP/1.0 200 OK\r\nContent-Type: application/x-ns-proxy-autoconfig"):
+    return f"{head}\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode()
+
+
+@test("/interop/proxies/pac/ways-are-tried-in-order")
+def _():
+    with Proxy(names={"target.test": ADDRESS}) as proxy, Server() as server:
+        url, dead = f"http://{ADDRESS}:{proxy.port}", f"PROXY {ADDRESS}:{free_port()}"
+        good = f"PROXY {ADDRESS}:{proxy.port}"
+        words = "pac+" + pac_file(pac(dead, good, "DIRECT"))
+        by_words(words, "target.test", server).is_up(url)
+        by_words("pac+" + pac_file(pac(dead, "SOCKS x:1", "DIRECT")), ADDRESS, server).is_up("direct")
+        n = server.n_connections
+        by_words("pac+" + pac_file(pac(dead, "PROXY nowhere.invalid:1")), ADDRESS, server).failed(
+            "resolve", NAME_NOT_FOUND, "refused", "; then the proxy: ")
+        assert server.n_connections == n
+
+
+@test("/interop/proxies/pac/a-proxy-that-refuses-has-the-last-word")
+def _():
+    with Proxy("SHA-256") as proxy, Server() as server:
+        words = "pac+" + pac_file(pac(f"PROXY {ADDRESS}:{proxy.port}", "DIRECT"))
+        by_words(words, ADDRESS, server).failed("proxy", NEEDED, status=407)
+        assert server.n_connections == 0
+        by_words(words, ADDRESS, server, "--login", login()).is_up(f"http://{ADDRESS}:{proxy.port}")
+
+
+@test("/interop/proxies/pac/a-proxy-it-names-gets-no-password-in-the-clear-unless-allowed-by-name")
+def _():
+    with Proxy("basic") as proxy, Server() as server:
+        words = "pac+" + pac_file(pac(f"PROXY {ADDRESS}:{proxy.port}"))
+        by_words(words, ADDRESS, server, "--login", login()).failed("proxy", SCHEME, "offers only", "basic")
+        assert not any("Authorization" in request for request in proxy.requests)
+        by_words(words, ADDRESS, server, "--login", login(), "--schemes", "basic").is_up(f"http://{ADDRESS}:{proxy.port}")
+
+
+@test("/interop/proxies/pac/is-asked-about-the-place")
+def _():
+    text = """function FindProxyForURL (url, host) {
+      if (url == "https://[::1]:%d/" && host == "::1") return "DIRECT";
+      return "PROXY nowhere.invalid:1"; }"""
+    with Server(address="::1") as server:
+        by_words("pac+" + pac_file(text % server.port), "::1", server).is_up("direct")
+
+
+@test("/interop/proxies/pac/by-http-and-by-https-with-the-proxy's-trust")
+def _():
+    outer = make_certificate("pac", f"IP:{ADDRESS}")
+    with Server() as server, PacServer(http(pac("DIRECT"))) as plain:
+        place = f"http://{ADDRESS}:{plain.port}/proxy.pac?x=1"
+        by_words(f"pac+{place}", ADDRESS, server).is_up("direct")
+        assert plain.asked == [f"GET /proxy.pac?x=1 HTTP/1.0\r\nHost: {ADDRESS}:{plain.port}\r\nAccept: */*\r\n\r\n"]
+
+        def handle(connection, context=None):
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*outer)
+            with context.wrap_socket(connection, server_side=True) as inside:
+                Proxy.read_head(inside)
+                inside.sendall(http(pac("DIRECT")))
+        with Server(handle) as safe:
+            by_words(f"pac+https://{ADDRESS}:{safe.port}/", ADDRESS, server, "--proxy-ca", outer[0]).is_up("direct")
+            by_words(f"pac+https://{ADDRESS}:{safe.port}/", ADDRESS, server).failed(
+                "find-proxy", TLS_UNTRUSTED, f"https://{ADDRESS}:{safe.port}/")
+
+
+for name, reply, code, word in (
+        ("404", http("no", "HTTP/1.0 404 No"), "INVALID", "status is not 200"),
+        ("moved", http("no", "HTTP/1.0 302 Go\r\nLocation: /x"), "INVALID", "elsewhere"),
+        ("cut", http(pac("DIRECT"))[:-3], "INVALID", "not as long"),
+        ("in-chunks", http(pac("DIRECT"), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked"), "INVALID", ""),
+        ("no-http", b"function FindProxyForURL (u, h) { return 'DIRECT'; }", "INVALID", "HTTP"),
+        ("nothing", b"", "INVALID", ""),
+        ("endless", b"HTTP/1.0 200 OK\r\n\r\n" + b" " * 1000000, "INVALID", "900 kB"),
+        ("empty", http(""), "INVALID", "empty"),
+        ("broken", http("function FindProxyForURL (u, h) {"), "INVALID", "pactester fails: JSERROR"),
+        ("throwing", http("function FindProxyForURL (u, h) { throw 'x'; }"), "INVALID", "pactester fails"),
+        ("without-the-function", http("var x = 1;"), "INVALID", "pactester fails"),
+        ("saying-nothing", http("function FindProxyForURL (u, h) { }"), "INVALID", "undefined"),
+        ("saying-nonsense", http(pac("PROXY no where:1", "DIRECT")), "INVALID", "not understood"),
+        ("spinning", http("function FindProxyForURL (u, h) { while (true); }"), "LATE", "came to no end"),
+        ("greedy", http("var a = 'x'; while (true) a += a;"), "INVALID", ""),
+        ("talkative", http("function FindProxyForURL (u, h) { var a = 'DIRECT;'; while (a.length < 1e6) a += a; return a; }"),
+         "LATE", "came to no end")):
+    @test(f"/interop/proxies/pac/that-is-{name}-is-an-error-that-names-it")
+    def _(reply=reply, code=code, word=word):
+        with Server() as server, PacServer(reply) as source:
+            place = f"http://{ADDRESS}:{source.port}/p.pac"
+            by_words(f"pac+{place}", ADDRESS, server, "--timeout-ms", 9000).failed(
+                "find-proxy", globals()[code], f"the proxy configuration file {place}", word)
+            assert server.n_connections == 0
+
+
+@test("/interop/proxies/pac/that-does-not-come-is-an-error-that-names-it")
+def _():
+    def stay(connection):
+        connection.recv(65536)
+        connection.recv(1)
+    with Server() as server, Server(stay) as silent:
+        place = f"http://{ADDRESS}:{silent.port}/"
+        by_words(f"pac+{place}", ADDRESS, server, "--timeout-ms", 500).failed("find-proxy", LATE, place, "did not come in time")
+        place = f"http://{ADDRESS}:{free_port()}/"
+        by_words(f"pac+{place}", ADDRESS, server).failed("find-proxy", REFUSED, place)
+        by_words("pac+file:///nowhere.pac", ADDRESS, server).failed("find-proxy", INVALID, "file:///nowhere.pac")
+        by_words("pac+ftp://a/", ADDRESS, server).failed("none", INVALID, "not of the form")
+        assert server.n_connections == 0
+
+
+@test("/interop/proxies/pac/runs-without-our-environment-and-identity")
+def _():
+    folder = SCRATCH / "bin"
+    folder.mkdir()
+    (folder / "pactester").write_text("#!/bin/sh\necho \"PROXY $(id -u).$(env | grep -c SECRET).invalid:1\"\n", encoding="ascii")
+    (folder / "pactester").chmod(0o755)
+    with Server() as server:
+        dial = by_words("pac+" + pac_file("x"), ADDRESS, server,
+                        environment={"PATH": f"{folder}:{os.environ['PATH']}", "SECRET": "1"})
+        dial.failed("resolve", NAME_NOT_FOUND, f"{65534 if os.geteuid() == 0 else os.geteuid()}.0.invalid")
+
+
+@test("/interop/proxies/pac/without-the-program-the-error-names-the-package")
+def _():
+    with Server() as server:
+        place = pac_file(pac("DIRECT"))
+        by_words("pac+" + place, ADDRESS, server, environment={"PATH": str(SCRATCH)}).failed(
+            "find-proxy", UNSUPPORTED, place, "libpacparser1")
+        by_words("system", ADDRESS, server, environment={"PATH": str(SCRATCH)}).failed("find-proxy", UNSUPPORTED, "libproxy-tools")
+        assert server.n_connections == 0
+
+
+@test("/interop/proxies/found/a-file-that-the-desktop-names-is-treated-as-one-named-here")
+def _():
+    place = pac_file("not JavaScript", "desktop.pac")
+    schemas = SCRATCH / "schemas"
+    schemas.mkdir()
+    (schemas / "p.gschema.xml").write_text(
+        f"<schemalist><schema id='org.gnome.system.proxy' path='/system/proxy/'><key name='mode' type='s'><default>'auto'</default>"
+        f"</key><key name='autoconfig-url' type='s'><default>'{place}'</default></key></schema></schemalist>", encoding="ascii")
+    subprocess.run(["glib-compile-schemas", schemas], check=True)
+    (SCRATCH / "kioslaverc").write_text(f"[Proxy Settings]\nProxyType=2\nProxy Config Script={place}\n", encoding="ascii")
+    with Server() as server:
+        for environment in ({"GSETTINGS_SCHEMA_DIR": str(schemas)}, {"XDG_CURRENT_DESKTOP": "KDE"}, {"https_proxy": f"pac+{place}"}):
+            by_words("system", ADDRESS, server, environment=environment).failed("find-proxy", INVALID, place, "pactester fails")
+        (SCRATCH / "kioslaverc").write_text("[Proxy Settings]\nProxyType=3\n", encoding="ascii")
+        for environment in ({"XDG_CURRENT_DESKTOP": "KDE"}, {"https_proxy": "wpad://"}):
+            by_words("system", ADDRESS, server, environment=environment).failed("find-proxy", UNSUPPORTED, "WPAD")
+        assert server.n_connections == 0
 
 
 # No way around

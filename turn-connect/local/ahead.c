@@ -97,6 +97,8 @@ static const char *
 step_in_words (TurnConnectStep step)
 {
   switch (step) {
+  case TURN_CONNECT_STEP_FIND_PROXY:
+    return "finding the proxy for";
   case TURN_CONNECT_STEP_RESOLVE:
     return "looking up";
   case TURN_CONNECT_STEP_CONNECT:

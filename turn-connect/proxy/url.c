@@ -36,6 +36,13 @@ check_credential (const char *text, gboolean is_user, GError **error)
   return TRUE;
 }
 
+gboolean
+turn_connect_proxy_check_credentials (const char *user, const char *password, GError **error)
+{
+  return user == NULL || (check_credential (user, TRUE, error) &&
+                          (password == NULL || check_credential (password, FALSE, error)));
+}
+
 static gboolean
 set_credentials (TurnConnectProxy *proxy, const char *user, const char *password, GError **error)
 {
@@ -43,7 +50,7 @@ set_credentials (TurnConnectProxy *proxy, const char *user, const char *password
     return TRUE;
   if (password == NULL)
     password = "";
-  if (!check_credential (user, TRUE, error) || !check_credential (password, FALSE, error))
+  if (!turn_connect_proxy_check_credentials (user, password, error))
     return FALSE;
   proxy->user = g_strdup (user);
   proxy->password = g_strdup (password);

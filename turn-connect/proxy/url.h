@@ -24,6 +24,9 @@ TurnConnectProxy *turn_connect_proxy_with_credentials (const TurnConnectProxy *p
                                                        const char *user,
                                                        const char *password,
                                                        GError **error);
+/* Would the above take these? */
+gboolean
+turn_connect_proxy_check_credentials (const char *user, const char *password, GError **error);
 TurnConnectProxy *turn_connect_proxy_ref (TurnConnectProxy *proxy);
 void turn_connect_proxy_unref (TurnConnectProxy *proxy);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TurnConnectProxy, turn_connect_proxy_unref)
