@@ -8,7 +8,8 @@
 
 static char *proxy, *login_file, *ca_file, *proxy_ca_file, *schemes;
 static char **headers, **alpn;
-static gboolean is_tls;
+static char *null_suite, *said = "hello through it all\n", *expected;
+static gboolean is_tls, is_stun;
 static int timeout_ms = 15000, repeat = 1, status;
 
 static const GOptionEntry entries[] = {
@@ -21,6 +22,10 @@ static const GOptionEntry entries[] = {
   { "header", 0, 0, G_OPTION_ARG_STRING_ARRAY, &headers, "a further line", "LINE" },
   { "alpn", 0, 0, G_OPTION_ARG_STRING_ARRAY, &alpn, "what is spoken inside", "NAME" },
   { "timeout-ms", 0, 0, G_OPTION_ARG_INT, &timeout_ms, "for one dial", "N" },
+  { "null-encryption", 0, 0, G_OPTION_ARG_STRING, &null_suite, "this suite", "NAME" },
+  { "say", 0, 0, G_OPTION_ARG_STRING, &said, "instead of a greeting", "TEXT" },
+  { "expect", 0, 0, G_OPTION_ARG_STRING, &expected, "instead of the same", "TEXT" },
+  { "stun", 0, 0, G_OPTION_ARG_NONE, &is_stun, "ask by STUN instead", NULL },
   { "repeat", 0, 0, G_OPTION_ARG_INT, &repeat, "dials of the one target", "N" },
   { NULL }
 };
@@ -79,6 +84,9 @@ make_target (char **place, GError **error)
       !turn_connect_target_add_alpn_header (target, (const char *const *)alpn, error))
     return NULL;
   tls = make_tls (ca_file, error);
+  if (tls != NULL && null_suite != NULL &&
+      !turn_connect_tls_options_set_null_encryption (tls, null_suite, error))
+    return NULL;
   proxy_tls = make_tls (proxy_ca_file, error);
   if (is_tls)
     turn_connect_target_set_tls (target, tls);
@@ -96,17 +104,45 @@ tell_step (const TurnConnectProgress *progress, gpointer user_data)
            progress->detail != NULL ? progress->detail : "");
 }
 
+/* Sends one thing and reads another, of which @n_known octets are known. */
+static gboolean
+exchange (TurnConnectStream *stream,
+          const void *question,
+          gsize n,
+          const void *answer,
+          gsize n_answer,
+          gsize n_known,
+          GError **error)
+{
+  g_autofree char *back = g_malloc0 (n_answer);
+
+  return g_output_stream_write_all (g_io_stream_get_output_stream (G_IO_STREAM (stream)), question,
+                                    n, NULL, NULL, error) &&
+         g_input_stream_read_all (g_io_stream_get_input_stream (G_IO_STREAM (stream)), back,
+                                  n_answer, NULL, NULL, error) &&
+         memcmp (answer, back, n_known) == 0;
+}
+
 static gboolean
 echo (TurnConnectStream *stream, GError **error)
 {
-  static const char line[] = "hello through it all\n";
-  char back[sizeof line] = { 0 };
+  static const guint8 binding[20] = "\x00\x01\x00\x00\x21\x12\xa4\x42" /* and zeros */;
+  const char *answer = expected != NULL ? expected : said;
 
-  return g_output_stream_write_all (g_io_stream_get_output_stream (G_IO_STREAM (stream)), line,
-                                    strlen (line), NULL, NULL, error) &&
-         g_input_stream_read_all (g_io_stream_get_input_stream (G_IO_STREAM (stream)), back,
-                                  strlen (line), NULL, NULL, error) &&
-         strcmp (line, back) == 0;
+  if (is_stun)
+    return exchange (stream, binding, sizeof binding, "\x01\x01", 20, 2, error);
+  return exchange (stream, said, strlen (said), answer, strlen (answer), strlen (answer), error);
+}
+
+static void
+tell_tls (const TurnConnectTlsInfo *info)
+{
+  const char *warning = turn_connect_tls_info_get_warning (info);
+
+  if (info == NULL)
+    return;
+  g_print ("tls %s %s %s %s\n", info->version, info->cipher, info->is_resumed ? "resumed" : "full",
+           warning != NULL ? warning : "");
 }
 
 static void
@@ -131,6 +167,7 @@ finished (GObject *source, GAsyncResult *result, gpointer loop)
     tell_failure (error);
   } else {
     through = turn_connect_stream_get_proxy (stream);
+    tell_tls (turn_connect_stream_get_tls_info (stream));
     g_print ("up %s\n", through != NULL ? through : "direct");
   }
   g_main_loop_quit (loop);

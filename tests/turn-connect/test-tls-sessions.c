@@ -384,13 +384,22 @@ test_tls12_without_extended_master_secret_resumes_nothing (void)
   tls_peer_server_free (server, NULL);
 }
 
+typedef struct {
+  gboolean is_over;
+  TurnConnectDatagram *datagram;
+} DtlsDial;
+
 static void
 dtls_dialled (GObject *target, GAsyncResult *result, gpointer user_data)
 {
-  TurnConnectDatagram **datagram = user_data;
+  DtlsDial *dial = user_data;
+  g_autoptr (GError) error = NULL;
 
-  *datagram = turn_connect_datagram_dial_finish (TURN_CONNECT_TARGET (target), result, NULL);
-  g_assert_nonnull (*datagram);
+  dial->datagram = turn_connect_datagram_dial_finish (TURN_CONNECT_TARGET (target), result, &error);
+  /* The server hears one client at a time, and may not be done with the one before. */
+  if (dial->datagram == NULL)
+    g_assert_error (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_REFUSED);
+  dial->is_over = TRUE;
 }
 
 static void
@@ -405,13 +414,17 @@ test_dtls_resumes_too (void)
 
   target = make_target (port, options);
   for (int i = 0; i < 2; i++) {
-    TurnConnectDatagram *datagram = NULL;
+    DtlsDial dial = { 0 };
 
-    turn_connect_datagram_dial_async (target, NULL, dtls_dialled, &datagram);
-    while (datagram == NULL)
-      g_main_context_iteration (NULL, TRUE);
-    g_assert_cmpint (turn_connect_datagram_get_tls_info (datagram)->is_resumed, ==, i == 1);
-    g_object_unref (datagram);
+    for (int k = 0; dial.datagram == NULL; k++) {
+      g_assert_cmpint (k, <, 100);
+      support_run_for (k > 0 ? 50 : 0);
+      dial.is_over = FALSE;
+      turn_connect_datagram_dial_async (target, NULL, dtls_dialled, &dial);
+      support_run_until (&dial.is_over);
+    }
+    g_assert_cmpint (turn_connect_datagram_get_tls_info (dial.datagram)->is_resumed, ==, i == 1);
+    g_object_unref (dial.datagram);
   }
   tls_peer_server_free (server, &report);
   g_assert_cmpuint (report.n_resumed, ==, 1);
