@@ -75,6 +75,7 @@ static StunExtAddress server, peer;
 static TepClientOptions *options;
 static guint n_ready, n_broken;
 static guint64 n_sent, n_received, n_blocked;
+static guint64 n_octets;        /* in the tunnels' streams, both ways */
 static gint64 slowest_lease_us; /* from TCP established to the lease known */
 static guint32 *samples;        /* microseconds */
 static guint n_samples;
@@ -133,10 +134,12 @@ flush (Leg *leg)
   if (leg->output->len == 0 || leg->phase == BROKEN)
     return;
   n = send (leg->descriptor, leg->output->data, leg->output->len, MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (n > 0)
+  if (n > 0) {
+    n_octets += n;
     g_byte_array_remove_range (leg->output, 0, n);
-  else if (errno != EAGAIN)
+  } else if (errno != EAGAIN) {
     mark_broken (leg);
+  }
 }
 
 /* TEP */
@@ -319,10 +322,12 @@ leg_read (Leg *leg)
   if (leg->phase == BROKEN)
     return;
   n = recv (leg->descriptor, buffer, sizeof buffer, MSG_DONTWAIT);
-  if (n > 0)
+  if (n > 0) {
+    n_octets += n;
     leg_input (leg, buffer, n);
-  else if (n == 0 || errno != EAGAIN)
+  } else if (n == 0 || errno != EAGAIN) {
     mark_broken (leg);
+  }
   flush (leg);
 }
 
@@ -532,13 +537,14 @@ main (int argc, char **argv)
     open_legs ();
   /* The caller reads the server's counters now, and again when the run is over. */
   wait_for_line (n_broken > 0 ? "broken" : "ready");
+  n_octets = 0;
   run ();
   qsort (samples, n_samples, sizeof *samples, compare);
   printf (
       "{\"tunnels\": %u, \"sent\": %zu, \"received\": %zu, \"blocked\": %zu, \"lease_us\": %ld, "
-      "\"p50_us\": %u, \"p99_us\": %u}\n",
+      "\"overhead\": %.2f, \"p50_us\": %u, \"p99_us\": %u}\n",
       n_ready, (gsize)n_sent, (gsize)n_received, (gsize)n_blocked, (long)slowest_lease_us,
-      n_samples > 0 ? samples[n_samples / 2] : 0,
+      (double)n_octets / MAX (1, n_sent) - PAYLOAD, n_samples > 0 ? samples[n_samples / 2] : 0,
       n_samples > 0 ? samples[n_samples * 99 / 100] : 0);
   wait_for_line ("done");
   return n_broken > 0;
