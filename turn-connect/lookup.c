@@ -15,6 +15,7 @@ struct _TurnConnectLookup {
   GCancellable *cancellable;
   GSource *idle; /* for an address literal */
   GError *errors[2];
+  gint64 begun_at;
   guint n_users; /* the owner and the lookups that run */
 };
 
@@ -97,6 +98,7 @@ turn_connect_lookup_new (const char *host, TurnConnectLookupFunc func, gpointer 
   TurnConnectLookup *lookup = g_new0 (TurnConnectLookup, 1);
 
   lookup->host = g_strdup (host);
+  lookup->begun_at = g_get_monotonic_time ();
   lookup->func = func;
   lookup->user_data = user_data;
   lookup->cancellable = g_cancellable_new ();
@@ -151,8 +153,10 @@ turn_connect_lookup_make_error (const TurnConnectLookup *lookup)
 GError *
 turn_connect_lookup_make_silence_error (const TurnConnectLookup *lookup)
 {
-  GError *error = g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_NAME_FAILED,
-                               "looking up the name %s got no answer in time", lookup->host);
+  GError *error =
+      g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_NAME_FAILED,
+                   "looking up the name %s got no answer within %.1f s", lookup->host,
+                   (double)(g_get_monotonic_time () - lookup->begun_at) / G_USEC_PER_SEC);
 
   turn_connect_error_set_step (error, TURN_CONNECT_STEP_RESOLVE);
   return error;

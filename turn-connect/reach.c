@@ -24,6 +24,7 @@ struct _Reach {
   gpointer way_data;
   char *host;
   guint16 port;
+  gint64 begun_at;
   gint64 deadline;
   TurnConnectReachFunc progress;
   gpointer progress_data;
@@ -139,6 +140,7 @@ give_up (Reach *reach)
 static void
 time_out (Reach *reach)
 {
+  double seconds = (double)(g_get_monotonic_time () - reach->begun_at) / G_USEC_PER_SEC;
   GError *error;
 
   if (!turn_connect_race_has_addresses (reach->race)) {
@@ -151,7 +153,8 @@ time_out (Reach *reach)
     note_failure (reach, attempt->address, TURN_CONNECT_ERROR_TIMED_OUT, "did not answer");
   }
   error = g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_TIMED_OUT,
-                       "%s could not be reached in time: %s", reach->host, reach->failures->str);
+                       "%s could not be reached within %.1f s: %s", reach->host, seconds,
+                       reach->failures->str);
   turn_connect_error_set_step (error, TURN_CONNECT_STEP_CONNECT);
   fail (reach, error);
 }
@@ -325,6 +328,7 @@ turn_connect_reach_async (const TurnConnectReachWay *way,
   reach->context = g_main_context_ref_thread_default ();
   reach->host = g_strdup (host);
   reach->port = port;
+  reach->begun_at = g_get_monotonic_time ();
   reach->deadline = deadline;
   reach->progress = progress;
   reach->progress_data = progress_data;

@@ -106,7 +106,7 @@ def _():
 def _():
     with Installation() as installation:
         for path in ("sbin/tep-s", "bin/tep-c", "share/man/man8/tep-s.8", "share/man/man5/tep-s.conf.5",
-                     "share/man/man1/tep-c.1", "share/man/man5/tep-c.conf.5", "lib/systemd/system/tep-s.service"):
+                     "share/man/man1/tep-c.1", "share/man/man1/turn-connect.1", "bin/turn-connect", "share/man/man5/tep-c.conf.5", "lib/systemd/system/tep-s.service"):
             assert (installation.prefix / path).exists(), path
         for name in PREFIXES:
             assert installation.pkg_config("--modversion", name)
