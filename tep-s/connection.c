@@ -8,6 +8,10 @@
 
 #include "tep-s/core-private.h"
 
+/* How long a newcomer has its place for itself, where others of its source want one: silent, and else. Who is
+ * honest has said something after one round trip, and is through after three. */
+#define REPLACE_SILENT_US (2 * US_PER_S)
+#define REPLACE_LATE_US (5 * US_PER_S)
 #define CLOSING_US (2 * US_PER_S) /* for the peer to take the last octets and close */
 
 typedef struct {
@@ -148,6 +152,31 @@ unlink_connection (TepServerConnection *connection)
   COUNT_N (connection->core, CONNECTIONS, -1);
 }
 
+static void
+link_newcomer (TepServerConnection *connection)
+{
+  FrontDoor *front = connection->front;
+
+  front->next = connection->core->newcomers;
+  front->at = &connection->core->newcomers;
+  if (front->next != NULL)
+    front->next->at = &front->next;
+  connection->core->newcomers = front;
+}
+
+static void
+unlink_newcomer (TepServerConnection *connection)
+{
+  FrontDoor *front = connection->front;
+
+  if (front->at == NULL)
+    return;
+  *front->at = front->next;
+  if (front->next != NULL)
+    front->next->at = front->at;
+  front->at = NULL;
+}
+
 TepServerConnection *
 tep_server_connection_new (TepServerCore *core, const StunExtAddress *source)
 {
@@ -163,12 +192,15 @@ tep_server_connection_new (TepServerCore *core, const StunExtAddress *source)
   front->budget = UNAUTHENTICATED_BUDGET;
   front->message_due_us = core->now_us + timers->first_message_s * US_PER_S;
   front->authentication_due_us = core->now_us + timers->authentication_s * US_PER_S;
+  front->opened_us = core->now_us;
+  front->connection = connection;
   connection->front = front;
   connection->source = *source;
   connection->source_key = tep_server_quota_source_key (source);
   connection->state = CONNECTION_DOOR;
   connection->progress_us = core->now_us;
   link_connection (core, connection);
+  link_newcomer (connection);
   set_unauthenticated (connection, TRUE);
   tep_server_connection_arm (connection);
   return connection;
@@ -179,6 +211,7 @@ free_front (TepServerConnection *connection)
 {
   if (connection->front == NULL)
     return;
+  unlink_newcomer (connection);
   g_clear_pointer (&connection->front->unread, g_bytes_unref);
   g_clear_pointer (&connection->front->unread_tls, g_bytes_unref);
   g_clear_pointer (&connection->front, g_free);
@@ -239,6 +272,47 @@ tep_server_connection_close (TepServerConnection *connection, TepServerCounter r
   count_end (connection, reason);
   leave_tunnel (connection);
   tep_server_connection_mark_dirty (connection);
+}
+
+/* Whether the one would rather be missed than the other: who has said nothing goes before who has, and then
+ * who has been there longest. */
+static gboolean
+is_less_missed (const FrontDoor *front, const FrontDoor *than)
+{
+  if (than == NULL || front->has_message != than->has_message)
+    return than == NULL || !front->has_message;
+  return front->opened_us < than->opened_us;
+}
+
+/* What happened to it in this round is still being dealt with, or it is about to be another worker's. */
+static gboolean
+is_in_use (const TepServerConnection *connection)
+{
+  return connection->is_dirty || connection->state == CONNECTION_LEAVING ||
+         connection->state == CONNECTION_OVER;
+}
+
+gboolean
+tep_server_connection_replace (TepServerCore *core, guint64 source_key)
+{
+  const FrontDoor *least = NULL;
+  TepServerConnection *connection;
+
+  for (const FrontDoor *front = core->newcomers; front != NULL; front = front->next) {
+    gint64 patience_us = front->has_message ? REPLACE_LATE_US : REPLACE_SILENT_US;
+
+    if (front->connection->source_key == source_key && !is_in_use (front->connection) &&
+        core->now_us - front->opened_us >= patience_us && is_less_missed (front, least))
+      least = front;
+  }
+  if (least == NULL)
+    return FALSE;
+  connection = least->connection;
+  tep_server_connection_step (connection, CONNECTION_ABORT);
+  count_end (connection, TEP_SERVER_COUNTER_CONNECTION_REPLACED);
+  core->host->over (core->host_data, connection);
+  tep_server_connection_free (connection);
+  return TRUE;
 }
 
 void
@@ -368,6 +442,7 @@ tep_server_connection_release (TepServerConnection *connection, TepServerHandove
   tep_server_output_clear (&connection->plain, &core->pool);
   COUNT_N (core, UNAUTHENTICATED, -1);
   COUNT (core, HANDED_OVER);
+  unlink_newcomer (connection);
   unlink_connection (connection);
   connection->core = NULL;
 }
@@ -407,6 +482,7 @@ void
 tep_server_core_adopt (TepServerCore *core, TepServerHandover *handover)
 {
   link_connection (core, handover->connection);
+  link_newcomer (handover->connection);
   tep_server_connection_adopt (handover->connection, handover);
   g_clear_pointer (&handover->unread, g_bytes_unref);
   g_clear_pointer (&handover->unread_tls, g_bytes_unref);

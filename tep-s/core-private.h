@@ -24,6 +24,7 @@ G_BEGIN_DECLS
 #define PLAIN_BUFFER_SIZE 65536
 #define RESERVE_OCTETS 16384          /* what answers may use of the output beyond media */
 #define TEP_SERVER_CREDENTIAL_MARK 16 /* octets */
+#define OPENER_BUCKETS 256
 
 typedef struct _TepServerTunnel TepServerTunnel;
 typedef struct _TepServerLeasing TepServerLeasing;
@@ -59,7 +60,11 @@ typedef enum {
 } ConnectionEvent;
 
 /* What only a connection that is not authenticated needs; freed then. */
-typedef struct {
+typedef struct _FrontDoor FrontDoor;
+struct _FrontDoor {
+  TepServerConnection *connection;
+  FrontDoor *next, **at; /* of all newcomers of the worker */
+  gint64 opened_us;
   guint8 sniffed[STUN_EXT_FRONT_DOOR_MAX_LENGTH + 1];
   guint8 n_sniffed;
   guint32 budget;          /* octets that may still come */
@@ -71,7 +76,7 @@ typedef struct {
   GBytes *unread; /* for the worker that takes over */
   GBytes *unread_tls;
   StunExtHttpRequest request;
-} FrontDoor;
+};
 
 struct _TepServerConnection {
   TepServerCore *core;
@@ -247,6 +252,7 @@ struct _TepServerCore {
   TepServerChunkPool pool;
   TepServerReplyLimit *reply_limit;
   TepServerConnection *connections;
+  FrontDoor *newcomers;
   TepServerConnection *dirty;
   TepServerTunnel *feedback, **feedback_last;
   TepServerTunnel *over; /* to be freed at the end of the round */
@@ -257,6 +263,7 @@ struct _TepServerCore {
   guint memory_level;   /* percent of the budget */
   gint64 opened_window; /* the second in which new tunnels are counted */
   guint opened_in_window;
+  guint opened_by[OPENER_BUCKETS]; /* of them, by user */
   gint64 drain_due_us;
   gsize credentials_bucket; /* of the tunnels whose credential a reload made doubtful */
   gboolean is_checking_credentials;
@@ -285,6 +292,9 @@ void tep_server_connection_free (TepServerConnection *connection);
 gboolean tep_server_connection_step (TepServerConnection *connection, ConnectionEvent event);
 void tep_server_connection_close (TepServerConnection *connection, TepServerCounter reason);
 void tep_server_connection_mark_dirty (TepServerConnection *connection);
+/* Ends the newcomer of that source that has been there longest and most likely in vain, now and not at the
+ * end of the round: its place in all accounts is free when this returns. FALSE if there is none. */
+gboolean tep_server_connection_replace (TepServerCore *core, guint64 source_key);
 /* Ends it after what is to be written; each end is counted once. */
 void tep_server_connection_finish (TepServerConnection *connection, TepServerCounter reason);
 /* Appends octets to what is to be written. FALSE if they do not fit and were left out. */

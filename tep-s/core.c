@@ -168,7 +168,10 @@ take_connection (TepServerCore *core, const StunExtAddress *source)
   if (!tep_server_shared_take (&shared->connections, limits->connections))
     return TEP_SERVER_COUNTER_REFUSED_TOTAL;
   if (tep_server_quota_take (shared->source_connections, key, limits->connections_per_source)) {
-    if (tep_server_quota_take (shared->source_unauthenticated, key, per_source)) {
+    /* Who holds all places of a source in silence must not keep others of that source out. */
+    if (tep_server_quota_take (shared->source_unauthenticated, key, per_source) ||
+        (tep_server_connection_replace (core, key) &&
+         tep_server_quota_take (shared->source_unauthenticated, key, per_source))) {
       atomic_fetch_add_explicit (&shared->unauthenticated, 1, memory_order_relaxed);
       return TEP_SERVER_COUNTER_ACCEPTED;
     }
@@ -232,9 +235,9 @@ drop_oldest_unauthenticated (TepServerCore *core)
 {
   TepServerConnection *oldest = NULL;
 
-  for (TepServerConnection *c = core->connections; c != NULL; c = c->next) {
-    if (c->is_unauthenticated && c->state < CONNECTION_LEAVING)
-      oldest = c; /* new ones are put in front */
+  for (const FrontDoor *front = core->newcomers; front != NULL; front = front->next) {
+    if (front->connection->state < CONNECTION_LEAVING)
+      oldest = front->connection; /* new ones are put in front */
   }
   if (oldest != NULL)
     tep_server_connection_close (oldest, TEP_SERVER_COUNTER_CONNECTION_BUDGET);

@@ -40,7 +40,8 @@ typedef struct {
  * @output: a connection has something to write, or is over; called at most once per connection and
  * round, from tep_server_core_flush(). Write with tep_server_core_output() and
  * tep_server_core_written()
- * @over: the connection is over: close its descriptor and forget it; it is freed when this returns
+ * @over: the connection is over: close its descriptor and forget it; it is freed when this returns. Also
+ * called from tep_server_core_accept(), for a connection that gives its place to the new one
  * @hand_over: another worker is to have the connection: call tep_server_core_release_connection()
  * at once
  * @pass: a packet of a binding that another worker owns; %FALSE: that worker has too many waiting, drop it
@@ -48,8 +49,8 @@ typedef struct {
  * @event: (nullable): something worth telling
  * @record: (nullable): an inner packet passed; only called while recording is on
  *
- * What the core cannot do itself. All but lease(), release(), send(), random(), event() and
- * record() are called from tep_server_core_flush() only.
+ * What the core cannot do itself. All but lease(), release(), send(), random(), event(), record() and, as
+ * said, over() are called from tep_server_core_flush() only.
  */
 typedef struct {
   void (*random) (gpointer host, void *octets, gsize length);

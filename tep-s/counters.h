@@ -36,6 +36,8 @@ G_BEGIN_DECLS
      "connections closed by reason")                                                               \
   X (CONNECTION_STALLED, "connections_closed_total", "reason=\"stalled\"", FALSE,                  \
      "connections closed by reason")                                                               \
+  X (CONNECTION_REPLACED, "connections_closed_total", "reason=\"replaced\"", FALSE,                \
+     "connections closed by reason")                                                               \
   X (CONNECTION_DONE, "connections_closed_total", "reason=\"done\"", FALSE,                        \
      "connections closed by reason")                                                               \
   X (HANDED_OVER, "connections_handed_over_total", NULL, FALSE,                                    \

@@ -10,6 +10,9 @@
 #include "stun-ext/challenge.h"
 #include "tep-s/messages-private.h"
 
+#define USER_PART 4  /* of the new tunnels in a second */
+#define USER_LEAST 4 /* devices that one user may bring back at once */
+
 /* ---- opening ---- */
 
 typedef struct {
@@ -262,20 +265,24 @@ tep_server_check_channel_binding (TepServerConnection *connection, const guint8 
   return rule != TEP_SERVER_CHANNEL_BINDING_REQUIRE;
 }
 
-/* New tunnels in a second, each worker with its share. */
+/* New tunnels in a second, each worker with its share; of that no user gets more than a quarter, or who opens
+ * and closes in a loop would keep the others out. Users who share a bucket share the quarter. */
 static gboolean
-take_rate (TepServerCore *core)
+take_rate (TepServerCore *core, guint64 user_key)
 {
-  guint limit = core->settings.config->limits.tunnels_per_second;
+  guint share = MAX (core->settings.config->limits.tunnels_per_second / core->total, 1);
+  guint *opened_by = &core->opened_by[(user_key ^ core->seed) % OPENER_BUCKETS];
   gint64 window = core->now_us / US_PER_S;
 
   if (core->opened_window != window) {
     core->opened_window = window;
     core->opened_in_window = 0;
+    memset (core->opened_by, 0, sizeof core->opened_by);
   }
-  if (limit > 0 && core->opened_in_window >= MAX (limit / core->total, 1))
+  if (core->opened_in_window >= share || *opened_by >= MAX (share / USER_PART, USER_LEAST))
     return FALSE;
   core->opened_in_window++;
+  (*opened_by)++;
   return TRUE;
 }
 
@@ -298,7 +305,7 @@ take_quotas (Opening *opening)
     return STUN_EXT_CODE_QUOTA_REACHED;
   }
   /* What all share comes last: who has used up his own part must not use up theirs by asking on. */
-  if (take_rate (core) && tep_server_shared_take (&shared->tunnels, limits->tunnels))
+  if (take_rate (core, user_key) && tep_server_shared_take (&shared->tunnels, limits->tunnels))
     return 0;
   tep_server_quota_give (shared->user_tunnels, user_key);
   tep_server_quota_give (shared->source_tunnels, source_key);
