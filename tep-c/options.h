@@ -26,7 +26,8 @@ typedef enum {
  * @ca_file: (nullable): PEM file of trusted issuers instead of the system's
  * @pin_sha256: (nullable): hex SHA-256 of the server's public key that must match besides
  * @server_name: (nullable): name to verify instead of @host (an SDP's server-name that is trusted)
- * @proxy: (nullable): `http://[user:password@]host[:port]`; with one set, never direct
+ * @proxy: (nullable): `http://[user:password@]host[:port]` or who names the proxy, as
+ * turn_connect_target_choose_proxy() has it; never direct unless what was asked says so
  * @proxy_user: (nullable): instead of the one in @proxy
  * @proxy_password: (nullable)
  * @connect_headers: (nullable) (array zero-terminated=1): further "Name: value" lines on CONNECT,

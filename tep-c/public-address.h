@@ -14,7 +14,7 @@ G_BEGIN_DECLS
  * @host: name or address of a STUN server; a TEP-S is one, on its own port
  * @port: UDP port, and TCP port if @tcp_port is 0
  * @tcp_port: TCP port, or 0
- * @proxy: (nullable): `http://[user:password@]host[:port]` for TCP; what is found then is the
+ * @proxy: (nullable): for TCP, as turn_connect_target_choose_proxy() has it; what is found then is the
  * address of the proxy's connection. UDP takes no proxy
  * @timeout_ms: for both transports together, or 0 for the 39.5 s of RFC 8489
  *

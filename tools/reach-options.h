@@ -40,22 +40,24 @@ typedef struct {
 } ReachOptions;
 
 /* Entries for a program's table: for all programs, and for those that also choose what TLS says. */
-#define REACH_OPTION_ENTRIES(o)                                                                      \
-  { "proxy", 'p', 0, G_OPTION_ARG_STRING, &(o).proxy, "Go through this HTTP proxy, never around it", \
-    "URL" },                                                                                         \
-      { "proxy-credentials",           0,     0, G_OPTION_ARG_FILENAME, &(o).proxy_credentials,      \
-        "user:password for the proxy", "FILE" },                                                     \
-      { "header",                                                                                    \
-        0,                                                                                           \
-        0,                                                                                           \
-        G_OPTION_ARG_STRING_ARRAY,                                                                   \
-        &(o).headers,                                                                                \
-        "Further header of CONNECT, such as an IMS marker",                                          \
-        "LINE" },                                                                                    \
-      { "ca",  0, 0, G_OPTION_ARG_FILENAME, &(o).ca, "Trust these issuers instead of the system's",  \
-        "FILE" },                                                                                    \
-  {                                                                                                  \
-    "ca-file", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &(o).ca, "As --ca", "FILE"            \
+#define REACH_OPTION_ENTRIES(o)                                                                     \
+  { "proxy",    'p',                                                                                \
+    0,          G_OPTION_ARG_STRING,                                                                \
+    &(o).proxy, "Go through this HTTP proxy, or the one that env, system, auto or pac+URL names",   \
+    "PROXY" },                                                                                      \
+      { "proxy-credentials",           0,     0, G_OPTION_ARG_FILENAME, &(o).proxy_credentials,     \
+        "user:password for the proxy", "FILE" },                                                    \
+      { "header",                                                                                   \
+        0,                                                                                          \
+        0,                                                                                          \
+        G_OPTION_ARG_STRING_ARRAY,                                                                  \
+        &(o).headers,                                                                               \
+        "Further header of CONNECT, such as an IMS marker",                                         \
+        "LINE" },                                                                                   \
+      { "ca",  0, 0, G_OPTION_ARG_FILENAME, &(o).ca, "Trust these issuers instead of the system's", \
+        "FILE" },                                                                                   \
+  {                                                                                                 \
+    "ca-file", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &(o).ca, "As --ca", "FILE"           \
   }
 #define REACH_OPTION_TLS_ENTRIES(o)                                                                  \
   { "proxy-ca",                                                                                      \

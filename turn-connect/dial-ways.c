@@ -12,6 +12,8 @@
 #include "turn-connect/proxy/list.h"
 #include "turn-connect/target-private.h"
 
+#include <sys/random.h>
+
 #define WAY_US (10 * G_USEC_PER_SEC) /* for one way while there are others */
 
 typedef struct {
@@ -140,6 +142,21 @@ find (TurnConnectTarget *target, GTask *task, Ways *ways)
   if (ways->progress != NULL)
     ways->progress (&progress, ways->progress_data);
   turn_connect_find_ways_async (&request, ways->cancellable, found, task);
+}
+
+char *
+turn_connect_dial_make_cnonce (void)
+{
+  guint8 octets[16];
+  GString *text = g_string_new (NULL);
+
+  if (getrandom (octets, sizeof octets, 0) != sizeof octets) {
+    g_string_free (text, TRUE);
+    return NULL; /* no Digest then */
+  }
+  for (gsize i = 0; i < sizeof octets; i++)
+    g_string_append_printf (text, "%02x", octets[i]);
+  return g_string_free (text, FALSE);
 }
 
 void

@@ -16,8 +16,6 @@
 #include "turn-connect/tls-stream.h"
 #include "turn-connect/tls.h"
 
-#include <sys/random.h>
-
 #define STEP_TIMEOUT_US (10 * G_USEC_PER_SEC) /* an answer to CONNECT, a TLS handshake */
 #define TOKEN_TIMEOUT_US (5 * G_USEC_PER_SEC) /* a ticket; another scheme may do */
 #define PLAN_MAX 3
@@ -235,6 +233,21 @@ reopen (Dial *dial)
   begin_reaching (dial, text != NULL ? text : first_host (dial));
 }
 
+/* The nonce of a success saves the next dial a round trip. Of one nonce the first copy stays, since
+ * its count is that of all dials that go on with it. */
+static void
+remember (Dial *dial)
+{
+  const TurnConnectDigest *used = turn_connect_http_get_digest (dial->http);
+
+  if (dial->proxy == NULL || used == NULL ||
+      (dial->proxy->digest != NULL &&
+       turn_connect_digest_is_same_nonce (dial->proxy->digest, used)))
+    return;
+  g_clear_pointer (&dial->proxy->digest, turn_connect_digest_free);
+  dial->proxy->digest = turn_connect_digest_copy (used);
+}
+
 static void act_on_verdict (Dial *dial, TurnConnectHttpVerdict verdict, GError *error);
 
 static void
@@ -288,6 +301,7 @@ act_on_verdict (Dial *dial, TurnConnectHttpVerdict verdict, GError *error)
   case TURN_CONNECT_HTTP_MORE:
     break;
   case TURN_CONNECT_HTTP_UP:
+    remember (dial);
     measure (dial, &dial->timings.proxy_us);
     next_step (dial);
     break;
@@ -499,32 +513,17 @@ begin_reaching (Dial *dial, const char *host)
                             trying, dial, dial->cancellable, reached, g_object_ref (dial->task));
 }
 
-/* For Digest: 128 bits of the kernel's random in hex digits. */
-static char *
-make_cnonce (void)
-{
-  guint8 octets[16];
-  GString *text = g_string_new (NULL);
-
-  if (getrandom (octets, sizeof octets, 0) != sizeof octets) {
-    g_string_free (text, TRUE);
-    return NULL; /* no Digest then */
-  }
-  for (gsize i = 0; i < sizeof octets; i++)
-    g_string_append_printf (text, "%02x", octets[i]);
-  return g_string_free (text, FALSE);
-}
-
 static void
 plan_connect (Dial *dial, TurnConnectTarget *target)
 {
-  g_autofree char *cnonce = make_cnonce ();
+  g_autofree char *cnonce = turn_connect_dial_make_cnonce ();
   TurnConnectHttpRequest request = {
     .host = target->host,
     .port = target->port,
     .who = dial->peer_name,
     .lines = (const char *const *)target->lines->pdata,
     .cnonce = cnonce,
+    .digest = dial->proxy != NULL ? dial->proxy->digest : NULL,
   };
 
   request.auth = turn_connect_proxy_auth_new (dial->proxy != NULL ? dial->proxy->user : NULL,

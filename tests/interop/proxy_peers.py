@@ -101,8 +101,9 @@ def tls_server(certificate, key):
 class Proxy(Server):
     """A proxy of our own. names: host names that it alone knows. scheme: None, "basic", or an algorithm of Digest."""
 
-    def __init__(self, scheme=None, certificate=None, names=(), piece=None, uses_per_nonce=1000, address=ADDRESS):
+    def __init__(self, scheme=None, certificate=None, names=(), piece=None, uses_per_nonce=1000, forgets=False, address=ADDRESS):
         self.scheme, self.names, self.piece, self.uses = scheme, dict(names), piece, uses_per_nonce
+        self.forgets = forgets  # each nonce with its success, and says so as if the password were wrong
         self.requests = []
         self.nonces = {}
         self._context = None
@@ -145,9 +146,13 @@ class Proxy(Server):
         assert said["uri"] == head.split()[1] and said["opaque"] == "x\\y" and said["qop"] == "auth", said
         used = self.nonces.get(said["nonce"])
         is_right = said["username"] == USER and said["response"] == expected
+        if used is None and self.forgets:
+            return False, False
         if used is None or said["nc"] in used or len(used) >= self.uses:
             return False, is_right
         used.add(said["nc"])
+        if self.forgets and is_right:
+            del self.nonces[said["nonce"]]
         return is_right, False
 
     def handle(self, connection):

@@ -4,6 +4,7 @@ those do not."""
 import atexit
 import os
 import pathlib
+import re
 import shutil
 import socket
 import ssl
@@ -103,6 +104,13 @@ for scheme, n_requests in (("basic", 2), ("digest", 2), ("ntlm", 3)):
                                                environment=realm().none)
             dial.failed("proxy", WRONG, "did not accept", status=407)
             assert server.n_connections == 0 and len(seen) == 2, seen
+
+
+@test("/interop/proxies/squid/digest-goes-on-with-a-nonce")
+def _():
+    dial, seen, _ = through_squid("--schemes", "digest", "--login", login(), "--repeat", 3, environment=realm().none, n=4)
+    dial.is_up(f"http://localhost:{squid().port}")
+    assert [line[2] for line in seen] == ["407", "200", "200", "200"], seen
 
 
 @test("/interop/proxies/squid/negotiate-with-a-ticket-and-no-password")
@@ -485,6 +493,19 @@ def _():
         Dial("--proxy", f"http://{ADDRESS}:{proxy.port}", "--login", login(), "--repeat", 3, ADDRESS, server.port).is_up(
             f"http://{ADDRESS}:{proxy.port}")
         assert proxy.n_connections == 3 and server.n_connections == 3
+
+
+@test("/interop/proxies/own/digest-goes-on-with-a-nonce-until-it-is-used-up")
+def _():
+    with Proxy("SHA-256-sess", uses_per_nonce=2) as proxy, Server() as server:
+        Dial("--proxy", f"http://{ADDRESS}:{proxy.port}", "--login", login(), "--repeat", 4, ADDRESS, server.port).is_up(
+            f"http://{ADDRESS}:{proxy.port}")
+        counts = [re.search(r" nc=(\w+)", request) for request in proxy.requests]
+        assert [c and int(c[1], 16) for c in counts] == [None, 1, 2, 3, 1, 2], counts
+    with Proxy("MD5", uses_per_nonce=2, forgets=True) as proxy, Server() as server:
+        Dial("--proxy", f"http://{ADDRESS}:{proxy.port}", "--login", login(), "--repeat", 2, ADDRESS, server.port).is_up(
+            f"http://{ADDRESS}:{proxy.port}")
+        assert len(proxy.requests) == 4  # that a nonce is forgotten is no wrong password
 
 
 run()

@@ -2,6 +2,7 @@
 #include "turn-connect/proxy/http-connect.h"
 
 #include "turn-connect/error.h"
+#include "turn-connect/proxy/digest.h"
 #include "turn-connect/proxy/http-head.h"
 
 #include <string.h>
@@ -310,6 +311,38 @@ test_request_has_room_for_a_large_ticket (void)
   g_assert_nonnull (strstr (error->message, "64 kB"));
 }
 
+static void
+test_next_nonce_is_for_the_next_dial (void)
+{
+  g_autoptr (TurnConnectHttp) http = make_http ("user", FALSE, NULL);
+  g_autoptr (TurnConnectHttp) again = NULL;
+  g_autoptr (TurnConnectDigest) digest = NULL;
+  g_autofree char *first = take_output (http);
+  g_autofree char *second = NULL;
+  g_autofree char *third = NULL;
+  TurnConnectHttpRequest request = {
+    .host = "other.test", .port = 443, .who = "the proxy", .cnonce = "c0ffee"
+  };
+
+  g_assert_cmpint (feed_whole (http, DIGEST "Content-Length: 0\r\n\r\n", NULL), ==, MORE);
+  second = take_output (http);
+  g_assert_cmpint (
+      feed_whole (http, "HTTP/1.1 200 OK\r\nProxy-Authentication-Info: nextnonce=\"n9\"\r\n\r\n",
+                  NULL),
+      ==, UP);
+  digest = turn_connect_digest_copy (turn_connect_http_get_digest (http));
+  request.auth = turn_connect_proxy_auth_new ("user", "pa:ss", TURN_CONNECT_PROXY_ANY, FALSE);
+  request.digest = digest;
+  again = turn_connect_http_new (&request);
+  third = take_output (again);
+  g_assert_nonnull (strstr (third, "nonce=\"n9\", uri=\"other.test:443\""));
+  g_assert_nonnull (strstr (third, "nc=00000001"));
+  /* Refused, though not for its age: the password is asked for anew, once. */
+  g_assert_cmpint (feed_whole (again, DIGEST "Content-Length: 0\r\n\r\n", NULL), ==, MORE);
+  check_request (again, "Digest username=\"user\", realm=\"x\", nonce=\"n1\"");
+  g_assert_cmpint (feed_whole (again, DIGEST "Content-Length: 0\r\n\r\n", NULL), ==, FAILED);
+}
+
 static guint
 count_requests (const char *sent)
 {
@@ -609,6 +642,8 @@ main (int argc, char **argv)
 
     g_test_add_data_func (path, &conversations[i], test_conversation);
   }
+  g_test_add_func ("/turn-connect/http-connect/next-nonce-is-for-the-next-dial",
+                   test_next_nonce_is_for_the_next_dial);
   g_test_add_func ("/turn-connect/http-connect/token-lost-with-its-connection",
                    test_token_lost_with_its_connection);
   g_test_add_func ("/turn-connect/http-connect/request-has-room-for-a-large-ticket",

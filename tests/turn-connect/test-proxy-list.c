@@ -236,7 +236,9 @@ static void
 test_exemptions (void)
 {
   for (gsize i = 0; i < G_N_ELEMENTS (exemptions); i++) {
-    g_test_message ("%s for %s", exemptions[i].list, exemptions[i].host);
+    g_autofree char *shown = g_strescape (exemptions[i].list, NULL);
+
+    g_test_message ("%s for %s", shown, exemptions[i].host);
     g_assert_cmpint (
         turn_connect_proxy_is_exempt (exemptions[i].list, exemptions[i].host, exemptions[i].port),
         ==, exemptions[i].is_exempt);

@@ -8,7 +8,6 @@
 #include "turn-connect/proxy/auth.h"
 
 #include "turn-connect/error-private.h"
-#include "turn-connect/proxy/digest.h"
 #include "turn-connect/proxy/url.h"
 
 #include <string.h>
@@ -47,6 +46,7 @@ struct _TurnConnectProxyAuth {
   GPtrArray *challenges; /* TurnConnectChallenge; of the last 407 */
   TurnConnectDigest *digest;
   gboolean was_stale;
+  gboolean is_going_on; /* the header is of an earlier dial's nonce */
   TurnConnectProxyWanted wanted;
   guint legs;
   GString *problems; /* with tokens, for people */
@@ -217,6 +217,35 @@ use_digest (TurnConnectProxyAuth *auth)
   return TRUE;
 }
 
+void
+turn_connect_proxy_auth_go_on (TurnConnectProxyAuth *auth, TurnConnectDigest *digest)
+{
+  TurnConnectDigestRequest request = {
+    .user = auth->user,
+    .password = auth->password,
+    .method = "CONNECT",
+    .uri = auth->uri,
+    .cnonce = auth->cnonce,
+  };
+
+  if (auth->user == NULL || auth->cnonce == NULL || auth->header != NULL ||
+      (auth->allowed & TURN_CONNECT_PROXY_DIGEST) == 0)
+    return;
+  set_header (auth, TURN_CONNECT_PROXY_DIGEST, turn_connect_digest_answer (digest, &request));
+  auth->digest = turn_connect_digest_copy (digest);
+  auth->is_going_on = TRUE;
+}
+
+const TurnConnectDigest *
+turn_connect_proxy_auth_succeed (TurnConnectProxyAuth *auth, const char *info)
+{
+  if (auth->current != TURN_CONNECT_PROXY_DIGEST)
+    return NULL;
+  if (info != NULL)
+    turn_connect_digest_take_info (auth->digest, info);
+  return auth->digest;
+}
+
 static gboolean
 may_begin (const TurnConnectProxyAuth *auth, const Scheme *scheme)
 {
@@ -344,10 +373,15 @@ turn_connect_proxy_auth_challenge (TurnConnectProxyAuth *auth,
   } else if (current == TURN_CONNECT_PROXY_DIGEST && before != NULL && auth->digest != NULL &&
              !auth->was_stale && turn_connect_digest_is_stale (auth->digest, before)) {
     auth->was_stale = TRUE;
+    auth->is_going_on = FALSE;
     if (use_digest (auth))
       return TURN_CONNECT_PROXY_AUTH_ASK;
   }
-  auth->refused |= current;
+  if (auth->is_going_on) /* that its nonce is forgotten says nothing about the password */
+    auth->tried = 0;
+  else
+    auth->refused |= current;
+  auth->is_going_on = FALSE;
   return choose (auth, who, error);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "turn-connect/proxy/digest.h"
 #include "turn-connect/target.h"
 
 /* The dialogue with a proxy about who is asking, for one dial. No I/O, no randomness; the tokens of
@@ -33,6 +34,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (TurnConnectProxyAuth, turn_connect_proxy_auth_fre
 void turn_connect_proxy_auth_set_digest (TurnConnectProxyAuth *auth,
                                          const char *cnonce,
                                          const char *uri);
+
+/* Goes on with a nonce of an earlier dial before anything is asked, and counts its use in @digest.
+ * A proxy that does not know it any more costs a round trip and nothing else. */
+void turn_connect_proxy_auth_go_on (TurnConnectProxyAuth *auth, TurnConnectDigest *digest);
+
+/* The tunnel is up; @info: Proxy-Authentication-Info of the reply, or NULL. Returns what the next
+ * dial may go on with, NULL if nothing; valid as long as @auth is. */
+const TurnConnectDigest *turn_connect_proxy_auth_succeed (TurnConnectProxyAuth *auth,
+                                                          const char *info);
 
 /* What Proxy-Authorization says in the next request; NULL for no such line. */
 const char *turn_connect_proxy_auth_get_header (TurnConnectProxyAuth *auth);

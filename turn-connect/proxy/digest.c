@@ -25,7 +25,7 @@ struct _TurnConnectDigest {
   char *nonce;
   char *opaque; /* NULL if none */
   guint32 count;
-  char *session_cnonce; /* of the first answer under this nonce: RFC 7616 section 3.4.2 */
+  char *session_cnonce; /* of the first answer under this nonce */
 };
 
 /* Weakest first. */
@@ -165,9 +165,13 @@ turn_connect_digest_free (TurnConnectDigest *digest)
 gboolean
 turn_connect_digest_is_stale (const TurnConnectDigest *digest, const TurnConnectDigest *before)
 {
-  const char *now = digest->nonce;
+  return digest->is_stale && !turn_connect_digest_is_same_nonce (digest, before);
+}
 
-  return digest->is_stale && !g_str_equal (now, before->nonce);
+gboolean
+turn_connect_digest_is_same_nonce (const TurnConnectDigest *a, const TurnConnectDigest *b)
+{
+  return strcmp (a->nonce, b->nonce) == 0;
 }
 
 /* H (a ":" b ...), the list ending with NULL. */
@@ -195,6 +199,7 @@ hash_of (const TurnConnectDigest *digest, const char *first, ...)
 static char *
 make_response (const TurnConnectDigest *digest,
                const TurnConnectDigestRequest *request,
+               const char *cnonce,
                const char *count)
 {
   char *secret = hash_of (digest, request->user, digest->realm, request->password, NULL);
@@ -202,13 +207,13 @@ make_response (const TurnConnectDigest *digest,
   char *response;
 
   if (digest->is_session) {
-    char *session = hash_of (digest, secret, digest->nonce, digest->session_cnonce, NULL);
+    char *session = hash_of (digest, secret, digest->nonce, cnonce, NULL);
 
     turn_connect_secret_free (secret);
     secret = session;
   }
   if (digest->has_qop)
-    response = hash_of (digest, secret, digest->nonce, count, request->cnonce, "auth", what, NULL);
+    response = hash_of (digest, secret, digest->nonce, count, cnonce, "auth", what, NULL);
   else
     response = hash_of (digest, secret, digest->nonce, what, NULL);
   turn_connect_secret_free (secret);
@@ -257,12 +262,16 @@ turn_connect_digest_answer (TurnConnectDigest *digest, const TurnConnectDigestRe
 {
   GString *header = g_string_new ("Digest ");
   g_autofree char *response = NULL;
+  const char *cnonce;
   char count[9];
 
   g_snprintf (count, sizeof count, "%08x", ++digest->count);
+  /* RFC 7616 section 3.4.2 makes the session's key from the first cnonce, many a server from that of
+   * the request: with the same one for the life of a nonce they agree. */
   if (digest->session_cnonce == NULL)
     digest->session_cnonce = g_strdup (request->cnonce);
-  response = make_response (digest, request, count);
+  cnonce = digest->is_session ? digest->session_cnonce : request->cnonce;
+  response = make_response (digest, request, cnonce, count);
   append_user (header, digest, request->user);
   append_quoted (header, "realm", digest->realm);
   append_quoted (header, "nonce", digest->nonce);
@@ -275,7 +284,7 @@ turn_connect_digest_answer (TurnConnectDigest *digest, const TurnConnectDigestRe
     g_string_append (header, "userhash=true, ");
   if (digest->has_qop) {
     g_string_append_printf (header, "qop=auth, nc=%s, ", count);
-    append_quoted (header, "cnonce", request->cnonce);
+    append_quoted (header, "cnonce", cnonce);
   }
   g_string_append_printf (header, "response=\"%s\"", response);
   return g_string_free (header, FALSE);

@@ -21,6 +21,8 @@ TurnConnectDigest *turn_connect_digest_copy (const TurnConnectDigest *digest);
 void turn_connect_digest_free (TurnConnectDigest *digest);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TurnConnectDigest, turn_connect_digest_free)
 
+gboolean turn_connect_digest_is_same_nonce (const TurnConnectDigest *a, const TurnConnectDigest *b);
+
 /* The proxy says that only the nonce was too old, and gives another than @before. */
 gboolean turn_connect_digest_is_stale (const TurnConnectDigest *digest,
                                        const TurnConnectDigest *before);

@@ -53,8 +53,9 @@ struct _TurnConnectHttp {
   guint chunk_digits;
   guint n_requests;
   guint n_on_connection;
-  gboolean is_waiting; /* a token is wanted before the next request */
-  gboolean is_lost;    /* the next request needs a new connection */
+  const TurnConnectDigest *digest; /* of @auth, after a success */
+  gboolean is_waiting;             /* a token is wanted before the next request */
+  gboolean is_lost;                /* the next request needs a new connection */
 };
 
 static void
@@ -105,6 +106,8 @@ turn_connect_http_new (const TurnConnectHttpRequest *request)
   http->auth = request->auth;
   if (request->cnonce != NULL)
     turn_connect_proxy_auth_set_digest (http->auth, request->cnonce, http->target);
+  if (request->digest != NULL)
+    turn_connect_proxy_auth_go_on (http->auth, request->digest);
   http->output = g_string_new (NULL);
   http->head = g_string_new (NULL);
   make_request (http);
@@ -288,6 +291,7 @@ judge_head (TurnConnectHttp *http, GError **error)
   }
   if (head.status < 300) {
     http->state = STATE_OVER;
+    http->digest = turn_connect_proxy_auth_succeed (http->auth, head.info);
     return TURN_CONNECT_HTTP_UP;
   }
   verdict =
@@ -430,6 +434,12 @@ turn_connect_http_feed (
   }
   *consumed = verdict == TURN_CONNECT_HTTP_UP ? n : length;
   return verdict;
+}
+
+const TurnConnectDigest *
+turn_connect_http_get_digest (TurnConnectHttp *http)
+{
+  return http->digest;
 }
 
 const TurnConnectProxyWanted *

@@ -22,6 +22,7 @@ typedef struct {
   const char *who;            /* "the proxy http://192.0.2.1:3128", for messages */
   const char *const *lines;   /* checked "Name: value" lines, NULL-terminated; or NULL */
   const char *cnonce;         /* hex digits, random; NULL: Digest cannot be answered */
+  TurnConnectDigest *digest;  /* of an earlier dial, to go on with; or NULL */
   TurnConnectProxyAuth *auth; /* taken over */
 } TurnConnectHttpRequest;
 
@@ -43,6 +44,9 @@ TurnConnectHttpVerdict turn_connect_http_feed (
 const TurnConnectProxyWanted *turn_connect_http_get_wanted (TurnConnectHttp *http);
 TurnConnectHttpVerdict
 turn_connect_http_give (TurnConnectHttp *http, GBytes *token, const char *problem, GError **error);
+
+/* After the verdict UP: what the next dial may go on with, or NULL; owned by @http. */
+const TurnConnectDigest *turn_connect_http_get_digest (TurnConnectHttp *http);
 
 /* The proxy ended the connection. REOPEN, WAIT or FAILED. */
 TurnConnectHttpVerdict turn_connect_http_end (TurnConnectHttp *http, GError **error);

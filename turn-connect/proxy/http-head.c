@@ -81,6 +81,8 @@ take_header (TurnConnectHttpHead *head, const char *name, const char *value, con
 {
   if (g_ascii_strcasecmp (name, "Proxy-Authenticate") == 0)
     g_ptr_array_add (head->challenges, g_strdup (value));
+  else if (g_ascii_strcasecmp (name, "Proxy-Authentication-Info") == 0 && head->info == NULL)
+    head->info = g_strdup (value);
   else if (g_ascii_strcasecmp (name, "Connection") == 0 ||
            g_ascii_strcasecmp (name, "Proxy-Connection") == 0) {
     head->says_close |= has_word (value, "close");
@@ -162,6 +164,7 @@ void
 turn_connect_http_head_clear (TurnConnectHttpHead *head)
 {
   g_clear_pointer (&head->reason, g_free);
+  g_clear_pointer (&head->info, g_free);
   g_clear_pointer (&head->challenges, g_ptr_array_unref);
 }
 

@@ -9,6 +9,7 @@ typedef struct {
   guint minor;           /* HTTP/1.minor */
   char *reason;          /* printable ASCII, short */
   GPtrArray *challenges; /* values of Proxy-Authenticate; char *, NULL-terminated */
+  char *info;            /* Proxy-Authentication-Info (RFC 7615), or NULL */
   gboolean says_close;   /* Connection or Proxy-Connection */
   gboolean says_keep;
   gboolean is_chunked;

@@ -147,6 +147,7 @@ turn_connect_proxy_unref (TurnConnectProxy *proxy)
     return;
   g_free (proxy->host);
   g_free (proxy->url);
+  g_clear_pointer (&proxy->digest, turn_connect_digest_free);
   turn_connect_secret_free (proxy->user);
   turn_connect_secret_free (proxy->password);
   g_free (proxy);

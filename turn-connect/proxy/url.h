@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "turn-connect/proxy/digest.h"
 #include "turn-connect/secret-file.h"
 
-#include <glib.h>
-
-/* A proxy as configured: checked, and immutable from then on. Freed memory holds no password. */
+/* A proxy as configured: checked, and immutable from then on but for what its answers taught.
+ * Freed memory holds no password. */
 typedef struct {
   gatomicrefcount refs;
   gboolean is_tls; /* spoken to by TLS (https://) */
   char *host;
   guint16 port;
-  char *user;     /* NULL without credentials */
-  char *password; /* not NULL where user is not */
-  char *url;      /* without credentials, for people */
+  char *user;                /* NULL without credentials */
+  char *password;            /* not NULL where user is not */
+  char *url;                 /* without credentials, for people */
+  TurnConnectDigest *digest; /* a nonce to go on with, NULL if none; the dialling thread's */
 } TurnConnectProxy;
 
 /* Reads http://[user:password@]host[:port][/], https:// alike; "host:port" means http. Never quotes
