@@ -124,6 +124,10 @@ typedef enum {
   STUN_EXT_ATTRIBUTE_OTHER_ADDRESS = 0x802c,             /* RFC 5780 section 7.4 */
   STUN_EXT_ATTRIBUTE_THIRD_PARTY_AUTHORIZATION = 0x802e, /* RFC 7635 section 6.1 */
   STUN_EXT_ATTRIBUTE_MOBILITY_TICKET = 0x8030,           /* RFC 8016 section 3 */
+
+  /* What coturn, seen with 4.6.1, reads in place of ADDITIONAL-ADDRESS-FAMILY: a number from before
+   * RFC 8656, registered for nothing else. */
+  STUN_EXT_ATTRIBUTE_ADDITIONAL_ADDRESS_FAMILY_EARLY = 0x8032,
 } StunExtAttributeType;
 
 /* Attributes from here on may be ignored by who does not know them (RFC 8489 section 14). */

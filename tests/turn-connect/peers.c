@@ -416,6 +416,27 @@ peers_script_free (PeersScript *script, guint *n_connections)
   return asked;
 }
 
+/* Does ICMP say that nobody listens there? */
+static gboolean
+is_refusing_datagrams (guint16 port)
+{
+  struct sockaddr_storage native;
+  g_autoptr (GSocketAddress) address =
+      g_inet_socket_address_new_from_string (peers_address (), port);
+  struct timeval patience = { .tv_usec = 20000 };
+  int probe = socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  gboolean is_refused;
+  char octet = 0;
+
+  g_socket_address_to_native (address, &native, sizeof native, NULL);
+  setsockopt (probe, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  g_assert_no_errno (connect (probe, (struct sockaddr *)&native, sizeof (struct sockaddr_in)));
+  send (probe, &octet, 1, 0);
+  is_refused = recv (probe, &octet, 1, 0) < 0 && errno == ECONNREFUSED;
+  close (probe);
+  return is_refused;
+}
+
 PeersProgram *
 peers_turnserver_new (const char *certificate,
                       const char *key,
@@ -430,8 +451,8 @@ peers_turnserver_new (const char *certificate,
   g_ptr_array_add (argv, g_strdup ("turnserver"));
   for (const char *const *fixed =
            (const char *const[]){ "-n", "--no-cli", "--lt-cred-mech", "--realm=test",
-                                  "--user=alice:secret", "--fingerprint", "--allow-loopback-peers",
-                                  "--simple-log", "--relay-threads=1", NULL };
+                                  "--user=alice:secret", "--allow-loopback-peers", "--simple-log",
+                                  "--relay-threads=1", NULL };
        *fixed != NULL; fixed++)
     g_ptr_array_add (argv, g_strdup (*fixed));
   g_ptr_array_add (argv, g_strdup_printf ("--listening-ip=%s", peers_address ()));
@@ -461,6 +482,8 @@ peers_turnserver_new (const char *certificate,
     g_ptr_array_add (argv, g_strdup (*options));
   g_ptr_array_add (argv, NULL);
   run (program, (const char *const *)argv->pdata, *port);
+  while (is_refusing_datagrams (*port))
+    g_usleep (10000);
   return program;
 }
 

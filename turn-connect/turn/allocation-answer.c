@@ -23,6 +23,7 @@ take_lifetime (TurnConnectAllocation *self, guint32 lifetime_s, gint64 now_us)
   self->lifetime_s = MIN (lifetime_s, LIFETIME_MAX_S);
   lasts_us = (gint64)self->lifetime_s * G_USEC_PER_SEC;
   self->ends_us = now_us + lasts_us;
+  self->was_refused = FALSE;
   self->refresh_us = now_us + MAX (lasts_us - REFRESH_BEFORE_US, lasts_us / 2);
 }
 
@@ -225,6 +226,9 @@ refreshed (TurnConnectAllocation *self, const StunExtMessage *answer, GError *er
 {
   guint32 lifetime_s = 0;
 
+  if (self->is_probing)
+    self->probed_us = now_us;
+  self->is_probing = FALSE;
   if (error == NULL &&
       stun_ext_message_get_u32 (answer, STUN_EXT_ATTRIBUTE_LIFETIME, &lifetime_s) ==
           STUN_EXT_GET_OK &&
@@ -246,6 +250,7 @@ refreshed (TurnConnectAllocation *self, const StunExtMessage *answer, GError *er
   }
   g_debug ("allocation: not refreshed: %s", error->message);
   g_error_free (error);
+  self->was_refused = TRUE;
   self->refresh_us = now_us + REFRESH_AGAIN_US;
 }
 

@@ -7,8 +7,9 @@
 
 #include "turn-connect/error-private.h"
 
-#define PENDING_MAX 32                 /* requests for peers at a time; more would burst */
-#define AGAIN_US (10 * G_USEC_PER_SEC) /* after a refusal that may pass */
+#define PENDING_MAX 32                  /* requests for peers at a time; more would burst */
+#define PROBED_US (30 * G_USEC_PER_SEC) /* for so long it is not doubted again */
+#define AGAIN_US (10 * G_USEC_PER_SEC)  /* after a refusal that may pass */
 
 static void
 emit_done (TurnConnectAllocation *self, guint64 token, guint16 channel, const GError *error)
@@ -207,7 +208,8 @@ turn_connect_allocation_forget (TurnConnectAllocation *self,
 void
 turn_connect_allocation_pump (TurnConnectAllocation *self, gint64 now_us)
 {
-  while (self->state == TURN_CONNECT_ALLOCATION_UP && self->transactions->len < PENDING_MAX) {
+  while (self->state == TURN_CONNECT_ALLOCATION_UP && !self->is_probing &&
+         self->transactions->len < PENDING_MAX) {
     TurnConnectRequest request = { .method = STUN_EXT_METHOD_CREATE_PERMISSION };
     TurnConnectChannel *channel;
 
@@ -229,7 +231,7 @@ turn_connect_allocation_pump (TurnConnectAllocation *self, gint64 now_us)
 gint64
 turn_connect_allocation_next_peer (const TurnConnectAllocation *self)
 {
-  if (self->transactions->len >= PENDING_MAX)
+  if (self->transactions->len >= PENDING_MAX || self->is_probing)
     return G_MAXINT64;
   return MIN (turn_connect_permissions_next (&self->permissions),
               turn_connect_channels_next (&self->channels));
@@ -253,6 +255,20 @@ may_pass_before (const GError *error, gint64 ends_us, gint64 now_us)
          now_us + AGAIN_US < ends_us;
 }
 
+/* A 400 to what worked before: servers (coturn 4.6) say it where RFC 8656 has 437, after they were
+ * restarted. TRUE: a refresh finds out, and then the same is asked again. */
+static gboolean
+is_doubtful (TurnConnectAllocation *self, const GError *error, gint64 now_us)
+{
+  if (turn_connect_error_get_turn_code (error) != STUN_EXT_CODE_BAD_REQUEST)
+    return FALSE;
+  if (!self->is_probing && now_us - self->probed_us < PROBED_US)
+    return FALSE;
+  if (!self->is_probing)
+    turn_connect_allocation_probe (self, now_us);
+  return TRUE;
+}
+
 static void
 permission_refused (TurnConnectAllocation *self,
                     TurnConnectPermission *permission,
@@ -263,6 +279,11 @@ permission_refused (TurnConnectAllocation *self,
   gboolean was_there = permission->state == TURN_CONNECT_ENTRY_RENEWING;
   StunExtAddress host = permission->host;
 
+  if (is_doubtful (self, error, now_us)) {
+    permission->state = was_there ? TURN_CONNECT_ENTRY_THERE : TURN_CONNECT_ENTRY_WANTED;
+    permission->renew_us = now_us;
+    return;
+  }
   if (was_there && may_pass_before (error, permission->ends_us, now_us)) {
     permission->state = TURN_CONNECT_ENTRY_THERE;
     permission->renew_us = now_us + AGAIN_US;
@@ -315,6 +336,11 @@ channel_refused (TurnConnectAllocation *self,
   gboolean was_there = channel->state == TURN_CONNECT_ENTRY_RENEWING;
   StunExtAddress peer = channel->peer;
 
+  if (is_doubtful (self, error, now_us)) {
+    channel->state = was_there ? TURN_CONNECT_ENTRY_THERE : TURN_CONNECT_ENTRY_WANTED;
+    channel->renew_us = now_us;
+    return;
+  }
   if (was_there && may_pass_before (error, channel->ends_us, now_us)) {
     channel->state = TURN_CONNECT_ENTRY_THERE;
     channel->renew_us = now_us + AGAIN_US;

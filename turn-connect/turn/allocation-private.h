@@ -39,7 +39,10 @@ struct _TurnConnectAllocation {
   StunExtAddress mapped;
   guint lifetime_s;
   gint64 refresh_us;
+  gboolean was_refused; /* the last refresh */
   gint64 ends_us;
+  gboolean is_probing; /* a refresh tells whether the allocation is there; peers wait */
+  gint64 probed_us;
   gint64 heard_us; /* the server's last sign of life */
   GByteArray *ticket;
   gboolean has_reservation;
@@ -66,6 +69,9 @@ void turn_connect_allocation_set_state (TurnConnectAllocation *self,
 void turn_connect_allocation_fall (TurnConnectAllocation *self, GError *error);
 void turn_connect_allocation_ask_for_it (TurnConnectAllocation *self, gint64 now_us);
 void turn_connect_allocation_resume (TurnConnectAllocation *self, gint64 now_us);
+
+/* Refreshes now, to see whether the allocation is there. */
+void turn_connect_allocation_probe (TurnConnectAllocation *self, gint64 now_us);
 
 /* allocation-answer.c: what an answer changes. @error as the transaction judged it (consumed), or
  * NULL for success; @answer NULL for silence. */

@@ -13,8 +13,7 @@
 #include "turn-connect/turn/answer.h"
 
 #define TRANSACTIONS_MAX 64 /* arbitrary; the application's own requests beyond are refused */
-#define REFRESH_BEFORE_US (60 * G_USEC_PER_SEC) /* RFC 8656 section 8: a minute before the end */
-#define PROTOCOL_UDP 17                         /* for REQUESTED-TRANSPORT, IANA */
+#define PROTOCOL_UDP 17     /* for REQUESTED-TRANSPORT, IANA */
 #define PROTOCOL_TCP 6
 
 static void
@@ -45,6 +44,7 @@ turn_connect_allocation_new (const TurnConnectWishes *wishes,
   self->wishes = *wishes;
   self->random = random;
   self->random_data = random_data;
+  self->probed_us = G_MININT64 / 2;
   self->who = g_strdup ("the TURN server");
   turn_connect_auth_init (&self->auth, wishes->algorithms);
   self->transactions = g_ptr_array_new_with_free_func (free_transaction);
@@ -215,6 +215,14 @@ turn_connect_allocation_resume (TurnConnectAllocation *self, gint64 now_us)
 }
 
 void
+turn_connect_allocation_probe (TurnConnectAllocation *self, gint64 now_us)
+{
+  self->is_probing = TRUE;
+  self->refresh_us = G_MAXINT64; /* until its answer */
+  refresh (self, wanted_lifetime (self), FALSE, now_us);
+}
+
+void
 turn_connect_allocation_connected (TurnConnectAllocation *self,
                                    const char *who,
                                    gboolean is_stream,
@@ -262,12 +270,27 @@ turn_connect_allocation_disconnected (TurnConnectAllocation *self)
 
   turn_connect_error_set_step (error, TURN_CONNECT_STEP_PEER);
   fail_transactions (self, error);
+  self->is_probing = FALSE;
   g_queue_clear_full (&self->outputs, (GDestroyNotify)g_bytes_unref);
   if (self->state == TURN_CONNECT_ALLOCATION_LEAVING) {
     turn_connect_allocation_set_state (self, TURN_CONNECT_ALLOCATION_GONE);
     turn_connect_allocation_emit (self, turn_connect_event_new (TURN_CONNECT_EVENT_GONE));
   } else if (self->state != TURN_CONNECT_ALLOCATION_GONE)
     turn_connect_allocation_set_state (self, TURN_CONNECT_ALLOCATION_DOWN);
+}
+
+void
+turn_connect_allocation_doubt (TurnConnectAllocation *self, gint64 now_us)
+{
+  if (self->state == TURN_CONNECT_ALLOCATION_UP && !self->is_probing &&
+      self->refresh_us != G_MAXINT64)
+    turn_connect_allocation_probe (self, now_us);
+}
+
+void
+turn_connect_allocation_drop_ticket (TurnConnectAllocation *self)
+{
+  g_clear_pointer (&self->ticket, g_byte_array_unref);
 }
 
 void
@@ -310,8 +333,7 @@ turn_connect_allocation_set_login (TurnConnectAllocation *self,
 {
   turn_connect_auth_set_login (&self->auth, login);
   /* A refresh that failed for want of this is tried at once. */
-  if (self->state == TURN_CONNECT_ALLOCATION_UP && self->refresh_us > now_us &&
-      self->ends_us - now_us < REFRESH_BEFORE_US)
+  if (self->state == TURN_CONNECT_ALLOCATION_UP && self->was_refused)
     self->refresh_us = now_us;
 }
 

@@ -93,6 +93,10 @@ void turn_connect_allocation_connected (TurnConnectAllocation *allocation,
                                         gint64 now_us);
 /* The connection is gone. Says nothing about it; what was asked of TCP peers fails. */
 void turn_connect_allocation_disconnected (TurnConnectAllocation *allocation);
+/* The network says that the server is not there: ask it. */
+void turn_connect_allocation_doubt (TurnConnectAllocation *allocation, gint64 now_us);
+/* The ticket is not to be used again: it did harm. */
+void turn_connect_allocation_drop_ticket (TurnConnectAllocation *allocation);
 /* Gives it back; at once GONE if there is none. */
 void turn_connect_allocation_leave (TurnConnectAllocation *allocation, gint64 now_us);
 /* Ends everything that waits, with @error's words. */

@@ -178,8 +178,9 @@ turn_connect_auth_finish (TurnConnectAuth *auth,
     signature->login = login->serial;
     signature->nonce = auth->nonce;
   }
+  /* No FINGERPRINT: nothing but TURN goes to this server. */
   return stun_ext_builder_finish (builder, signature->integrity,
-                                  stun_ext_key_span (&signature->key), TRUE, length);
+                                  stun_ext_key_span (&signature->key), FALSE, length);
 }
 
 /* Takes realm, nonce and algorithm over. A 438 need not repeat the realm. */

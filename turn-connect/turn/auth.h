@@ -60,7 +60,7 @@ void turn_connect_auth_disown (TurnConnectAuth *auth);
 /* A 441: whether the owner's login is worth a try. */
 gboolean turn_connect_auth_fall_back (TurnConnectAuth *auth);
 
-/* Ends a request: login, integrity, fingerprint. Unsigned before the first challenge. */
+/* Ends a request: login and integrity. Unsigned before the first challenge. */
 gboolean turn_connect_auth_finish (TurnConnectAuth *auth,
                                    StunExtBuilder *builder,
                                    TurnConnectSigned *signature,

@@ -284,6 +284,23 @@ cut (TurnConnectCarrierLink *self, gsize got)
                                      "what it sends is not TURN"));
 }
 
+/* Plain UDP tells of ICMP errors, and goes on. TRUE: there may be more to read. */
+static gboolean
+fail_reading (TurnConnectCarrierLink *self, GError *error)
+{
+  g_autoptr (GError) passing = error;
+
+  if (self->datagram == NULL || turn_connect_datagram_get_tls_info (self->datagram) != NULL ||
+      (!g_error_matches (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_REFUSED) &&
+       !g_error_matches (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_UNREACHABLE))) {
+    lose (self, g_steal_pointer (&passing));
+    return FALSE;
+  }
+  g_prefix_error (&passing, "%s: ", self->who);
+  self->funcs.troubled (passing, self->user_data);
+  return TRUE;
+}
+
 /* Reads once; FALSE when there is no more now. */
 static gboolean
 read_some (TurnConnectCarrierLink *self)
@@ -313,8 +330,7 @@ read_some (TurnConnectCarrierLink *self)
     return FALSE;
   case TURN_CONNECT_IO_FAILED:
   default:
-    lose (self, error);
-    return FALSE;
+    return fail_reading (self, error);
   }
 }
 

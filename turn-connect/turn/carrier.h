@@ -13,6 +13,8 @@ typedef struct {
   void (*received) (const guint8 *data, gsize length, gpointer user_data);
   /* All that was there has been given out. */
   void (*drained) (gpointer user_data);
+  /* The network refused a datagram, which need not be the end. Borrowed. */
+  void (*troubled) (const GError *error, gpointer user_data);
   /* It is over; @error is the callee's. Nothing is called afterwards. */
   void (*lost) (GError *error, gpointer user_data);
 } TurnConnectCarrierFuncs;

@@ -140,6 +140,9 @@ lost (TurnConnectClient *self, GError *error)
   g_autoptr (GError) cause = error;
   gboolean is_full = g_error_matches (cause, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_TURN_QUOTA) ||
                      g_error_matches (cause, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_TURN_CAPACITY);
+  gboolean was_resuming =
+      self->state != TURN_CONNECT_CLIENT_CLOSING &&
+      turn_connect_allocation_get_state (self->allocation) == TURN_CONNECT_ALLOCATION_RESUMING;
   gint64 now_us = g_get_monotonic_time ();
   gint64 pause_us;
 
@@ -158,7 +161,13 @@ lost (TurnConnectClient *self, GError *error)
       turn_connect_client_end (self, g_steal_pointer (&cause));
     return;
   }
-  pause_us = is_worth_trying (cause)
+  /* coturn 4.6 answers a ticket over a stream with octets that are no message. A new allocation is
+   * still to be had. */
+  if (was_resuming && g_error_matches (cause, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_TURN_PROTOCOL))
+    turn_connect_allocation_drop_ticket (self->allocation);
+  else
+    was_resuming = FALSE;
+  pause_us = was_resuming || is_worth_trying (cause)
                  ? turn_connect_back_off_failed (&self->back_off, self->reconnects_max, is_full,
                                                  random_number (), now_us)
                  : -1;
@@ -194,6 +203,19 @@ link_drained (gpointer user_data)
   turn_connect_client_settle (user_data);
 }
 
+/* Nobody listens there, or there is no way: while asking for an allocation that is an answer. One
+ * that is there may survive it, or whoever forges it: the server is asked. */
+static void
+link_troubled (const GError *error, gpointer user_data)
+{
+  TurnConnectClient *self = user_data;
+
+  if (self->state == TURN_CONNECT_CLIENT_READY)
+    turn_connect_allocation_doubt (self->allocation, g_get_monotonic_time ());
+  else if (self->state == TURN_CONNECT_CLIENT_ALLOCATING)
+    lost (self, g_error_copy (error));
+}
+
 static void
 link_lost (GError *error, gpointer user_data)
 {
@@ -208,7 +230,8 @@ link_lost (GError *error, gpointer user_data)
 static void
 connected (TurnConnectClient *self, TurnConnectStream *stream, TurnConnectDatagram *datagram)
 {
-  static const TurnConnectCarrierFuncs funcs = { link_received, link_drained, link_lost };
+  static const TurnConnectCarrierFuncs funcs = { link_received, link_drained, link_troubled,
+                                                 link_lost };
   g_autofree char *place = turn_connect_host_join (turn_connect_target_get_host (self->current),
                                                    turn_connect_target_get_port (self->current));
   g_autofree char *who = g_strconcat ("the TURN server ", place, NULL);

@@ -147,7 +147,7 @@ cancelled (GCancellable *cancellable, gpointer user_data)
 static void
 begin (Connection *self, TurnConnectStream *stream)
 {
-  static const TurnConnectCarrierFuncs funcs = { received, drained, lost };
+  static const TurnConnectCarrierFuncs funcs = { received, drained, NULL, lost };
   g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
   GCancellable *cancellable = g_task_get_cancellable (self->task);
 

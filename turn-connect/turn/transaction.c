@@ -26,9 +26,12 @@ write_allocate (StunExtBuilder *builder, const TurnConnectRequest *request)
   if (request->family != 0)
     stun_ext_builder_add_family (builder, STUN_EXT_ATTRIBUTE_REQUESTED_ADDRESS_FAMILY,
                                  request->family);
-  if (request->additional_family != 0)
+  if (request->additional_family != 0) {
     stun_ext_builder_add_family (builder, STUN_EXT_ATTRIBUTE_ADDITIONAL_ADDRESS_FAMILY,
                                  request->additional_family);
+    stun_ext_builder_add_family (builder, STUN_EXT_ATTRIBUTE_ADDITIONAL_ADDRESS_FAMILY_EARLY,
+                                 request->additional_family);
+  }
   if (request->has_even_port)
     stun_ext_builder_add_octet (builder, STUN_EXT_ATTRIBUTE_EVEN_PORT,
                                 request->keeps_next ? 0x80 : 0);
@@ -77,7 +80,7 @@ turn_connect_transaction_write (TurnConnectTransaction *transaction,
   write_request (&builder, &transaction->request);
   if (transaction->request.method == STUN_EXT_METHOD_BINDING) {
     transaction->signature = (TurnConnectSigned){ .integrity = STUN_EXT_INTEGRITY_NONE };
-    if (!stun_ext_builder_finish (&builder, STUN_EXT_INTEGRITY_NONE, (StunExtSpan){ 0 }, TRUE,
+    if (!stun_ext_builder_finish (&builder, STUN_EXT_INTEGRITY_NONE, (StunExtSpan){ 0 }, FALSE,
                                   &length))
       return FALSE;
   } else if (!turn_connect_auth_finish (auth, &builder, &transaction->signature, &length))
