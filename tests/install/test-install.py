@@ -14,7 +14,7 @@ from tap import run, test  # noqa: E402
 SOURCE = pathlib.Path(os.environ["TEPKIT_SOURCE"])
 BUILD = pathlib.Path(os.environ["TEPKIT_BUILD"])
 PREFIXES = {"stun-ext": "stun_ext_", "turn-connect": "turn_connect_", "tep-c": "tep_client_", "tep-s": "tep_server_"}
-EXAMPLES = {"endpoint": "tep-c", "gateway": "tep-s"}
+EXAMPLES = {"endpoint": "tep-c", "gateway": "tep-s", "msrp": "turn-connect"}
 STRICT = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-missing-field-initializers"]
 
 
