@@ -16,6 +16,8 @@ static const struct {
     "a TURN server, or a proxy, on loopback that stands for one reached by TLS, through a proxy" },
   { "forward", turn_connect_forward_main,
     "a local port whose connections go to a server by TLS, through a proxy" },
+  { "check", turn_connect_check_main,
+    "does a TURN server work from here, how fast, and if not, where it fails" },
 };
 
 static char *
