@@ -372,3 +372,25 @@ put("log", "forged", b"\xff\r\n2026-11-21T00:00:00.000Z error: forged")
 put("log", "terminal", b"\x40\x1b[2J\x7f\xc2\x9b31m\xe2\x80\xa8\xe2\x80\xae")
 put("log", "broken", b"\x20\xff\xfe\xc3\xed\xa0\x80\x00\\\"")
 put("log", "short", b"\x02abcdef")
+
+
+def client(octets):
+    return b"\0" + bytes([len(octets) // 4]) + octets
+
+
+def server(octets):
+    return b"\2" + bytes([len(octets) // 4]) + octets
+
+
+ALLOCATE, UP, DOWN, LATER, DRAIN = message(0x0003), b"\4", b"\5", b"\xfe", b"\7\xff\xff"
+ELSEWHERE = message(0x0113, attribute(0x0009, b"\0\0\3\0"), attribute(0x8023, bytes([0, 1, 1, 187, 192, 0, 2, 9])),
+                    attribute(0x8003, b"other.example"))
+DATA = bytes([0x40, 1, 0, 8]) + b"abcdefgh"
+put("bridge", "call", b"\0" + client(ALLOCATE) + client(ALLOCATE) + UP + server(message(0x0103)) + client(DATA) + server(DATA)
+    + b"\7\x41\x41" + LATER + DRAIN)
+put("bridge", "redirection", b"\0" + client(ALLOCATE) + UP + server(ELSEWHERE) + UP + server(ELSEWHERE) + DRAIN)
+put("bridge", "refusal", b"\0" + client(ALLOCATE) + DOWN + client(ALLOCATE) + LATER * 9 + client(ALLOCATE) + DRAIN)
+put("bridge", "late", b"\0" + client(ALLOCATE) + LATER + client(message(0x0004)) + UP + client(message(0x0004)) + LATER * 9 + DRAIN)
+put("bridge", "foreign", b"\0" + client(ALLOCATE) + UP + server(b"\x16\3\1\2") + client(b"\x16\3\1\2"))
+put("bridge", "connect", b"\7CONNECT 192.0.2.1:3478 HTTP/1.0\r\nHost: 192.0.2.1\r\nProxy-Authorization: Basic dXNlcjpwYXNz\r\n\r\n\0")
+put("bridge", "connect-bare-six", b"\1CONNECT 2001:db8::1:3478 HTTP/1.0\r\n\r\n")

@@ -1,14 +1,14 @@
-"""A bridge as a program in the lab, for clients that are programs themselves."""
+"""The program's helper in the lab, for clients that are programs themselves."""
 import contextlib
 import json
-import os
 import pathlib
+import tempfile
 import urllib.parse
 
 from coturn import coturn
-from process import Process
+from process import Process, program
 
-BRIDGE_HELPER = pathlib.Path(os.environ["TEPKIT_BUILD"], "tests", "interop", "bridge-helper")
+CLIENT = ("local", "only here")  # what clients of the proxy kind have to say
 
 
 def proxy_of(lab, network, login=None):
@@ -25,10 +25,23 @@ def events_of(process):
     return [json.loads(line) for line in process.output.splitlines()]
 
 
+def _secret(directory, name, pair):
+    """A file that only its owner may read."""
+    path = pathlib.Path(directory, name)
+    path.touch(mode=0o600)
+    path.write_text(":".join(pair) + "\n", encoding="utf-8")
+    return path
+
+
 @contextlib.contextmanager
-def bridged(lab, network, login=None):
-    """coturn on the core, and a bridge to it on the device; yields (the bridge's process, where it listens)."""
-    with coturn(lab) as (_, trusted), Process(
-            [BRIDGE_HELPER, "--server", "core.lab:443", "--ca", trusted, *proxy_of(lab, network, login)], lab, "device") as helper:
+def bridged(lab, login=None):
+    """coturn on the core, and the helper to it through the network's proxy on the device; yields (its process, its port, what
+    it says of where it listens)."""
+    login = login or (lab["PROXY_USER"], lab["PROXY_PASSWORD"])
+    with coturn(lab) as (_, trusted), tempfile.TemporaryDirectory(prefix="tepkit-helper-") as keep, Process(
+            [program("turn-connect"), "helper", "--json", "--listen", "127.0.0.1:0", "--server", "turns:core.lab:443", "--ca", trusted,
+             "--proxy", f"http://{lab['PROXY_ADDR']}:{lab['PROXY_PORT']}", "--proxy-credentials", _secret(keep, "proxy", login),
+             "--credentials", _secret(keep, "clients", CLIENT)], lab, "device", name="helper") as helper:
         helper.wait_for("listening")
-        yield helper, events_of(helper)[0]
+        place = events_of(helper)[0]
+        yield helper, int(place["address"].rpartition(":")[2]), place

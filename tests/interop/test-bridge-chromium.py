@@ -74,8 +74,8 @@ def browse(lab, settings):
 
 @test("/interop/bridge-chromium/data-and-audio-pass-through-squid-and-tls-443")
 def _():
-    with Lab.up("proxy-basic") as lab, bridged(lab, "proxy-basic") as (helper, place):
-        found = browse(lab, {"url": f"turn:127.0.0.1:{place['port']}?transport=tcp", "user": USER, "password": PASSWORD})
+    with Lab.up("proxy-basic") as lab, bridged(lab) as (helper, port, _):
+        found = browse(lab, {"url": f"turn:127.0.0.1:{port}?transport=tcp", "user": USER, "password": PASSWORD})
         assert found["end"] == "done" and found["echoed"] == 40 and found["wrong"] == 0, found
         assert found["audio"] >= 50 and set(found["kinds"]) == {"relay"} and set(found["protocols"]) <= {"tcp"}, found
         assert not [e for e in events_of(helper) if e["event"] == "failed"], helper.output
@@ -84,12 +84,12 @@ def _():
 @test("/interop/bridge-chromium/without-a-way-the-gathering-ends-and-the-bridge-says-why")
 def _():
     # Chromium shows pages no reason that is not signed with the password of TURN, which the bridge does not know.
-    with Lab.up("proxy-basic") as lab, bridged(lab, "proxy-basic", login=("alice", "wrong")) as (helper, place):
-        found = browse(lab, {"url": f"turn:127.0.0.1:{place['port']}?transport=tcp", "user": USER, "password": PASSWORD,
+    with Lab.up("proxy-basic") as lab, bridged(lab, login=("alice", "wrong")) as (helper, port, _):
+        found = browse(lab, {"url": f"turn:127.0.0.1:{port}?transport=tcp", "user": USER, "password": PASSWORD,
                              "gatherOnly": True})
         assert found["end"] == "gathered" and found["gathered_ms"] < 3000 and found["causes"], found
-        said = {e["cause"] for e in events_of(helper) if e["event"] == "failed"}
-        assert said == {f"the proxy http://{lab['PROXY_ADDR']}:{lab['PROXY_PORT']} did not accept the configured user and password"}
+        said = [e for e in events_of(helper) if e["event"] == "failed"]
+        assert said and all("did not accept the configured user and password" in json.dumps(e) for e in said), helper.output
 
 
 run()

@@ -8,13 +8,13 @@ import urllib.parse
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "support"))
 from coturn import PASSWORD, USER  # noqa: E402
-from helper import bridged, events_of  # noqa: E402
+from helper import CLIENT, bridged, events_of  # noqa: E402
 from lab import Lab  # noqa: E402
 from tap import run, test  # noqa: E402
 
 
-def play(lab, place):
-    proxy = f"http://{place['user']}:{place['password']}@127.0.0.1:{place['port']}"
+def play(lab, port, place):
+    proxy = f"http://{CLIENT[0]}:{urllib.parse.quote(CLIENT[1])}@127.0.0.1:{port}"
     turn = f"turn://{USER}:{urllib.parse.quote(PASSWORD)}@{place['literal']}:{place['literal_port']}?transport=tcp"
     done = lab.run("device", ["/usr/bin/python3", HERE / "gst-peers.py", proxy, turn])
     print(done.stdout, done.stderr)
@@ -24,8 +24,8 @@ def play(lab, place):
 
 @test("/interop/bridge-gstreamer/audio-passes-through-squid-and-tls-443")
 def _():
-    with Lab.up("proxy-basic") as lab, bridged(lab, "proxy-basic") as (helper, place):
-        found = play(lab, place)
+    with Lab.up("proxy-basic") as lab, bridged(lab) as (helper, port, place):
+        found = play(lab, port, place)
         assert found["end"] == "done" and found["buffers"] >= 50 and set(found["kinds"]) == {"relay"}, found
         assert not [e for e in events_of(helper) if e["event"] == "failed"], helper.output
 

@@ -6,6 +6,8 @@
  */
 #include "turn-connect/local/connect-head.h"
 
+#include "turn-connect/proxy/url.h"
+
 #include "stun-ext/crypto.h"
 
 #include <string.h>
@@ -17,6 +19,13 @@ void
 turn_connect_head_init (TurnConnectHead *head)
 {
   stun_ext_http_request_init (&head->request);
+  head->length = 0;
+}
+
+void
+turn_connect_head_clear (TurnConnectHead *head)
+{
+  stun_ext_crypto_cleanse (head->text, sizeof head->text);
   head->length = 0;
 }
 
@@ -90,32 +99,40 @@ turn_connect_head_feed (TurnConnectHead *head, const guint8 *data, gsize length,
 static char *
 find_login (const TurnConnectHead *head)
 {
-  g_autofree char *text = g_strndup (head->text, head->length);
-  g_auto (GStrv) lines = g_strsplit (text, "\r\n", -1);
+  const char *at = head->text;
+  const char *end = head->text + head->length;
   char *found = NULL;
   guint n = 0;
 
-  for (char **line = lines; *line != NULL; line++) {
-    if (g_ascii_strncasecmp (*line, FIELD, strlen (FIELD)) == 0 && n++ == 0)
-      found = g_strdup (g_strstrip (*line + strlen (FIELD)));
+  while (at < end) {
+    const char *line_end = memchr (at, '\r', (gsize)(end - at));
+    gsize length = line_end != NULL ? (gsize)(line_end - at) : (gsize)(end - at);
+
+    if (length > strlen (FIELD) && g_ascii_strncasecmp (at, FIELD, strlen (FIELD)) == 0 && n++ == 0)
+      found = g_strstrip (g_strndup (at + strlen (FIELD), length - strlen (FIELD)));
+    at += length + strlen ("\r\n");
   }
-  stun_ext_crypto_cleanse (text, strlen (text));
   if (n > 1)
-    g_clear_pointer (&found, g_free);
+    g_clear_pointer (&found, turn_connect_secret_free);
   return found;
 }
 
 gboolean
 turn_connect_head_logs_in (const TurnConnectHead *head, const char *user, const char *password)
 {
-  g_autofree char *plain = g_strconcat (user, ":", password, NULL);
-  g_autofree char *wanted = g_base64_encode ((const guint8 *)plain, strlen (plain));
-  g_autofree char *given = find_login (head);
+  char *plain = g_strconcat (user, ":", password, NULL);
+  char *wanted = g_base64_encode ((const guint8 *)plain, strlen (plain));
+  char *given = find_login (head);
   const char *word = given != NULL ? strchr (given, ' ') : NULL;
+  gboolean is_right = FALSE;
 
-  if (word == NULL || g_ascii_strncasecmp (given, "Basic ", 6) != 0)
-    return FALSE;
-  while (*word == ' ')
-    word++;
-  return strlen (word) == strlen (wanted) && stun_ext_crypto_equal (word, wanted, strlen (wanted));
+  if (word != NULL && g_ascii_strncasecmp (given, "Basic ", 6) == 0) {
+    word += strspn (word, " ");
+    is_right =
+        strlen (word) == strlen (wanted) && stun_ext_crypto_equal (word, wanted, strlen (wanted));
+  }
+  turn_connect_secret_free (plain);
+  turn_connect_secret_free (wanted);
+  turn_connect_secret_free (given);
+  return is_right;
 }

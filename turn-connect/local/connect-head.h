@@ -11,6 +11,8 @@ typedef struct {
 } TurnConnectHead;
 
 void turn_connect_head_init (TurnConnectHead *head);
+/* Leaves nothing of a login in memory. */
+void turn_connect_head_clear (TurnConnectHead *head);
 
 /* @consumed: octets of @data that belong to the request; what follows is the tunnel's. */
 StunExtHttpRequestState

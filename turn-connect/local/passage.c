@@ -40,6 +40,14 @@ struct _TurnConnectPassage {
 };
 
 static void
+drop_head (TurnConnectPassage *passage)
+{
+  if (passage->head != NULL)
+    turn_connect_head_clear (passage->head);
+  g_clear_pointer (&passage->head, g_free);
+}
+
+static void
 passage_clear (gpointer data)
 {
   TurnConnectPassage *passage = data;
@@ -47,7 +55,7 @@ passage_clear (gpointer data)
   g_clear_object (&passage->client);
   g_clear_object (&passage->upstream);
   g_clear_object (&passage->target);
-  g_clear_pointer (&passage->head, g_free);
+  drop_head (passage);
   g_clear_pointer (&passage->relay, turn_connect_relay_free);
 }
 
@@ -378,7 +386,7 @@ take_head (TurnConnectPassage *passage, const guint8 *data, gsize length)
   }
   admit (passage);
   if (passage->bridge != NULL)
-    g_clear_pointer (&passage->head, g_free);
+    drop_head (passage);
   return consumed;
 }
 

@@ -472,15 +472,16 @@ find_allocate (TurnConnectRelay *relay)
 static void
 answer_silence (TurnConnectRelay *relay, gint64 now)
 {
-  TurnConnectRelayAsked *allocate = find_allocate (relay);
+  TurnConnectRelayAsked *allocate;
 
-  if (allocate == NULL || now < allocate->since + relay->config.budget_us)
-    return;
-  turn_connect_relay_answer (relay, allocate, SILENT_SERVER);
-  turn_connect_relay_forget_asked (relay, allocate);
-  relay->allocate.length = 0;
-  turn_connect_relay_set_doing (relay, SILENT_SERVER);
-  relay->is_overdue = TRUE;
+  while ((allocate = find_allocate (relay)) != NULL &&
+         now >= allocate->since + relay->config.budget_us) {
+    turn_connect_relay_answer (relay, allocate, SILENT_SERVER);
+    turn_connect_relay_forget_asked (relay, allocate);
+    relay->allocate.length = 0;
+    turn_connect_relay_set_doing (relay, SILENT_SERVER);
+    relay->is_overdue = TRUE;
+  }
 }
 
 static void
