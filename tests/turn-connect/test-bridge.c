@@ -308,7 +308,9 @@ test_strangers_are_hung_up_on (void)
   send_allocate (client, octets, 1);
   g_assert_cmpuint (receive (client, octets, sizeof octets), ==, 0);
   close (client);
-  g_assert_nonnull (strstr (world.cause, "another user"));
+  g_assert_nonnull (
+      strstr (turn_connect_bridge_get_cause (world.bridge, 0)->message, "another user"));
+  g_assert_cmpuint (world.n_failed, ==, 1); /* the other one within a second */
   turn_connect_bridge_allow_uid (world.bridge, geteuid ());
   client = call (world.port);
   send_allocate (client, octets, 1);
@@ -317,6 +319,34 @@ test_strangers_are_hung_up_on (void)
   turn_connect_bridge_get_counts (world.bridge, &counts);
   g_assert_cmpuint (counts.n_refused, ==, 2);
   g_assert_cmpuint (counts.n_accepted, ==, 3);
+  world_close (&world);
+}
+
+static void
+test_silent_strangers_keep_nobody_out (void)
+{
+  guint8 octets[256];
+  int strangers[64];
+  int client;
+  World world;
+
+  world_open (&world, TRUE);
+  for (gsize i = 0; i < G_N_ELEMENTS (strangers); i++)
+    strangers[i] = call (world.port);
+  while (world.bridge->n_unknown < G_N_ELEMENTS (strangers))
+    g_main_context_iteration (NULL, TRUE);
+  client = call (world.port); /* ours */
+  send_allocate (client, octets, 1);
+  close (accept_server (&world));
+  world.bridge->uids[0]++;
+  close (client);
+  client = call (world.port); /* another's: not even waited for */
+  g_assert_cmpuint (receive (client, octets, sizeof octets), ==, 0);
+  close (client);
+  for (gsize i = 0; i < G_N_ELEMENTS (strangers); i++)
+    close (strangers[i]);
+  while (world.bridge->n_unknown > 0)
+    g_main_context_iteration (NULL, TRUE);
   world_close (&world);
 }
 
@@ -545,6 +575,7 @@ main (int argc, char **argv)
   ADD ("cause-is-answered-and-told-and-the-stream-stays",
        test_cause_is_answered_and_told_and_the_stream_stays);
   ADD ("strangers-are-hung-up-on", test_strangers_are_hung_up_on);
+  ADD ("silent-strangers-keep-nobody-out", test_silent_strangers_keep_nobody_out);
   ADD ("redirection-goes-where-it-points", test_redirection_goes_where_it_points);
   ADD ("blocked-server-costs-media-and-no-stun", test_blocked_server_costs_media_and_no_stun);
   ADD ("closing-is-safe-at-every-step", test_closing_is_safe_at_every_step);

@@ -32,6 +32,8 @@ struct _TurnConnectBridge {
   char *password;
   guint uids[8];
   guint n_uids;
+  guint n_unknown; /* passages whose client has not yet shown what it is */
+  gint64 told_at;  /* of refusals on loopback: strangers must not fill anybody's log */
   guint budget_ms;
   guint late_media;
   gint64 keepalive_us;

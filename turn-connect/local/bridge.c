@@ -22,7 +22,9 @@
 #include <unistd.h>
 
 #define PASSAGES_MAX 512
+#define UNKNOWN_MAX 64 /* clients that have not yet shown what they are, other users' included */
 #define BACKLOG 64
+#define REFUSALS_TOLD_US G_USEC_PER_SEC    /* one a second, the rest is counted */
 #define KEEPALIVE_US (20 * G_USEC_PER_SEC) /* proxies and NATs forget in 30 s, the worst of them */
 #define PAUSE_MS 1000                      /* after the process ran out of descriptors */
 #define TOKEN_LENGTH 16                    /* octets drawn for a user or a password */
@@ -332,7 +334,9 @@ accept_ready (int descriptor, GIOCondition condition, gpointer user_data)
     return G_SOURCE_CONTINUE;
   }
   bridge->counts.n_accepted++;
-  if (bridge->passages.length == PASSAGES_MAX) {
+  /* Other users may try what they like; our own clients still get in. */
+  if (bridge->passages.length == PASSAGES_MAX ||
+      (bridge->n_unknown >= UNKNOWN_MAX && !turn_connect_bridge_allows_user (bridge, accepted))) {
     bridge->counts.n_refused++;
     close (accepted);
     return G_SOURCE_CONTINUE;
@@ -417,6 +421,17 @@ turn_connect_bridge_listen (TurnConnectBridge *bridge,
 
 /* ---- what happened ---- */
 
+static gboolean
+may_tell_refusal (TurnConnectBridge *bridge)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  if (bridge->told_at != 0 && now < bridge->told_at + REFUSALS_TOLD_US)
+    return FALSE;
+  bridge->told_at = now;
+  return TRUE;
+}
+
 void
 turn_connect_bridge_report (TurnConnectBridge *bridge,
                             TurnConnectBridgeServer *server,
@@ -430,6 +445,8 @@ turn_connect_bridge_report (TurnConnectBridge *bridge,
   *cause = error;
   bridge->counts.n_failed++;
   g_debug ("bridge: %s", said->message);
+  if (server == NULL && !may_tell_refusal (bridge))
+    return;
   if (!g_cancellable_is_cancelled (bridge->life))
     g_signal_emit (bridge, signals[SIGNAL_FAILED], 0, server != NULL ? server->number : 0, said);
 }

@@ -99,7 +99,7 @@ typedef struct {
  * - `connected (guint server)`: a way to the server is up
  * - `failed (guint server, GError *error)`: a way to the server could not be made, or was lost, or
  *   the server refused an allocation. turn_connect_error_get_step() tells where. Server 0: a
- *   stream on loopback was refused
+ *   stream on loopback was refused, told once a second at most
  */
 TURN_CONNECT_API
 G_DECLARE_FINAL_TYPE (TurnConnectBridge, turn_connect_bridge, TURN_CONNECT, BRIDGE, GObject)

@@ -103,6 +103,8 @@ turn_connect_passage_close (TurnConnectPassage *passage)
     return;
   if (passage->relay != NULL)
     turn_connect_bridge_add_counts (&bridge->counts, turn_connect_relay_counts (passage->relay));
+  else
+    bridge->n_unknown--;
   stop_dialling (passage);
   close_stream (&passage->client, &passage->client_watch);
   close_stream (&passage->upstream, &passage->upstream_watch);
@@ -316,6 +318,7 @@ begin_relay (TurnConnectPassage *passage)
       sizeof config.transaction_id)
     memset (config.transaction_id, 0x5a, sizeof config.transaction_id); /* not known to fail */
   passage->relay = turn_connect_relay_new (&config);
+  passage->bridge->n_unknown--;
   g_source_set_ready_time (passage->timer, -1);
 }
 
@@ -579,6 +582,7 @@ turn_connect_passage_begin (TurnConnectBridge *bridge,
 
   passage->bridge = bridge;
   passage->server = server;
+  bridge->n_unknown++;
   g_queue_push_tail (&bridge->passages, passage);
   passage->link = bridge->passages.tail;
   passage->client = turn_connect_stream_new_for_descriptor (descriptor);
