@@ -57,6 +57,8 @@ written (GObject *stream, GAsyncResult *result, gpointer data)
     go_on (s);
 }
 
+static void add_text (Session *s, const char *format, ...) G_GNUC_PRINTF (2, 3);
+
 static void
 add_text (Session *s, const char *format, ...)
 {
