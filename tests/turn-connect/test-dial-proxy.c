@@ -369,6 +369,92 @@ test_cancelling_ends_the_dialogue (void)
 }
 
 static void
+cancel_at_once (const TurnConnectProgress *progress, gpointer cancellable)
+{
+  if (progress->step == TURN_CONNECT_STEP_FIND_PROXY)
+    g_cancellable_cancel (cancellable);
+}
+
+static gboolean
+cancel (gpointer cancellable)
+{
+  g_cancellable_cancel (cancellable);
+  return G_SOURCE_REMOVE;
+}
+
+/* At once, and in the middle of fetching the file. */
+static void
+test_cancelling_ends_the_search_for_a_proxy (void)
+{
+  static const PeersAct act = { "", PEERS_THEN_STAY };
+
+  for (int delay_ms = 0; delay_ms <= 60; delay_ms += 30) {
+    guint16 port = 0;
+    PeersScript *script = peers_script_new (&act, 1, NULL, &port);
+    g_autofree char *words = g_strdup_printf ("pac+http://%s:%u/", peers_address (), port);
+    g_autoptr (TurnConnectTarget) target = turn_connect_target_new ("server.test", 443, NULL);
+    g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+    g_autofree char *asked = NULL;
+    gboolean is_over = FALSE;
+
+    g_assert_true (turn_connect_target_choose_proxy (target, words, NULL));
+    turn_connect_dial_async (target, delay_ms == 0 ? cancel_at_once : NULL, cancellable,
+                             cancellable, over, &is_over);
+    if (delay_ms > 0)
+      g_timeout_add ((guint)delay_ms, cancel, cancellable);
+    support_run_until (&is_over);
+    asked = peers_script_free (script, NULL);
+  }
+}
+
+static const struct {
+  const char *words;
+  gint code; /* -1: taken */
+} choices[] = {
+  { "none", -1 },
+  { "env", -1 },
+  { "system", -1 },
+  { "auto", -1 },
+  { "pac+http://a.test/x?y", -1 },
+  { "pac+https://[2001:db8::1]:8443", -1 },
+  { "pac+file:///etc/x", -1 },
+  { "http://user:secret@a.test", -1 },
+  { "none:80", -1 },
+  { "AUTO:80", -1 },
+  { "", TURN_CONNECT_ERROR_INVALID },
+  { "pac+", TURN_CONNECT_ERROR_INVALID },
+  { "pac+a.test/secret", TURN_CONNECT_ERROR_INVALID },
+  { "pac+ftp://a.test/secret", TURN_CONNECT_ERROR_INVALID },
+  { "pac+http://user:secret@a.test/", TURN_CONNECT_ERROR_INVALID },
+  { "pac+http:///secret", TURN_CONNECT_ERROR_INVALID },
+  { "pac+http://a.test/secret\r\nX: y", TURN_CONNECT_ERROR_INVALID },
+  { "socks5://user:secret@a.test", TURN_CONNECT_ERROR_UNSUPPORTED },
+};
+
+static void
+test_choosing_by_words (void)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (choices); i++) {
+    g_autoptr (TurnConnectTarget) target = turn_connect_target_new ("server.test", 443, NULL);
+    g_autoptr (GError) error = NULL;
+    gboolean is_taken = turn_connect_target_choose_proxy (target, choices[i].words, &error);
+    gboolean has_proxy = is_taken && strcmp (choices[i].words, "none") != 0;
+
+    g_test_message ("%" G_GSIZE_FORMAT, i);
+    g_assert_cmpint (error != NULL ? error->code : -1, ==, choices[i].code);
+    g_assert_true (is_taken == (error == NULL));
+    if (error != NULL)
+      g_assert_null (strstr (error->message, "secret"));
+    g_clear_error (&error);
+    g_assert_true (turn_connect_target_set_proxy_credentials (target, "user", "secret", &error) ==
+                   has_proxy);
+    g_clear_error (&error);
+    g_assert_false (turn_connect_target_set_proxy_credentials (target, "us\ner", "secret", &error));
+    g_assert_error (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID);
+  }
+}
+
+static void
 add_for_kinds (const char *name, GTestDataFunc func)
 {
   for (gsize i = 0; i < G_N_ELEMENTS (kinds); i++) {
@@ -397,6 +483,9 @@ main (int argc, char **argv)
                    test_unreachable_proxy_never_means_direct);
   g_test_add_func ("/turn-connect/dial-proxy/cancelling-ends-the-dialogue",
                    test_cancelling_ends_the_dialogue);
+  g_test_add_func ("/turn-connect/dial-proxy/cancelling-ends-the-search-for-a-proxy",
+                   test_cancelling_ends_the_search_for_a_proxy);
+  g_test_add_func ("/turn-connect/dial-proxy/choosing-by-words", test_choosing_by_words);
   add_for_kinds ("carries-without-password", test_real_proxy_without_password);
   add_for_kinds ("carries-with-password", test_real_proxy_with_password);
   add_for_kinds ("refusals-are-told-apart", test_real_proxy_refusals_are_told_apart);

@@ -205,7 +205,7 @@ judge_reply (Ask *ask, gboolean is_end, const char **problem)
 
   *problem = NULL;
   if (ask->body_at == 0) {
-    end = memmem (ask->reply->data, ask->reply->len, "\r\n\r\n", 4);
+    end = ask->reply->len > 0 ? memmem (ask->reply->data, ask->reply->len, "\r\n\r\n", 4) : NULL;
     if (end != NULL) {
       ask->body_at = (gsize)(end - ask->reply->data) + 4;
       *problem = judge_head (ask, ask->body_at - 2);
