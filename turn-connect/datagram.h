@@ -46,9 +46,9 @@ TurnConnectIo turn_connect_datagram_try_send (TurnConnectDatagram *datagram,
                                               GError **error);
 
 /* One datagram, whole; those of no octets and those larger than @size are dropped. END: the server
- * ended DTLS. FAILED: plain UDP has TURN_CONNECT_ERROR_REFUSED when nobody listens there and
+ * ended DTLS. FAILED: TURN_CONNECT_ERROR_REFUSED when nobody listens there and
  * TURN_CONNECT_ERROR_UNREACHABLE for other ICMP errors, told once each, after which going on is
- * possible; a failure of DTLS stays. */
+ * possible, under DTLS too; a failure of DTLS itself stays. */
 TurnConnectIo turn_connect_datagram_try_receive (
     TurnConnectDatagram *datagram, void *buffer, gsize size, gsize *got, GError **error);
 

@@ -271,6 +271,7 @@ static const Certificate certificates[] = {
   { "wildcard-alone", "server.test", "DNS:*", 0, 0, BY_AUTHORITY, NAME, "*" },
   { "parent-name", "server.test", "DNS:test", 0, 0, BY_AUTHORITY, NAME, "for test" },
   { "address-as-dns-name", "192.0.2.1", "DNS:192.0.2.1", 0, 0, BY_AUTHORITY, NAME, "for 192.0.2.1 as a name, not for 192.0.2.1" },
+  { "address-as-common-name-only", "192.0.2.1", NULL, 0, 0, BY_AUTHORITY, NAME, "for no name at all, not for 192.0.2.1" },
   { "address-by-wildcard", "192.0.2.1", "DNS:*.0.2.1", 0, 0, BY_AUTHORITY, NAME, "not for 192.0.2.1" },
   { "another-address", "192.0.2.1", "IP:192.0.2.2,IP:2001:db8::1", 0, 0, BY_AUTHORITY, NAME, "for 192.0.2.2, 2001:db8::1, not" },
   { "name-for-an-address", "server.test", "IP:192.0.2.1", 0, 0, BY_AUTHORITY, NAME, "192.0.2.1" },
