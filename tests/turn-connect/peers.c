@@ -276,7 +276,8 @@ peers_squid_new (const char *user,
   PeersProgram *program = program_new ();
   g_autofree char *file = g_build_filename (program->dir, "squid.conf", NULL);
   g_autofree char *name = g_strdup_printf ("tepkit%d", getpid ());
-  const char *argv[] = { "squid", "-N", "-n", name, "-f", file, NULL };
+  /* Not everybody has /usr/sbin in their path. */
+  const char *argv[] = { "/usr/sbin/squid", "-N", "-n", name, "-f", file, NULL };
   g_autoptr (GString) text = g_string_new (NULL);
 
   program->shared = g_strconcat (name, "-cf__", NULL);
