@@ -13,6 +13,8 @@ from lab import Lab, Options  # noqa: E402
 from process import wait_until  # noqa: E402
 from tap import run, test  # noqa: E402
 
+BUSY_MS = 150  # what a machine with other work may add; less than a round trip where that is what is measured
+
 
 @contextlib.contextmanager
 def world(network, **options):
@@ -47,6 +49,12 @@ def offer_and_answer(left, right):
     left.remote(right.describe())
 
 
+def within_bound(report, round_trip_ms):
+    """When ICE fails, the first media packet comes within 500 ms and a round trip of the answer."""
+    took_ms = report["first_media_us"] / 1000
+    assert 500 <= took_ms <= 500 + round_trip_ms + BUSY_MS, (took_ms, round_trip_ms)
+
+
 def expect(caller, carrier, branch="one", component=1):
     caller.wait("path", branch=branch, carrier=carrier)
     caller.wait_until_heard(f"{branch}/{carrier}/{component}")
@@ -72,6 +80,7 @@ def full_ice(network, device_offers, with_tep, carrier, components=1):
         report = show(caller, f"{network}, device {'offers' if device_offers else 'answers'}")
         assert report["carrier"] == carrier
         if carrier == "tunnel":
+            within_bound(report, round_trip_ms=0)
             # The far agent's own checks pass the flow: to it, this is an ordinary ICE call.
             far.wait("ice", component=1, state="ready")
             assert 500_000 <= report["decided_us"], report
@@ -92,6 +101,7 @@ FULL_ICE = {
     "answerer-with-tep-s/ice-where-it-works": ("open", False, True, "ice"),
     "answerer-with-tep-s/tunnel-where-only-web-passes": ("web-only", False, True, "tunnel"),
     "answerer-without-tep-s/ice-where-it-works": ("open", False, False, "ice"),
+    "answerer-without-tep-s/fails-with-both-causes-where-only-web-passes": ("web-only", False, False, "failed"),
 }
 for name, row in FULL_ICE.items():
     test(f"/interop/call/full-ice/{name}")(lambda row=row: full_ice(*row))
@@ -213,6 +223,7 @@ def _():
         one.speak((host, int(port)))
         caller.wait_until_heard("two/tunnel/1")
         after = caller.report()["received"]
+        assert after["early/tunnel/1"] >= before.get("early/tunnel/1", 0) + 10, (before, after)
         assert after["one/tunnel/1"] == before["one/tunnel/1"], (before, after)
 
 
@@ -234,7 +245,6 @@ def _():
         host, _, port = prepare(caller)[0]["who"].rpartition(":")
         caller.describe()
         far.speak((host, int(port)))
-        caller.wait_until_heard("early/tunnel/1", more=0)
         caller.wait("heard", key="early/tunnel/1")
         caller.remote(far.sdp(tep_s))
         expect(caller, "tunnel")
@@ -276,6 +286,7 @@ def _():
         heard = old.heard
         print(f"re-INVITE: longest time between two packets heard {report['gap_us'] / 1000:.1f} ms; "
               f"sent {report['sent']}, old remote heard {heard}, new one {new.heard}")
+        assert report["gap_us"] < (40 + BUSY_MS) * 1000, report
         # Nothing was lost between the two: each packet went to one of them.
         assert old.heard + new.heard >= report["sent"] - 10, report
         received = caller.report()["received"]
@@ -294,6 +305,8 @@ def _():
         since = len(caller.events)
         caller.do("restart")
         caller.wait("path", since=since, carrier="tunnel")
+        sent = caller.report()["tunnel_sent"]
+        wait_until(lambda: caller.report()["tunnel_sent"] > sent + 5, 5, "media by the tunnel")
         caller.describe()
         far.do("restart")
         offer_and_answer(caller, far)
@@ -453,12 +466,21 @@ def _():
 
 @test("/interop/call/trust/a-server-that-is-not-ours-is-not-used")
 def _():
-    with world("open") as (lab, tep_s), device(lab, "--offerer") as caller, Lite(lab, lab["PEER_ADDR"]) as far:
+    with world("open") as (lab, tep_s), device(lab, "--offerer") as caller, Lite(lab, lab["PEER_ADDR"]) as far, \
+            contextlib.ExitStack() as stack:
+        evil = stack.enter_context(lab.socket("peer"))
+        evil.bind((lab["PEER_ADDR"], 443))
+        evil.listen()
+        evil.setblocking(False)
         offer(caller, far, f"a=tep-s:1 tcp {lab['PEER_ADDR']} 443 tep.evil.example")
         expect(caller, "ice")
         caller.do("confirm", "one")
         report = show(caller, "another server's name")
         assert "is not 192.0.2.10" in report["tunnel_cause"] and report["tunnel_sent"] == 0, report
+        try:
+            raise AssertionError(f"it was connected to: {evil.accept()}")
+        except BlockingIOError:
+            pass
 
 
 @test("/interop/call/lost/consent-lost-falls-back-to-the-tunnel")
@@ -495,13 +517,13 @@ def _():
 
 @test("/interop/call/proxy/tunnel-through-a-proxy-with-a-password")
 def _():
-    with world("proxy-basic", delay=50) as (lab, tep_s), \
+    with world("proxy-basic", delay=100) as (lab, tep_s), \
             device(lab, "--offerer", proxy=f"http://{lab['PROXY_USER']}:{lab['PROXY_PASSWORD']}@{lab['PROXY_ADDR']}:{lab['PROXY_PORT']}") as caller, \
             far_agent(lab, tep_s) as far:
         prepare(caller, far)
         offer_and_answer(caller, far)
         expect(caller, "tunnel")
-        show(caller, "proxy-basic, 100 ms round trip")
+        within_bound(show(caller, "proxy-basic, 200 ms round trip"), round_trip_ms=200)
 
 
 @test("/interop/call/lease/a-failed-one-is-told-and-the-call-goes-by-ice")
