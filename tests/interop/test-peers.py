@@ -7,7 +7,7 @@ import struct
 import sys
 
 from ends import Agent, HERE, LOCAL_PORT, PASSWORD, PEER_PORT, PHONE_PORT, Scratch, Server, USER
-from capture import Capture, stun_frames, tshark
+from capture import Capture, MALFORMED, stun_frames, tshark
 import audio
 from lab import Lab
 from phone import Phone, converse
@@ -117,6 +117,10 @@ def _():
         assert [(f["method"], f["class"]) for f in unsigned] == [("Binding", "request"), ("Binding", "error")], unsigned
         write_as_udp(scratch.path / "messages.pcap", [body for body, _, _ in messages])
         assert stun_frames(scratch.path / "messages.pcap") == len(messages)
+        # tshark would have said so: of one whose first attribute is too long for it, it does.
+        whole = messages[0][0]
+        write_as_udp(scratch.path / "broken.pcap", [whole[:22] + b"\xff\x00" + whole[24:]])
+        assert tshark(scratch.path / "broken.pcap", MALFORMED, "frame.number")
         assert stun_frames(capture.path, "stun", AS_STUN[1]) >= 4
 
         peer = (lab["PEER_ADDR"], str(PEER_PORT))
