@@ -179,10 +179,13 @@ TurnConnectSip
 turn_connect_sip_refuse (const guint8 *data, gsize length, const char *cause, GString *answer)
 {
   const char *rest = (const char *)data;
-  const char *end = rest + length;
+  const char *end;
   TurnConnectSip found;
   Field line;
 
+  if (length == 0)
+    return TURN_CONNECT_SIP_MORE;
+  end = rest + length;
   /* Keepalives and other empty lines before it, RFC 3261 section 7.5. */
   while (rest < end && (*rest == '\r' || *rest == '\n'))
     rest++;
