@@ -2,6 +2,7 @@
 /* One way to say how a server is reached, so that what works with one program works with all. */
 #include "tools/reach-options.h"
 
+#include <pwd.h>
 #include <string.h>
 
 #include "turn-connect/error.h"
@@ -23,6 +24,21 @@ reach_options_fail (const GError *error)
     return cli_usage ("%s", error->message);
   cli_say ("%s", error->message);
   return CLI_EXIT_CONFIG;
+}
+
+gboolean
+reach_options_find_user (const char *name, guint *uid, GError **error)
+{
+  const struct passwd *entry = getpwnam (name);
+  guint64 number = entry != NULL ? entry->pw_uid : 0;
+
+  if (entry == NULL && !g_ascii_string_to_unsigned (name, 10, 0, G_MAXUINT32 - 1, &number, NULL)) {
+    g_set_error (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID, "there is no user “%s”",
+                 name);
+    return FALSE;
+  }
+  *uid = (guint)number;
+  return TRUE;
 }
 
 static gboolean

@@ -139,6 +139,16 @@ gboolean reach_options_load_credentials (
     const char *path, gboolean may_be_time_limited, char **user, char **password, GError **error);
 
 /**
+ * reach_options_find_user:
+ * @name: a user's name, or number where no user has that name
+ * @uid: (out): the user's number
+ * @error: %TURN_CONNECT_ERROR_INVALID
+ *
+ * Returns: %FALSE on error
+ */
+gboolean reach_options_find_user (const char *name, guint *uid, GError **error);
+
+/**
  * reach_options_fail:
  * @error: why a server cannot be set up
  *

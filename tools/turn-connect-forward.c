@@ -11,13 +11,13 @@
 #include "turn-connect/local/forward.h"
 
 #define DEFAULT_PORT 443
-#define LAST_WAY (reach.proxy != NULL ? "proxy" : "last")
+#define LAST_WAY "last"
 #define WAY_TIMEOUT_MS                                                                             \
   5000 /* three of them fit into a SIP client's patience of 32 s, RFC 3261 timers B and F */
 
 static ReachOptions reach;
 static char *listen_at, *to, *tls_name;
-static char **ways_before;
+static char **ways_before, **users;
 static gboolean is_json, allows_others, only_try;
 
 static const GOptionEntry entries[] = {
@@ -29,6 +29,8 @@ static const GOptionEntry entries[] = {
     "NAME=KIND:HOST:PORT" },
   { "tls-name", 0, 0, G_OPTION_ARG_STRING, &tls_name,
     "The name its certificate must be for, if it is not HOST", "NAME" },
+  { "allow-user", 0, 0, G_OPTION_ARG_STRING_ARRAY, &users,
+    "Let this user's programs in too; may be repeated", "NAME" },
   { "allow-others", 0, 0, G_OPTION_ARG_NONE, &allows_others,
     "Let other machines connect too, if ADDR is one that they reach", NULL },
   { "try", 0, 0, G_OPTION_ARG_NONE, &only_try,
@@ -77,6 +79,18 @@ accepted (TurnConnectForward *forward, guint64 id, GSocketAddress *client, gpoin
     cli_event_print (event);
   } else
     cli_say ("connection %zu: from %s", (gsize)id, who);
+}
+
+static void
+client_refused (TurnConnectForward *forward, const GError *error, gpointer data)
+{
+  if (is_json) {
+    GString *event = cli_event_begin ("client-refused");
+
+    cause_append (event, error);
+    cli_event_print (event);
+  } else
+    cli_say ("%s (--allow-user)", error->message);
 }
 
 static void
@@ -331,6 +345,13 @@ run (TurnConnectForward *forward, GInetSocketAddress *address)
   g_unix_signal_add (SIGTERM, stop, loop);
   g_unix_signal_add (SIGHUP, stop, loop);
   turn_connect_forward_set_allows_others (forward, allows_others);
+  for (guint i = 0; users != NULL && users[i] != NULL; i++) {
+    guint uid;
+
+    if (!reach_options_find_user (users[i], &uid, &error))
+      return cli_usage ("%s", error->message);
+    turn_connect_forward_allow_uid (forward, uid);
+  }
   if (!turn_connect_forward_listen (forward, address, &error)) {
     if (g_error_matches (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID))
       return cli_usage ("%s (--allow-others)", error->message);
@@ -338,6 +359,7 @@ run (TurnConnectForward *forward, GInetSocketAddress *address)
     return g_error_matches (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED) ? CLI_EXIT_DENIED
                                                                              : CLI_EXIT_SYSTEM;
   }
+  g_signal_connect (forward, "client-refused", G_CALLBACK (client_refused), NULL);
   g_signal_connect (forward, "accepted", G_CALLBACK (accepted), NULL);
   g_signal_connect (forward, "connected", G_CALLBACK (connected), NULL);
   g_signal_connect (forward, "way-failed", G_CALLBACK (way_failed), NULL);

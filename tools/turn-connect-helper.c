@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* turn-connect helper: TURN clients that know only plain TCP, carried to servers by TLS, through a proxy. */
-#include <pwd.h>
 #include <string.h>
 
 #include <glib-unix.h>
@@ -186,20 +185,15 @@ add_servers (Helper *helper, GError **error)
   return TRUE;
 }
 
-/* By name, or by number where there is none of that name. */
 static gboolean
 allow_users (Helper *helper, GError **error)
 {
   for (guint i = 0; users != NULL && users[i] != NULL; i++) {
-    const struct passwd *entry = getpwnam (users[i]);
-    guint64 uid = entry != NULL ? entry->pw_uid : 0;
+    guint uid;
 
-    if (entry == NULL && !g_ascii_string_to_unsigned (users[i], 10, 0, G_MAXUINT32, &uid, NULL)) {
-      g_set_error (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID, "there is no user “%s”",
-                   users[i]);
+    if (!reach_options_find_user (users[i], &uid, error))
       return FALSE;
-    }
-    turn_connect_bridge_allow_uid (helper->bridge, (guint)uid);
+    turn_connect_bridge_allow_uid (helper->bridge, uid);
   }
   return TRUE;
 }

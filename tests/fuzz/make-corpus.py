@@ -294,6 +294,18 @@ for name, text in {
     put("proxy-url", name, text)
 put("proxy-url", "cut-character", b"cut\xdb")
 
+_REGISTER = (b"REGISTER sip:example.org SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.1;branch=z9hG4bK1\r\nv: SIP/2.0/TCP 192.0.2.2\r\n"
+             b"f: <sip:a@example.org>;tag=1\r\nTo:\r\n <sip:a@example.org>\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\n\r\n")
+for name, text in {
+    "register": _REGISTER,
+    "after-keepalive": b"\r\n\r\n" + _REGISTER,
+    "cut": _REGISTER[:90],
+    "in-a-dialogue": _REGISTER.replace(b"org>\r\nCall", b"org>;tag=2\r\nCall"),
+    "ack": _REGISTER.replace(b"REGISTER", b"ACK"),
+    "http": b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+}.items():
+    put("sip-refusal", name, text)
+
 for name, text in {
         "pac": "PROXY a.test:3128; HTTPS [2001:db8::1]:443; SOCKS c:1; DIRECT",
         "libproxy": "http://user:password@a.test:3128/ direct://",

@@ -217,7 +217,7 @@ def _():
 
 
 # What each network leaves of the three ways, in clause 8.3's order, and how it refuses the others.
-LEFT = {"nat": ("ordinary", ""), "web-only": ("last", "drop"), "proxy-basic": ("proxy", "reset")}
+LEFT = {"nat": ("ordinary", ""), "web-only": ("last", "drop"), "proxy-basic": ("last", "reset")}
 
 
 def ways_in(network):

@@ -318,6 +318,9 @@ def table():
     rows = re.findall(r'"([a-z-]+)",\s*CLI_EXIT_(\w+),\s*((?:"[^"]*"\s*)+)', source)
     known = {kind: (int(numbers[status]), "".join(re.findall(r'"([^"]*)"', advice))) for kind, status, advice in rows}
     assert len(known) > 20 and known == causes(), set(known.items()) ^ set(causes().items())
+    header = (SOURCE / "turn-connect/error.h").read_text(encoding="utf-8")
+    codes = set(re.findall(r"^  TURN_CONNECT_ERROR_(\w+),", header, re.M))
+    assert codes and codes == set(re.findall(r"{ TURN_CONNECT_ERROR_(\w+),", source)), codes
     provoked = {row[0] for row in ROWS.values()}
     assert provoked <= set(known), provoked - set(known)
 
@@ -359,6 +362,7 @@ WRONG = (
     ["helper", "--try", "--server", "turns:a?transport=udp"], ["helper", "--listen", "0.0.0.0:0", "--server", "turns:a"],
     ["helper", "--listen", "127.0.0.1:0", "--server", "turns:a", "--server", "turns:b"],
     ["helper", "--try", "--server", "turns:a", "--allow-user", "nobody-of-that-name"],
+    ["forward", "--listen", "127.0.0.1:0", "--to", "a", "--allow-user", "nobody-of-that-name"],
 )
 
 
@@ -405,6 +409,20 @@ def signals():
                 with socket.create_connection(("127.0.0.1", port)):
                     process.signal(number)
                     assert process.wait(5) == 0 and not process.errors, (command, process.errors)
+
+
+@test("turn-connect: forward lets in nobody but its own user and those who are allowed")
+def other_users():
+    visit = "import socket, sys; s = socket.create_connection(('127.0.0.1', int(sys.argv[1]))); s.sendall(b'hello'); print(s.recv(9))"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        to = "127.0.0.1:%d" % server.getsockname()[1]
+        for more, lets_in in (([], False), (["--allow-user", "nobody"], True), (["--allow-others"], True)):
+            with Process([PROGRAM, "forward", "--json", "--listen", "127.0.0.1:0", "--to", to, *more], name="turn-connect") as process:
+                port = process.wait_for(r'"address":"127\.0\.0\.1:(\d+)"')[1]
+                with subprocess.Popen([sys.executable, "-c", visit, port], user="nobody", stdout=subprocess.DEVNULL,
+                                      stderr=subprocess.DEVNULL) as visitor:
+                    process.wait_for('"event":"accepted"' if lets_in else '"event":"client-refused".*belongs to user')
+                    visitor.terminate()
 
 
 @test("turn-connect: a reader that goes away ends nothing; the end says that the result was lost")

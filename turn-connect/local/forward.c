@@ -6,17 +6,22 @@
 #include "turn-connect/local/forward.h"
 
 #include "turn-connect/local/link-private.h"
+#include "turn-connect/local/peer-user.h"
 #include "turn-connect/stream-private.h"
 
 #include <errno.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#define UIDS_MAX 8
 #define ACCEPT_PAUSE_MS 100 /* when descriptors have run out: some connection will end */
 
 struct _TurnConnectForward {
   GObject parent_instance;
   TurnConnectWays *ways;
   gboolean allows_others;
+  guint uids[UIDS_MAX]; /* whose processes may connect */
+  guint n_uids;
   GSocket *listener; /* NULL unless it listens */
   GSocketAddress *address;
   GSource *source; /* accepts, or pauses */
@@ -31,6 +36,7 @@ enum {
   ACCEPTED,
   CONNECTED,
   WAY_FAILED,
+  CLIENT_REFUSED,
   ENDED,
   N_SIGNALS,
 };
@@ -80,6 +86,9 @@ turn_connect_forward_class_init (TurnConnectForwardClass *class)
   signals[WAY_FAILED] =
       g_signal_new ("way-failed", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 3,
                     G_TYPE_UINT64, G_TYPE_STRING, G_TYPE_ERROR | G_SIGNAL_TYPE_STATIC_SCOPE);
+  signals[CLIENT_REFUSED] =
+      g_signal_new ("client-refused", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1,
+                    G_TYPE_ERROR | G_SIGNAL_TYPE_STATIC_SCOPE);
   signals[ENDED] = g_signal_new ("ended", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE,
                                  4, G_TYPE_UINT64, G_TYPE_UINT64, G_TYPE_UINT64,
                                  G_TYPE_ERROR | G_SIGNAL_TYPE_STATIC_SCOPE);
@@ -89,6 +98,7 @@ static void
 turn_connect_forward_init (TurnConnectForward *self)
 {
   self->links = g_hash_table_new (NULL, NULL);
+  self->uids[self->n_uids++] = geteuid ();
 }
 
 static void
@@ -136,6 +146,13 @@ turn_connect_forward_set_allows_others (TurnConnectForward *forward, gboolean al
   forward->allows_others = allows_others;
 }
 
+void
+turn_connect_forward_allow_uid (TurnConnectForward *forward, guint uid)
+{
+  if (forward->n_uids < UIDS_MAX)
+    forward->uids[forward->n_uids++] = uid;
+}
+
 static void
 link_connected (TurnConnectLink *link, const char *way, TurnConnectStream *stream, gpointer data)
 {
@@ -170,17 +187,47 @@ end_link (TurnConnectLink *link)
       link, g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CLOSED, "the forward was ended here"));
 }
 
+/* A port on loopback is open to every user of the machine, what it leads to is not. */
+static gboolean
+check_user (TurnConnectForward *self, int descriptor, GSocketAddress *client, GError **error)
+{
+  g_autofree char *text = NULL;
+  guint uid = 0;
+  gboolean is_known;
+
+  if (self->allows_others)
+    return TRUE;
+  is_known = turn_connect_peer_user (descriptor, &uid);
+  for (guint i = 0; is_known && i < self->n_uids; i++) {
+    if (self->uids[i] == uid)
+      return TRUE;
+  }
+  text = turn_connect_address_to_string (client);
+  if (is_known)
+    g_set_error (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID,
+                 "the client %s belongs to user %u, who is not let in", text, uid);
+  else
+    g_set_error (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID,
+                 "the client %s is gone, or it cannot be told whose it is", text);
+  return FALSE;
+}
+
 static void
 take_in (TurnConnectForward *self, int descriptor)
 {
   g_autoptr (TurnConnectStream) local = turn_connect_stream_new_for_descriptor (descriptor);
+  GSocketAddress *client = turn_connect_stream_get_remote_address (local);
+  g_autoptr (GError) error = NULL;
   TurnConnectLink *link;
 
-  if (turn_connect_stream_get_remote_address (local) == NULL)
+  if (client == NULL)
     return; /* it is gone already */
+  if (!check_user (self, descriptor, client, &error)) {
+    g_signal_emit (self, signals[CLIENT_REFUSED], 0, error);
+    return;
+  }
   self->last_id++;
-  g_signal_emit (self, signals[ACCEPTED], 0, self->last_id,
-                 turn_connect_stream_get_remote_address (local));
+  g_signal_emit (self, signals[ACCEPTED], 0, self->last_id, client);
   if (self->listener == NULL)
     return;
   link = turn_connect_link_new (self->last_id, local, self->ways, &link_funcs, self);

@@ -18,6 +18,7 @@ G_BEGIN_DECLS
  *
  * Signals, from the main context of turn_connect_forward_listen():
  *
+ * - `client-refused` (GError error): somebody connected who is not let in, and was hung up on;
  * - `accepted` (guint64 id, GSocketAddress client): somebody connected to the port;
  * - `connected` (guint64 id, TurnConnectStream stream, char *way): the server is reached;
  * - `way-failed` (guint64 id, char *way, GError error): it is not, this way, or does not answer; the
@@ -58,10 +59,20 @@ TURN_CONNECT_API TurnConnectForward *turn_connect_forward_new_with_ways (TurnCon
  * @allows_others: %TRUE to let it listen at addresses that other machines reach
  *
  * Whoever reaches the port uses the server as this machine does, and up to the port nothing is
- * encrypted; so only loopback addresses are taken unless this was called.
+ * encrypted; so unless this was called only loopback addresses are taken, and only connections from
+ * processes of this process's user and of those of turn_connect_forward_allow_uid().
  */
 TURN_CONNECT_API void turn_connect_forward_set_allows_others (TurnConnectForward *forward,
                                                               gboolean allows_others);
+
+/**
+ * turn_connect_forward_allow_uid:
+ * @forward: a forward
+ * @uid: a user of this machine
+ *
+ * Allows connections from another user's processes. Up to 7; more are ignored.
+ */
+TURN_CONNECT_API void turn_connect_forward_allow_uid (TurnConnectForward *forward, guint uid);
 
 /**
  * turn_connect_forward_listen:
