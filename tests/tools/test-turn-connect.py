@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """turn-connect as people and scripts use it: each cause of failure provoked, and told as the manual says."""
 import contextlib
+import hashlib
+import hmac
 import json
 import os
 import pathlib
@@ -303,6 +305,88 @@ for name, row in ROWS.items():
     test(f"turn-connect: {name} is told as {row[0]}")(lambda row=row: provoke(*row))
 
 
+# What TURN servers say to "check"
+
+COOKIE = bytes.fromhex("2112a442")
+USER, PASSWORD, REALM = "carol", "swordfish", "turn.example"
+USERNAME, INTEGRITY = 0x0006, 0x0008
+
+
+def attribute(kind, value):
+    return kind.to_bytes(2, "big") + len(value).to_bytes(2, "big") + value + bytes(-len(value) % 4)
+
+
+def error_code(code, words):
+    return attribute(0x0009, bytes([0, 0, code // 100, code % 100]) + words.encode())
+
+
+def message(kind, transaction, *attributes, key=None):
+    """A STUN message; signed if there is a key."""
+    body = b"".join(attributes)
+    if key:
+        head = kind.to_bytes(2, "big") + (len(body) + 24).to_bytes(2, "big") + COOKIE + transaction
+        body += attribute(INTEGRITY, hmac.digest(key, head + body, "sha1"))
+    return kind.to_bytes(2, "big") + len(body).to_bytes(2, "big") + COOKIE + transaction + body
+
+
+def turn_server(code, words, is_signed):
+    """Answers a login with an error."""
+    key = hashlib.md5(f"{USER}:{REALM}:{PASSWORD}".encode()).digest()
+    challenge = error_code(401, "Unauthorized"), attribute(0x0014, REALM.encode()), attribute(0x0015, b"nonce")
+
+    def receive(inner, length):
+        data = b""
+        while len(data) < length:
+            if not (more := inner.recv(length - len(data))):
+                raise OSError("the client has gone")
+            data += more
+        return data
+
+    def answer(inner):
+        while True:
+            head = receive(inner, 20)
+            body = receive(inner, int.from_bytes(head[2:4], "big"))
+            kind, transaction = int.from_bytes(head[:2], "big"), head[8:20]
+            if kind == 0x0001:
+                inner.sendall(message(0x0101, transaction, attribute(0x0020, bytes([0, 1, 0, 0]) + bytes(4))))
+            elif kind == 0x0003 and USER.encode() not in body:
+                inner.sendall(message(0x0113, transaction, *challenge))
+            elif kind == 0x0003:
+                extra = (error_code(code, words),) if is_signed else challenge
+                inner.sendall(message(0x0113, transaction, *extra, key=key if is_signed else None))
+    return answer
+
+
+TURN_ROWS = {
+    "a wrong password": ("turn-unauthorized", r"401", 401, "Unauthorized", False),
+    "a quota that is used up": ("turn-quota", r"486", 486, "Allocation Quota Reached", True),
+    "a user without the right": ("turn-forbidden", r"403", 403, "Forbidden", True),
+    "a server that is full": ("turn-capacity", r"508", 508, "Insufficient Capacity", True),
+}
+
+
+def refused_by_turn(kind, pattern, *behaviour):
+    with Place() as place:
+        context = place.identity()
+        serve = turn_server(*behaviour)
+
+        def answer(connection):
+            with context.wrap_socket(connection, server_side=True) as inner:
+                serve(inner)
+        uri = f"turns:core.lab:{place.listen(answer)}?transport=tcp"
+        status, advice = causes()[kind]
+        ended = place.lab.run("device", [PROGRAM, "check", "--json", "--ca", place.authority("issuer"), "--credentials",
+                                         place.secret("turn.secret", f"{USER}:{PASSWORD}"), uri], timeout=LIMIT_S)
+        told = json.loads(ended.stdout)
+        assert (told["kind"], told["advice"], ended.returncode) == (kind, advice, status), (ended.stdout, ended.returncode)
+        assert re.search(pattern, told["cause"]) and "core.lab" in told["cause"], told
+        assert PASSWORD not in ended.stdout + ended.stderr
+
+
+for name, row in TURN_ROWS.items():
+    test(f"turn-connect: {name} is told as {row[0]}")(lambda row=row: refused_by_turn(*row))
+
+
 # The command line and the manual
 
 
@@ -321,7 +405,7 @@ def table():
     header = (SOURCE / "turn-connect/error.h").read_text(encoding="utf-8")
     codes = set(re.findall(r"^  TURN_CONNECT_ERROR_(\w+),", header, re.M))
     assert codes and codes == set(re.findall(r"{ TURN_CONNECT_ERROR_(\w+),", source)), codes
-    provoked = {row[0] for row in ROWS.values()}
+    provoked = {row[0] for row in [*ROWS.values(), *TURN_ROWS.values()]}
     assert provoked <= set(known), provoked - set(known)
 
 
