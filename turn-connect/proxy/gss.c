@@ -280,7 +280,7 @@ job_free (gpointer data)
 {
   Job *job = data;
 
-  turn_connect_gss_unref (job->gss);
+  g_clear_pointer (&job->gss, turn_connect_gss_unref);
   g_clear_pointer (&job->input, g_bytes_unref);
   g_free (job);
 }
@@ -298,6 +298,8 @@ run (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
   GError *error = NULL;
   GBytes *token = step (job->gss, job->input, &error);
 
+  /* Before anybody hears of the result and ends the process: its libraries tear their locks down. */
+  g_clear_pointer (&job->gss, turn_connect_gss_unref);
   if (token == NULL)
     g_task_return_error (task, error);
   else
