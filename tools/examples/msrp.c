@@ -3,6 +3,9 @@
  * One MSRP session (RFC 4975) of a device that only TLS to port 443 leaves, through a proxy: TCP allocated on a TURN
  * server (RFC 6062). Signalling is the terminal: the own path is printed, the other one is read; "bye" ends it.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* memmem () */
+#endif
 #include <string.h>
 
 #include <turn-connect/secret-file.h>
