@@ -434,6 +434,83 @@ test_padding_and_reserved_octets_are_zero (void)
     g_assert_cmphex (f.buffer[i] & 0xe0, ==, 0); /* only lengths differ from 0 */
 }
 
+static void
+test_icmp_is_seven_bits_of_type_and_nine_of_code (void)
+{
+  static const guint8 value[8] = { 0xff, 0xff, 3 << 1 | 1, 4, 0, 0, 5, 0xdc };
+  guint8 type = 0;
+  guint16 code = 0;
+  guint32 data = 0;
+  Fixture f;
+
+  make (&f, STUN_EXT_ATTRIBUTE_ICMP, value, sizeof value);
+  EXPECT (stun_ext_message_get_icmp (&f.message, &type, &code, &data), TRUE);
+  g_assert_cmpuint (type, ==, 3);
+  g_assert_cmpuint (code, ==, 0x104);
+  g_assert_cmpuint (data, ==, 1500);
+  for (gsize n = 0; n < sizeof value; n++) {
+    make (&f, STUN_EXT_ATTRIBUTE_ICMP, value, n);
+    EXPECT (stun_ext_message_get_icmp (&f.message, &type, &code, &data), FALSE);
+  }
+}
+
+static void
+test_address_error_names_a_family_and_a_code (void)
+{
+  static const struct {
+    guint8 value[4];
+    gsize length;
+    gboolean is_fine;
+  } rows[] = {
+    { { 2, 0, 4, 40 }, 4, TRUE },   { { 1, 0xff, 0xfd, 8 }, 4, TRUE },
+    { { 0, 0, 4, 40 }, 4, FALSE },  { { 3, 0, 4, 40 }, 4, FALSE },
+    { { 1, 0, 2, 40 }, 4, FALSE },  { { 1, 0, 7, 40 }, 4, FALSE },
+    { { 1, 0, 4, 100 }, 4, FALSE }, { { 2, 0, 4, 40 }, 3, FALSE },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
+    guint8 family = 0;
+    guint code = 0;
+    Fixture f;
+
+    make (&f, STUN_EXT_ATTRIBUTE_ADDRESS_ERROR_CODE, rows[i].value, rows[i].length);
+    EXPECT (stun_ext_message_get_address_error (&f.message, &family, &code), rows[i].is_fine);
+    if (rows[i].is_fine)
+      g_assert_cmpuint (code, ==, i == 0 ? 440 : 508);
+  }
+}
+
+static void
+test_payload_may_lie_behind_the_head (void)
+{
+  for (gsize n = 0; n < 9; n++) {
+    gsize head = 0, padding = 0;
+    StunExtSpan data;
+    Fixture f;
+
+    begin (&f);
+    stun_ext_builder_add_flag (&f.builder, STUN_EXT_ATTRIBUTE_DONT_FRAGMENT);
+    g_assert_true (stun_ext_builder_end_before_payload (&f.builder, STUN_EXT_ATTRIBUTE_DATA, n,
+                                                        &head, &padding));
+    g_assert_cmpuint ((head + n + padding) % 4, ==, 0);
+    g_assert_cmpint (stun_ext_message_parse (&f.message, f.buffer, head + n + padding), ==,
+                     STUN_EXT_PARSE_OK);
+    g_assert_cmpint (stun_ext_message_get_data (&f.message, STUN_EXT_ATTRIBUTE_DATA, &data), ==,
+                     STUN_EXT_GET_OK);
+    g_assert_true ((const guint8 *)data.data == f.buffer + head);
+    g_assert_cmpuint (data.length, ==, n);
+  }
+  for (gsize n = 65500; n < 65600; n++) {
+    gsize head = 0, padding = 0;
+    Fixture f;
+
+    begin (&f);
+    g_assert_true (stun_ext_builder_end_before_payload (&f.builder, STUN_EXT_ATTRIBUTE_DATA, n,
+                                                        &head, &padding) ==
+                   (4 + (n + 3) / 4 * 4 <= 65535));
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -457,6 +534,10 @@ main (int argc, char **argv)
   ADD ("bad-error-codes-cannot-be-sent", test_bad_error_codes_cannot_be_sent);
   ADD ("unknown-attributes-survive-and-are-capped", test_unknown_attributes_survive_and_are_capped);
   ADD ("odd-list-of-unknown-attributes-is-invalid", test_odd_list_of_unknown_attributes_is_invalid);
+  ADD ("icmp-is-seven-bits-of-type-and-nine-of-code",
+       test_icmp_is_seven_bits_of_type_and_nine_of_code);
+  ADD ("address-error-names-a-family-and-a-code", test_address_error_names_a_family_and_a_code);
+  ADD ("payload-may-lie-behind-the-head", test_payload_may_lie_behind_the_head);
   ADD ("padding-and-reserved-octets-are-zero", test_padding_and_reserved_octets_are_zero);
   return g_test_run ();
 }

@@ -314,12 +314,15 @@ turn_connect_allocation_abandon (TurnConnectAllocation *self, const GError *erro
 void
 turn_connect_allocation_leave (TurnConnectAllocation *self, gint64 now_us)
 {
+  g_autoptr (GError) error =
+      g_error_new_literal (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_CLOSED, "the client was closed");
   gboolean was_up = self->state == TURN_CONNECT_ALLOCATION_UP;
 
   if (self->state == TURN_CONNECT_ALLOCATION_GONE || self->state == TURN_CONNECT_ALLOCATION_LEAVING)
     return;
   turn_connect_allocation_set_state (self, TURN_CONNECT_ALLOCATION_LEAVING);
-  g_ptr_array_set_size (self->transactions, 0);
+  fail_transactions (self, error);
+  turn_connect_allocation_fail_waiters (self, error);
   if (was_up)
     refresh (self, 0, FALSE, now_us);
   else

@@ -31,6 +31,7 @@ struct _TurnConnectCarrierLink {
   GSource *watch;
   GError *broken; /* a write failed: told by the source, not within a caller's send */
   StunExtStream cutter;
+  gboolean has_read; /* of a stream */
   GByteArray *queue; /* of a stream: what has to go before anything else */
   guint8 *batch;     /* NULL: not collecting */
   guint8 *batch_room;
@@ -275,6 +276,13 @@ cut (TurnConnectCarrierLink *self, gsize got)
   const guint8 *unit;
   gsize length;
 
+  /* A server begins with a message: what looks like ChannelData, as HTTP does, would be waited for. */
+  if (!self->has_read && (self->buffer[0] & 0xc0) != 0) {
+    lose (self, g_error_new_literal (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_TURN_PROTOCOL,
+                                     "what it sends is not TURN"));
+    return;
+  }
+  self->has_read = TRUE;
   stun_ext_stream_push (&self->cutter, self->buffer, got);
   while (!self->is_closed &&
          (verdict = stun_ext_stream_next (&self->cutter, &unit, &length)) == STUN_EXT_STREAM_FRAME)

@@ -147,6 +147,9 @@ lost (TurnConnectClient *self, GError *error)
   gint64 pause_us;
 
   g_debug ("client: lost: %s", cause->message);
+  turn_connect_error_set_step (cause, self->state == TURN_CONNECT_CLIENT_READY
+                                          ? TURN_CONNECT_STEP_REFRESH
+                                          : TURN_CONNECT_STEP_ALLOCATE);
   turn_connect_client_drop_link (self);
   turn_connect_allocation_disconnected (self->allocation);
   if (self->state == TURN_CONNECT_CLIENT_CLOSING) {
