@@ -523,6 +523,50 @@ test_silent_server_is_left_behind_when_closing (void)
   g_assert_cmpint (g_get_monotonic_time () - begun, <, 10 * G_USEC_PER_SEC);
 }
 
+static void
+close_on_receive (TurnConnectClient *client,
+                  const StunExtAddress *peer,
+                  guint16 channel,
+                  const guint8 *data,
+                  gsize length,
+                  gpointer user_data)
+{
+  World *world = user_data;
+
+  turn_connect_client_close_async (client, NULL, NULL);
+  turn_connect_client_reconnect (client);
+  g_cancellable_cancel (world->cancellable);
+}
+
+/* Three packets at once, and the application has had enough with the first. */
+static void
+test_closing_within_a_packet_is_fine (void)
+{
+  StunExtAddress peer = mock_address ("203.0.113.5:4000");
+  g_auto (Server) server = { 0 };
+  g_auto (World) world = { 0 };
+  guint8 octets[3 * sizeof (MockMessage)];
+  MockMessage message;
+  gsize length = 0;
+
+  server_open (&server, behave);
+  world_open (&world, &server);
+  turn_connect_client_set_receive (world.client, close_on_receive, &world, NULL);
+  allocate (&world);
+  g_assert_no_error (world.error);
+  world.is_done = FALSE;
+  turn_connect_client_permit_async (world.client, &peer, 1, NULL, permitted, &world);
+  support_run_until (&world.is_done);
+  for (guint i = 0; i < 3; i++) {
+    mock_data (&message, "203.0.113.5:4000", "x");
+    memcpy (octets + length, message.octets, message.length);
+    length += message.length;
+  }
+  server.answer = stay_silent;
+  say_octets (server.visitors->pdata[0], octets, length);
+  support_run_until (&world.is_closed);
+}
+
 /* The descriptors of this process. */
 static guint
 count_descriptors (void)
@@ -582,6 +626,7 @@ main (int argc, char **argv)
   ADD ("octets-behind-the-answer-are-the-peers", test_octets_behind_the_answer_are_the_peers);
   ADD ("connecting-is-cancelled-at-every-moment", test_connecting_is_cancelled_at_every_moment);
   ADD ("silent-server-is-left-behind-when-closing", test_silent_server_is_left_behind_when_closing);
+  ADD ("closing-within-a-packet-is-fine", test_closing_within_a_packet_is_fine);
   ADD ("many-clients-leave-nothing-behind", test_many_clients_leave_nothing_behind);
   return g_test_run ();
 }

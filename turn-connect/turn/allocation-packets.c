@@ -102,6 +102,7 @@ turn_connect_allocation_frame (TurnConnectAllocation *self,
                                gsize *padding)
 {
   gboolean is_whole = (flags & TURN_CONNECT_SEND_DONT_FRAGMENT) != 0 && !self->lacks_dont_fragment;
+  StunExtAddress to = stun_ext_address_canonical (peer);
   const TurnConnectChannel *channel;
   const TurnConnectPermission *permission;
   guint8 id[STUN_EXT_TRANSACTION_ID_LENGTH];
@@ -109,7 +110,7 @@ turn_connect_allocation_frame (TurnConnectAllocation *self,
 
   if (length > TURN_CONNECT_PAYLOAD_MAX)
     return TURN_CONNECT_WAY_TOO_LONG;
-  channel = turn_connect_channels_find (&self->channels, peer);
+  channel = turn_connect_channels_find (&self->channels, &to);
   if (!is_whole && self->state == TURN_CONNECT_ALLOCATION_UP &&
       turn_connect_channel_carries (channel)) {
     stun_ext_channel_data_write_head (head, channel->number, length);
@@ -117,7 +118,7 @@ turn_connect_allocation_frame (TurnConnectAllocation *self,
     *padding = self->is_stream ? (4 - length % 4) % 4 : 0;
     return TURN_CONNECT_WAY_OPEN;
   }
-  permission = turn_connect_permissions_find (&self->permissions, peer);
+  permission = turn_connect_permissions_find (&self->permissions, &to);
   if (permission == NULL)
     return TURN_CONNECT_WAY_UNKNOWN;
   if (self->state != TURN_CONNECT_ALLOCATION_UP ||
@@ -127,7 +128,7 @@ turn_connect_allocation_frame (TurnConnectAllocation *self,
   self->random (id, sizeof id, self->random_data);
   stun_ext_builder_begin (&builder, head, TURN_CONNECT_HEAD_MAX, STUN_EXT_CLASS_INDICATION,
                           STUN_EXT_METHOD_SEND, id);
-  stun_ext_builder_add_xor_address (&builder, STUN_EXT_ATTRIBUTE_XOR_PEER_ADDRESS, peer);
+  stun_ext_builder_add_xor_address (&builder, STUN_EXT_ATTRIBUTE_XOR_PEER_ADDRESS, &to);
   if (is_whole)
     stun_ext_builder_add_flag (&builder, STUN_EXT_ATTRIBUTE_DONT_FRAGMENT);
   return stun_ext_builder_end_before_payload (&builder, STUN_EXT_ATTRIBUTE_DATA, length,
