@@ -6,6 +6,7 @@ notes when each packet went out and came in.
 """
 import contextlib
 import dataclasses
+import itertools
 import os
 import pathlib
 import selectors
@@ -54,6 +55,8 @@ class Phone:
     local: the (address, port) it sends from and listens on; remote: where it sends to, or None to answer whoever
     is heard first.
     """
+
+    _pairs = itertools.count(20000, 2)  # below the ephemeral range; every pair goes to one phone of the process
 
     def __init__(self, lab, host, local, remote=None, name=None):
         self.lab, self.host, self.remote = lab, host, remote
@@ -122,13 +125,15 @@ class Phone:
         wait_until(is_known, timeout_s, f"{self.name} being heard")
 
     def _free_pair(self):
-        """An even port with the odd one above it, for RTP and RTCP, both free."""
-        while True:
-            with self._bound(("127.0.0.1", 0)) as chosen:
-                port = chosen.getsockname()[1]
-                with contextlib.suppress(OSError):
-                    self._bound(("127.0.0.1", port ^ 1)).close()
-                    return port & ~1
+        """An even port with the odd one above it, for RTP and RTCP, both free.
+
+        Ports of the ephemeral range, free when looked at, were taken by another phone before ffmpeg was there.
+        """
+        for port in Phone._pairs:
+            with contextlib.suppress(OSError):
+                self._bound(("127.0.0.1", port)).close()
+                self._bound(("127.0.0.1", port + 1)).close()
+                return port
 
     def record(self):
         """Starts recording what is heard, as mu-law, to the file "recording". Call before the other side talks."""
