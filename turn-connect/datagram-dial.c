@@ -177,7 +177,7 @@ turn_connect_datagram_look_up_finish (TurnConnectTarget *target,
 /* Dialling: the ways of trying an address. */
 
 typedef struct {
-  char *host;
+  char *name;                 /* that the certificate has to be for */
   char *who;                  /* "the server example.org:443", for messages */
   TurnConnectTlsOptions *tls; /* NULL: plain */
 } Dial;
@@ -188,7 +188,7 @@ dial_free (gpointer data)
   Dial *dial = data;
 
   g_clear_object (&dial->tls);
-  g_free (dial->host);
+  g_free (dial->name);
   g_free (dial->who);
   g_free (dial);
 }
@@ -255,13 +255,23 @@ repeat (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
+static gboolean
+dispatch_timer (GSource *source, GSourceFunc callback, gpointer user_data)
+{
+  g_source_set_ready_time (source, -1);
+  return callback (user_data);
+}
+
+/* Only goes off when it was told to: GLib's own timeouts set themselves again. */
+static GSourceFuncs timer_funcs = { .dispatch = dispatch_timer };
+
 /* The first flight goes out from the main context, as all that may end the trial. */
 static gpointer
 begin_dtls (TurnConnectAttempt *attempt, GSocketAddress *address, gpointer way_data, GError **error)
 {
   Dial *dial = way_data;
   TurnConnectDatagram *datagram =
-      turn_connect_datagram_new_dtls (address, dial->tls, dial->host, dial->who, error);
+      turn_connect_datagram_new_dtls (address, dial->tls, dial->name, dial->who, error);
   Trial *trial;
 
   if (datagram == NULL)
@@ -269,10 +279,9 @@ begin_dtls (TurnConnectAttempt *attempt, GSocketAddress *address, gpointer way_d
   trial = g_new0 (Trial, 1);
   trial->attempt = attempt;
   trial->datagram = datagram;
-  trial->timer = g_timeout_source_new (0);
+  trial->timer = g_source_new (&timer_funcs, sizeof (GSource));
   g_source_set_callback (trial->timer, repeat, trial, NULL);
   g_source_attach (trial->timer, turn_connect_attempt_get_context (attempt));
-  g_source_set_ready_time (trial->timer, -1);
   trial->watch = turn_connect_datagram_create_source (datagram, G_IO_IN, NULL);
   g_source_set_callback (trial->watch, G_SOURCE_FUNC (advance), trial, NULL);
   g_source_attach (trial->watch, turn_connect_attempt_get_context (attempt));
@@ -347,9 +356,9 @@ turn_connect_datagram_dial_async (TurnConnectTarget *target,
   dial = g_new0 (Dial, 1);
   g_task_set_task_data (task, dial, dial_free);
   g_set_object (&dial->tls, target->tls);
-  dial->host = g_strdup (target->host);
+  dial->name = g_strdup (target->tls_name != NULL ? target->tls_name : target->host);
   dial->who = g_strconcat ("the server ", place, NULL);
-  turn_connect_reach_async (dial->tls != NULL ? &by_dtls : &by_plain, dial, dial->host,
+  turn_connect_reach_async (dial->tls != NULL ? &by_dtls : &by_plain, dial, target->host,
                             target->port,
                             g_get_monotonic_time () + (gint64)target->timeout_ms * 1000, NULL, NULL,
                             cancellable, reached, g_object_ref (task));

@@ -3,6 +3,7 @@
 #include "tls-peer.h"
 
 #include "turn-connect/datagram.h"
+#include "turn-connect/target-private.h"
 
 #include <glib-unix.h>
 #include <netinet/in.h>
@@ -286,6 +287,52 @@ test_dead_ipv6_costs_a_quarter_second (void)
   tls_peer_server_free (server, NULL);
 }
 
+/* After the first repetition, at 1 s, it waits 2 s for the next and does nothing meanwhile. */
+static void
+test_silence_is_waited_for_idly (void)
+{
+  g_autoptr (TurnConnectTarget) silent = NULL;
+  g_auto (Outcome) outcome = { 0 };
+  guint16 port;
+  int hole = support_bind_datagrams (peers_address (), &port);
+  guint turns = 0;
+
+  silent = make_target (peers_address (), port, "stun.turn");
+  turn_connect_target_set_timeout (silent, 1500);
+  turn_connect_datagram_dial_async (silent, NULL, dialled, &outcome);
+  while (!outcome.is_done) {
+    g_main_context_iteration (NULL, TRUE);
+    turns++;
+  }
+  g_assert_error (outcome.error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_TIMED_OUT);
+  g_assert_cmpuint (turns, <, 100);
+  close (hole);
+}
+
+/* A redirected client knows an address and the name that the certificate has to be for. */
+static void
+test_alternate_is_verified_by_the_name (void)
+{
+  static const char *const names[] = { NULL, "server.test", "other.test" };
+  g_autoptr (TlsPeerIdentity) identity = tls_peer_identity_signed ("DNS:server.test", 0);
+  guint16 port = 0;
+  TlsPeerServer *server = tls_peer_server_new (identity, TLS_PEER_DATAGRAMS, &port);
+  g_autoptr (TurnConnectTarget) first = make_target ("server.test", port, "tep/1");
+
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autoptr (TurnConnectTarget) alternate =
+        turn_connect_target_new_alternate (first, peers_address (), port, names[i], NULL);
+    g_auto (Outcome) outcome = { 0 };
+
+    dial (alternate, &outcome);
+    if (i < 2)
+      g_assert_no_error (outcome.error);
+    else
+      g_assert_error (outcome.error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_TLS_NAME);
+  }
+  tls_peer_server_free (server, NULL);
+}
+
 static void
 test_silence_and_refusal_are_told_apart (void)
 {
@@ -376,6 +423,8 @@ main (int argc, char **argv)
   ADD ("no-false-server-passes", test_no_false_server_passes);
   ADD ("each-lost-flight-is-repeated", test_each_lost_flight_is_repeated);
   ADD ("dead-ipv6-costs-a-quarter-second", test_dead_ipv6_costs_a_quarter_second);
+  ADD ("silence-is-waited-for-idly", test_silence_is_waited_for_idly);
+  ADD ("alternate-is-verified-by-the-name", test_alternate_is_verified_by_the_name);
   ADD ("silence-and-refusal-are-told-apart", test_silence_and_refusal_are_told_apart);
   ADD ("rubbish-among-records-is-dropped", test_rubbish_among_records_is_dropped);
   ADD ("dial-can-be-cancelled", test_dial_can_be_cancelled);
