@@ -366,6 +366,38 @@ test_refusal_is_told_and_ends_it (gconstpointer data)
 }
 
 static void
+let_go (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  World *world = user_data;
+
+  turn_connect_client_allocate_finish (world->client, result, &world->error);
+  g_clear_object (&world->client);
+  world->is_done = TRUE;
+}
+
+/* ICMP ends the wait within the carrier's own callback, and the application's last reference goes
+ * with it. */
+static void
+test_client_may_be_let_go_when_nobody_listens (void)
+{
+  guint16 port = 0;
+  int nobody = support_bind_datagrams (peers_address (), &port);
+  g_autoptr (TurnConnectTarget) target = turn_connect_target_new (peers_address (), port, NULL);
+  g_auto (World) world = { 0 };
+  TurnConnectClient *watched;
+
+  close (nobody);
+  world_open (&world, target, TURN_CONNECT_CARRIER_DATAGRAM);
+  watched = world.client;
+  g_object_add_weak_pointer (G_OBJECT (watched), (gpointer *)&watched);
+  turn_connect_client_allocate_async (world.client, NULL, let_go, &world);
+  support_run_until (&world.is_done);
+  g_assert_error (world.error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_REFUSED);
+  support_run_for (10);
+  g_assert_null (watched);
+}
+
+static void
 test_both_families_are_relayed (void)
 {
   const char *options[] = { "--relay-ip=::1", "--listening-ip=::1", NULL };
@@ -810,6 +842,7 @@ main (int argc, char **argv)
     g_test_add_data_func (path, &refusals[i], test_refusal_is_told_and_ends_it);
   }
   ADD ("both-families-are-relayed", test_both_families_are_relayed);
+  ADD ("client-may-be-let-go-when-nobody-listens", test_client_may_be_let_go_when_nobody_listens);
   ADD ("ticket-that-breaks-the-stream-is-done-without",
        test_ticket_that_breaks_the_stream_is_done_without);
   ADD_WITH ("udp/ticket-keeps-the-relayed-address", &over_udp,

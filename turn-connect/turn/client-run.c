@@ -211,7 +211,7 @@ link_drained (gpointer user_data)
 static void
 link_troubled (const GError *error, gpointer user_data)
 {
-  TurnConnectClient *self = user_data;
+  g_autoptr (TurnConnectClient) self = g_object_ref (user_data); /* whom it is told may let go */
 
   if (self->state == TURN_CONNECT_CLIENT_READY)
     turn_connect_allocation_doubt (self->allocation, g_get_monotonic_time ());
