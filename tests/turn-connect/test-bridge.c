@@ -350,6 +350,41 @@ test_silent_strangers_keep_nobody_out (void)
   world_close (&world);
 }
 
+/* Whoever may not come in is kept, as a client could not stand being hung up on, but not without
+ * end: each has one of the places that those who may come in need. */
+static void
+test_denied_strangers_take_few_places (void)
+{
+  guint8 octets[256];
+  int strangers[64];
+  int client;
+  World world;
+
+  world_open (&world, TRUE);
+  for (gsize i = 0; i < G_N_ELEMENTS (strangers); i++) {
+    strangers[i] = call (world.port);
+    ask_as_proxy (&world, strangers[i], "guess");
+  }
+  client = call (world.port);
+  ask_as_proxy (&world, client, "guess");
+  g_assert_cmpuint (receive (client, octets, sizeof octets), ==, 0);
+  close (client);
+  g_assert_cmpuint (world.bridge->passages.length, ==, G_N_ELEMENTS (strangers));
+  send_allocate (strangers[0], octets, 1);
+  expect_refusal (strangers[0], 1, "wrong user or password");
+  for (gsize i = 0; i < G_N_ELEMENTS (strangers); i++)
+    close (strangers[i]);
+  while (world.bridge->passages.length > 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (world.bridge->n_unknown, ==, 0);
+  client = call (world.port); /* there is room again */
+  ask_as_proxy (&world, client, "guess");
+  send_allocate (client, octets, 2);
+  expect_refusal (client, 2, "wrong user or password");
+  close (client);
+  world_close (&world);
+}
+
 static void
 test_redirection_goes_where_it_points (void)
 {
@@ -576,6 +611,7 @@ main (int argc, char **argv)
        test_cause_is_answered_and_told_and_the_stream_stays);
   ADD ("strangers-are-hung-up-on", test_strangers_are_hung_up_on);
   ADD ("silent-strangers-keep-nobody-out", test_silent_strangers_keep_nobody_out);
+  ADD ("denied-strangers-take-few-places", test_denied_strangers_take_few_places);
   ADD ("redirection-goes-where-it-points", test_redirection_goes_where_it_points);
   ADD ("blocked-server-costs-media-and-no-stun", test_blocked_server_costs_media_and_no_stun);
   ADD ("closing-is-safe-at-every-step", test_closing_is_safe_at_every_step);

@@ -33,6 +33,7 @@ struct _TurnConnectBridge {
   guint uids[8];
   guint n_uids;
   guint n_unknown; /* passages whose client has not yet shown what it is */
+  guint n_denied;  /* passages that are kept though they get nowhere */
   gint64 told_at;  /* of refusals on loopback: strangers must not fill anybody's log */
   guint budget_ms;
   guint late_media;

@@ -16,6 +16,7 @@
 #include <sys/random.h>
 
 #define BEGIN_TIMEOUT_US (10 * G_USEC_PER_SEC) /* for the first octets and CONNECT */
+#define DENIED_MAX 64                          /* clients that are kept though they get nowhere */
 #define USER_TIMEOUT_MS 20000                  /* a path that takes nothing more is dead */
 
 #define ANSWER_UP "HTTP/1.0 200 Connection established\r\n\r\n"
@@ -33,6 +34,7 @@ struct _TurnConnectPassage {
   GSource *upstream_watch;
   GSource *timer;
   GCancellable *dialling;
+  gboolean is_denied;        /* kept though it will get nowhere */
   gboolean is_claiming;      /* a stream that is being opened ahead */
   TurnConnectTarget *target; /* dialled last: the server's, or that of a redirection */
   TurnConnectHead *head;     /* until CONNECT is read */
@@ -105,6 +107,7 @@ turn_connect_passage_close (TurnConnectPassage *passage)
     turn_connect_bridge_add_counts (&bridge->counts, turn_connect_relay_counts (passage->relay));
   else
     bridge->n_unknown--;
+  bridge->n_denied -= passage->is_denied;
   stop_dialling (passage);
   close_stream (&passage->client, &passage->client_watch);
   close_stream (&passage->upstream, &passage->upstream_watch);
@@ -334,14 +337,22 @@ refuse (TurnConnectPassage *passage, const char *why)
       bridge, NULL, g_error_new_literal (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID, why));
 }
 
-/* Keeps a client that will never get anywhere, as it could not stand being hung up on. */
+/* Keeps a client that will never get anywhere, as it could not stand being hung up on; but only so
+ * many, or strangers would take the places of those who may come in. */
 static void
 deny (TurnConnectPassage *passage, GError *error)
 {
-  passage->bridge->counts.n_refused++;
-  begin_relay (passage);
-  turn_connect_relay_deny (passage->relay, error->message, g_get_monotonic_time ());
-  turn_connect_bridge_report (passage->bridge, NULL, error);
+  TurnConnectBridge *bridge = passage->bridge;
+
+  bridge->counts.n_refused++;
+  passage->is_denied = bridge->n_denied < DENIED_MAX;
+  bridge->n_denied += passage->is_denied;
+  if (passage->is_denied) {
+    begin_relay (passage);
+    turn_connect_relay_deny (passage->relay, error->message, g_get_monotonic_time ());
+  } else
+    turn_connect_passage_close (passage);
+  turn_connect_bridge_report (bridge, NULL, error);
 }
 
 static void
