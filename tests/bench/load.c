@@ -495,6 +495,13 @@ compare (const void *a, const void *b)
   return x < y ? -1 : x > y;
 }
 
+/* Of the sorted samples; 0 if there are none. */
+static guint32
+sample_at (guint percent)
+{
+  return n_samples > 0 ? samples[(guint64)(n_samples - 1) * percent / 100] : 0;
+}
+
 static void
 wait_for_line (const char *said)
 {
@@ -542,10 +549,10 @@ main (int argc, char **argv)
   qsort (samples, n_samples, sizeof *samples, compare);
   printf (
       "{\"tunnels\": %u, \"sent\": %zu, \"received\": %zu, \"blocked\": %zu, \"lease_us\": %ld, "
-      "\"overhead\": %.2f, \"p50_us\": %u, \"p99_us\": %u}\n",
+      "\"overhead\": %.2f, \"p50_us\": %u, \"p95_us\": %u, \"p99_us\": %u, \"max_us\": %u}\n",
       n_ready, (gsize)n_sent, (gsize)n_received, (gsize)n_blocked, (long)slowest_lease_us,
-      (double)n_octets / MAX (1, n_sent) - PAYLOAD, n_samples > 0 ? samples[n_samples / 2] : 0,
-      n_samples > 0 ? samples[n_samples * 99 / 100] : 0);
+      (double)n_octets / MAX (1, n_sent) - PAYLOAD, sample_at (50), sample_at (95), sample_at (99),
+      sample_at (100));
   wait_for_line ("done");
   return n_broken > 0;
 }
