@@ -55,12 +55,12 @@ static GMainLoop *loop;
 static gboolean is_over;
 static int result = EXIT_LOST;
 
-static const char *
+static char *
 cause (Peer *peer, guint server)
 {
-  const GError *error = turn_connect_bridge_get_cause (peer->bridge, server);
+  g_autoptr (GError) error = turn_connect_bridge_dup_cause (peer->bridge, server);
 
-  return error != NULL ? error->message : "";
+  return g_strdup (error != NULL ? error->message : "");
 }
 
 static void
@@ -125,8 +125,10 @@ state_changed (NiceAgent *agent, guint stream, guint component, guint state, gpo
   if (is_over)
     return;
   if (state == NICE_COMPONENT_STATE_FAILED) {
+    g_autofree char *why = cause (peer, 1);
+
     g_print ("{\"event\": \"component-failed\", \"agent\": %d, \"cause\": \"%s\"}\n", peer->number,
-             cause (peer, 1));
+             why);
     finish (EXIT_LOST);
   }
   if (state != NICE_COMPONENT_STATE_READY || peer->is_ready)
@@ -173,6 +175,8 @@ static gboolean
 say_gathered (gpointer data)
 {
   Peer *peer = data;
+  g_autofree char *far_cause = cause (peer, 1);
+  g_autofree char *local_cause = cause (peer, 0);
   char address[NICE_ADDRESS_STRING_LEN];
 
   find_relayed (peer, address);
@@ -180,7 +184,7 @@ say_gathered (gpointer data)
            "\"%s\", "
            "\"local_cause\": \"%s\"}\n",
            peer->number, address, (double)(g_get_monotonic_time () - peer->begun_at) / 1000,
-           cause (peer, 1), cause (peer, 0));
+           far_cause, local_cause);
   if (!peer->is_relayed)
     finish (EXIT_NOT_RELAYED);
   else if (gathers_only)

@@ -39,7 +39,6 @@ struct _TurnConnectBridge {
   guint late_media;
   gint64 keepalive_us;
   GError *cause; /* of refusals on loopback */
-  GError *shown; /* what turn_connect_bridge_get_cause () gave out */
   TurnConnectBridgeCounts counts;
   guint8 buffer[TURN_CONNECT_BRIDGE_READ_MAX]; /* of whoever reads now */
 };

@@ -135,7 +135,6 @@ turn_connect_bridge_finalize (GObject *object)
   g_clear_pointer (&self->user, turn_connect_secret_free);
   g_clear_pointer (&self->password, turn_connect_secret_free);
   g_clear_error (&self->cause);
-  g_clear_error (&self->shown);
   g_clear_pointer (&self->context, g_main_context_unref);
   G_OBJECT_CLASS (turn_connect_bridge_parent_class)->finalize (object);
 }
@@ -460,16 +459,13 @@ turn_connect_bridge_reached (TurnConnectBridge *bridge, TurnConnectBridgeServer 
   g_signal_emit (bridge, signals[SIGNAL_CONNECTED], 0, server->number);
 }
 
-const GError *
-turn_connect_bridge_get_cause (TurnConnectBridge *bridge, guint server)
+GError *
+turn_connect_bridge_dup_cause (TurnConnectBridge *bridge, guint server)
 {
   TurnConnectBridgeServer *found = turn_connect_bridge_get_server (bridge, server);
   const GError *cause = found != NULL ? found->cause : server == 0 ? bridge->cause : NULL;
 
-  g_clear_error (&bridge->shown);
-  if (cause != NULL)
-    bridge->shown = g_error_copy (cause);
-  return bridge->shown;
+  return cause != NULL ? g_error_copy (cause) : NULL;
 }
 
 void

@@ -270,15 +270,14 @@ TURN_CONNECT_API gboolean turn_connect_bridge_prepare_finish (TurnConnectBridge 
                                                               GError **error);
 
 /**
- * turn_connect_bridge_get_cause:
+ * turn_connect_bridge_dup_cause:
  * @bridge: a bridge
  * @server: a server's number; 0 for refusals on loopback
  *
- * Returns: (transfer none) (nullable): what failed last with the server, valid until it is called
- *   again; %NULL if nothing did since the server was last reached
+ * Returns: (transfer full) (nullable): what failed last with the server; %NULL if nothing did since
+ *   the server was last reached
  */
-TURN_CONNECT_API const GError *turn_connect_bridge_get_cause (TurnConnectBridge *bridge,
-                                                              guint server);
+TURN_CONNECT_API GError *turn_connect_bridge_dup_cause (TurnConnectBridge *bridge, guint server);
 
 /**
  * turn_connect_bridge_get_counts:

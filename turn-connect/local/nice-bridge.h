@@ -45,7 +45,7 @@ typedef enum {
  * agent.
  *
  * The gathering then ends within 3 s whatever happens on the way: with relayed candidates, or
- * without, and then #TurnConnectBridge::failed and turn_connect_bridge_get_cause() tell why. To
+ * without, and then #TurnConnectBridge::failed and turn_connect_bridge_dup_cause() tell why. To
  * know before gathering, pass %TURN_CONNECT_NICE_NOT_AHEAD and wait for
  * turn_connect_bridge_prepare_async().
  *
