@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GRACE_MS 500
 #define PACKET_OCTETS 172   /* as G.711 in RTP, 20 ms */
 #define PACKET_EVERY_MS 20  /* likewise */
 #define LAST_PACKET_MS 2000 /* how long the last one may take */
@@ -70,7 +71,8 @@ expire (gpointer cancellable)
 static gboolean
 wait_for (Run *run, GCancellable *cancellable, const char *what, GError **error)
 {
-  guint id = g_timeout_add_seconds (run->way->limit_s, expire, cancellable);
+  /* A dial ends by the same limit and says more, so it gets to say it. */
+  guint id = g_timeout_add (run->way->limit_s * 1000 + GRACE_MS, expire, cancellable);
 
   while (!run->is_done)
     g_main_context_iteration (NULL, TRUE);
