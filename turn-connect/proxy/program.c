@@ -71,19 +71,21 @@ limit (int what, rlim_t most)
 static void
 before_exec (gpointer is_stranger)
 {
-  prctl (PR_SET_PDEATHSIG, SIGKILL);
   prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   prctl (PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   limit (RLIMIT_CORE, 0);
   limit (RLIMIT_CPU, PROCESSOR_S);
   limit (RLIMIT_FSIZE, OUTPUT_MAX);
-  if (is_stranger == NULL)
-    return;
-  limit (RLIMIT_AS, MEMORY_MAX);
-  limit (RLIMIT_NOFILE, 16);
-  if (geteuid () == 0 && (setgroups (0, NULL) != 0 || setresgid (NOBODY, NOBODY, NOBODY) != 0 ||
-                          setresuid (NOBODY, NOBODY, NOBODY) != 0))
+  if (is_stranger != NULL) {
+    limit (RLIMIT_AS, MEMORY_MAX);
+    limit (RLIMIT_NOFILE, 16);
+  }
+  if (is_stranger != NULL && geteuid () == 0 &&
+      (setgroups (0, NULL) != 0 || setresgid (NOBODY, NOBODY, NOBODY) != 0 ||
+       setresuid (NOBODY, NOBODY, NOBODY) != 0))
     _exit (126);
+  /* Last, for another user's identity clears it. */
+  prctl (PR_SET_PDEATHSIG, SIGKILL);
 }
 
 static int
