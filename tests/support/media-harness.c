@@ -9,7 +9,7 @@
  *   abort                         quit
  *
  * Answers: "ready HELPER-PID", "ok", "failed N", "error TEXT", "counter NAME N", "costs ALLOCATIONS LOCKS
- * RECORDS" of the backend's functions since costs-begin, and at any time
+ * RECORDS" of the backend's functions since costs-begin ("-" where a sanitizer keeps them from being counted), and at any time
  * "packet W SOURCE DESTINATION HEX".
  */
 #include "tep-s/worker-private.h"
@@ -240,7 +240,10 @@ print_costs (void)
 {
   Costs costs = costs_end ();
 
-  say ("costs %u %u %u", costs.allocations, costs.locks, costs.records);
+  if (COSTS_HAS_MEMORY)
+    say ("costs %u %u %u", costs.allocations, costs.locks, costs.records);
+  else
+    say ("costs - - %u", costs.records);
 }
 
 /* FALSE: the end. */

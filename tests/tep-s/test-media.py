@@ -191,7 +191,7 @@ def _(backend, family):
         network.run("here", GSO_SEND, gateway, leased, 172, 20, 5, 1)
         harness.receive(100)
         costs = harness.command("costs-end")
-        assert costs == "costs 0 0 0", f"allocations, locks, log records: {costs}"
+        assert costs in ("costs 0 0 0", "costs - - 0"), f"allocations, locks, log records: {costs}"
 
 
 @each("bundles of a sender with UDP_SEGMENT come apart", families=FAMILIES, places=PLACES)
