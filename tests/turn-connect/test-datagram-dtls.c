@@ -315,11 +315,11 @@ test_alternate_is_verified_by_the_name (void)
 {
   static const char *const names[] = { NULL, "server.test", "other.test" };
   g_autoptr (TlsPeerIdentity) identity = tls_peer_identity_signed ("DNS:server.test", 0);
-  guint16 port = 0;
-  TlsPeerServer *server = tls_peer_server_new (identity, TLS_PEER_DATAGRAMS, &port);
-  g_autoptr (TurnConnectTarget) first = make_target ("server.test", port, "tep/1");
+  g_autoptr (TurnConnectTarget) first = make_target ("server.test", 443, "tep/1");
 
   for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+    guint16 port = 0;
+    TlsPeerServer *server = tls_peer_server_new (identity, TLS_PEER_DATAGRAMS, &port);
     g_autoptr (TurnConnectTarget) alternate =
         turn_connect_target_new_alternate (first, peers_address (), port, names[i], NULL);
     g_auto (Outcome) outcome = { 0 };
@@ -329,8 +329,8 @@ test_alternate_is_verified_by_the_name (void)
       g_assert_no_error (outcome.error);
     else
       g_assert_error (outcome.error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_TLS_NAME);
+    tls_peer_server_free (server, NULL);
   }
-  tls_peer_server_free (server, NULL);
 }
 
 static void
