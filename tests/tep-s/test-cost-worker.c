@@ -127,19 +127,22 @@ carry (World *world, gboolean is_tls, int fd, const char *remote)
   g_assert_cmpuint (client_flow (client, &leased, 1, remote), ==, 0);
   exchange (&call, 100, 1); /* what is kept for later use is made here */
   exchange (&call, BURSTS, BURST);
-  up = world_count (world, TEP_SERVER_COUNTER_UP_FORWARDED);
-  down = world_count (world, TEP_SERVER_COUNTER_DOWN_FORWARDED);
-  costs_begin ();
-  exchange (&call, ROUNDS, 1);
-  exchange (&call, BURSTS, BURST);
-  costs = costs_end ();
-  up = world_count (world, TEP_SERVER_COUNTER_UP_FORWARDED) - up;
-  down = world_count (world, TEP_SERVER_COUNTER_DOWN_FORWARDED) - down;
-  g_test_message ("%" G_GUINT64_FORMAT " packets up, %" G_GUINT64_FORMAT
-                  " down: %u allocations, %u locks, %u records; OpenSSL's own: %u",
-                  up, down, costs.allocations, costs.locks, costs.records, costs.of_openssl);
-  g_assert_cmpuint (up, ==, ROUNDS + BURSTS * BURST);
-  g_assert_cmpuint (down, ==, ROUNDS + BURSTS * BURST);
+  /* What a second or a minute costs may fall into one measurement; what a packet costs is in each. */
+  for (guint i = 0; i == 0 || (i < 3 && costs.allocations != 0); i++) {
+    up = world_count (world, TEP_SERVER_COUNTER_UP_FORWARDED);
+    down = world_count (world, TEP_SERVER_COUNTER_DOWN_FORWARDED);
+    costs_begin ();
+    exchange (&call, ROUNDS, 1);
+    exchange (&call, BURSTS, BURST);
+    costs = costs_end ();
+    up = world_count (world, TEP_SERVER_COUNTER_UP_FORWARDED) - up;
+    down = world_count (world, TEP_SERVER_COUNTER_DOWN_FORWARDED) - down;
+    g_test_message ("%" G_GUINT64_FORMAT " packets up, %" G_GUINT64_FORMAT
+                    " down: %u allocations, %u locks, %u records; OpenSSL's own: %u",
+                    up, down, costs.allocations, costs.locks, costs.records, costs.of_openssl);
+    g_assert_cmpuint (up, ==, ROUNDS + BURSTS * BURST);
+    g_assert_cmpuint (down, ==, ROUNDS + BURSTS * BURST);
+  }
   g_assert_cmpuint (costs.records, ==, 0);
   g_assert_cmpuint (costs.locks, ==, 0);
   g_assert_cmpuint (costs.allocations, ==, 0);
