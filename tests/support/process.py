@@ -3,6 +3,7 @@ import contextlib
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -28,6 +29,18 @@ def program(name):
     path = pathlib.Path(os.environ["TEPKIT_BUILD"], "tools", name)
     assert path.exists(), f"{path} is not built"
     return path
+
+
+def program_for_anybody(name, folder):
+    """A copy of the program and our libraries in a folder, for users who may not enter the tree: one that lies in /root."""
+    build = pathlib.Path(os.environ["TEPKIT_BUILD"])
+    copy = pathlib.Path(folder, "programs", "tools", name)
+    for path in (program(name), *build.glob("*/lib*.so*")):
+        if path.is_file():
+            place = copy.parent.parent / path.relative_to(build)  # as in the build tree: the libraries are found from there
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, place)
+    return copy
 
 
 def wait_for_tcp(lab, host, address, port, timeout_s=5):

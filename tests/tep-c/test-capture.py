@@ -18,7 +18,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "interop"))
 from ends import LOCAL_PORT, PEER_PORT, Agent, Scratch, Server, joined, parted  # noqa: E402
 from lab import Lab  # noqa: E402
-from process import program, wait_until  # noqa: E402
+from process import program, program_for_anybody, wait_until  # noqa: E402
 from tap import run, test  # noqa: E402
 
 LARGEST = {"": 1472, "6": 1452}  # UDP payload in an inner packet of 1500 octets
@@ -437,8 +437,8 @@ def tun_without_root():
             agent.wait_for('"state":"open"', 20)
         login.chmod(0o600)
         os.chown(login, 65534, 65534)
-        ended = lab.run("device", [*nobody, program("tep-c"), "--server", joined(lab["CORE_ADDR"], 443), "--credentials", login,
-                                   "--tun", PREFIXES[0]], check=False)
+        ended = lab.run("device", [*nobody, program_for_anybody("tep-c", scratch.path), "--server", joined(lab["CORE_ADDR"], 443),
+                                   "--credentials", login, "--tun", PREFIXES[0]], check=False)
         assert ended.returncode == 77 and "takes root" in ended.stderr, ended
         assert traces(lab) == []
 

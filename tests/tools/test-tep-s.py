@@ -16,7 +16,7 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(os.environ["TEPKIT_SOURCE"], "tests", "support")))
 import certificate
-from process import Process, program, wait_until
+from process import Process, program, program_for_anybody, wait_until
 from tap import run, test
 
 TEP_S = program("tep-s")
@@ -63,8 +63,8 @@ class Place:
         return subprocess.run([TEP_S, "--config", self.write(), *arguments], capture_output=True, text=True,
                               timeout=30, check=False)
 
-    def start(self, *arguments, environment=None, before=()):
-        return Process([*before, TEP_S, "--config", self.write(), *arguments], environment=environment,
+    def start(self, *arguments, environment=None, before=(), binary=TEP_S):
+        return Process([*before, binary, "--config", self.write(), *arguments], environment=environment,
                        name="tep-s")
 
     def __enter__(self):
@@ -221,7 +221,7 @@ def starts_without_root():
         del place.values["server"]["user"]
         os.chown(place.path, NOBODY, NOBODY)
         command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-        with place.start(before=command) as daemon:
+        with place.start(before=command, binary=program_for_anybody("tep-s", place.path)) as daemon:
             ready(daemon)
             assert status_of(daemon)["NoNewPrivs"] == "1"
 
@@ -768,7 +768,7 @@ def runs_like_the_unit():
         capability = "-all,+net_bind_service"
         command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs",
                    f"--inh-caps={capability}", f"--ambient-caps={capability}", f"--bounding-set={capability}"]
-        with place.start(before=command) as daemon:
+        with place.start(before=command, binary=program_for_anybody("tep-s", place.path)) as daemon:
             ready(daemon)
             lines = status_of(daemon)
             assert all(int(lines[name], 16) == 0 for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")), lines
