@@ -11,7 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support
 from call_peers import CallPeer, Echo, Lite, device, server  # noqa: E402
 from lab import Lab, Options  # noqa: E402
 from process import wait_until  # noqa: E402
-from tap import run, test  # noqa: E402
+from tap import Late, run, test  # noqa: E402
 
 BUSY_MS = 150  # what a machine with other work may add; less than a round trip where that is what is measured
 
@@ -52,7 +52,9 @@ def offer_and_answer(left, right):
 def within_bound(report, round_trip_ms):
     """When ICE fails, the first media packet comes within 500 ms and a round trip of the answer."""
     took_ms = report["first_media_us"] / 1000
-    assert 500 <= took_ms <= 500 + round_trip_ms + BUSY_MS, (took_ms, round_trip_ms)
+    assert took_ms >= 500, took_ms
+    if took_ms > 500 + round_trip_ms + BUSY_MS:
+        raise Late(f"first media after {took_ms} ms, the round trip takes {round_trip_ms} ms")
 
 
 def expect(caller, carrier, branch="one", component=1):
@@ -286,7 +288,8 @@ def _():
         heard = old.heard
         print(f"re-INVITE: longest time between two packets heard {report['gap_us'] / 1000:.1f} ms; "
               f"sent {report['sent']}, old remote heard {heard}, new one {new.heard}")
-        assert report["gap_us"] < (40 + BUSY_MS) * 1000, report
+        if report["gap_us"] >= (40 + BUSY_MS) * 1000:
+            raise Late(f"nothing heard for {report['gap_us']} us")
         # Nothing was lost between the two: each packet went to one of them.
         assert old.heard + new.heard >= report["sent"] - 10, report
         received = caller.report()["received"]
