@@ -227,6 +227,7 @@ tep_client_agent_config_check (const TepClientAgentConfig *config, GError **erro
   return target != NULL;
 }
 
+/* Nothing is dialled here: it is where the far end of a flow is, which the tunnel leads to. */
 gboolean
 tep_client_agent_config_resolve (TepClientAgentConfig *config, GError **error)
 {

@@ -8,6 +8,7 @@
 #include "stun-ext/attribute.h"
 #include "stun-ext/integrity.h"
 #include "stun-ext/message.h"
+#include "turn-connect/datagram.h"
 #include "turn-connect/dial.h"
 
 #define REQUEST_MAX 64
@@ -16,7 +17,7 @@
 
 typedef struct {
   struct _Search *search;
-  GSocket *socket;
+  TurnConnectDatagram *datagram; /* NULL once it is out */
   GSource *source;
 } Asking;
 
@@ -33,7 +34,6 @@ typedef struct _Search {
   StunExtMessage asked;
 
   gboolean is_udp_done;
-  guint16 udp_port;
   Asking askings[UDP_MAX];
   guint n_askings;
   guint n_sent;
@@ -89,7 +89,7 @@ close_udp (Search *search)
   drop_source (&search->retransmission);
   for (guint i = 0; i < UDP_MAX; i++) {
     drop_source (&search->askings[i].source);
-    g_clear_object (&search->askings[i].socket);
+    g_clear_object (&search->askings[i].datagram);
   }
 }
 
@@ -226,9 +226,9 @@ asking_failed (Asking *asking, GError *error)
   Search *search = asking->search;
 
   drop_source (&asking->source);
-  g_clear_object (&asking->socket);
+  g_clear_object (&asking->datagram);
   for (guint i = 0; i < UDP_MAX; i++) {
-    if (search->askings[i].socket != NULL) {
+    if (search->askings[i].datagram != NULL) {
       g_clear_error (&error);
       return;
     }
@@ -236,28 +236,41 @@ asking_failed (Asking *asking, GError *error)
   udp_done (search, NULL, error);
 }
 
-static gboolean
-udp_arrived (GSocket *socket, GIOCondition condition, gpointer data)
+static void
+receive_udp (Asking *asking)
 {
-  Asking *asking = data;
-  Search *search = g_rc_box_acquire (asking->search);
+  Search *search = asking->search;
   guint8 answer[ANSWER_MAX];
   StunExtAddress address;
   GError *error = NULL;
-  gssize length = g_socket_receive (socket, (char *)answer, sizeof answer, NULL, &error);
+  gsize length = 0;
 
-  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
-    g_clear_error (&error);
-  else if (length < 0)
+  switch (turn_connect_datagram_try_receive (asking->datagram, answer, sizeof answer, &length,
+                                             &error)) {
+  case TURN_CONNECT_IO_BLOCKED:
+    return;
+  case TURN_CONNECT_IO_OK:
+    break;
+  default:
     asking_failed (asking, error); /* an ICMP error, as a rule */
-  else if (judge (search, answer, length, &address, &error)) {
-    g_autoptr (GSocketAddress) local = g_socket_get_local_address (socket, NULL);
-
-    take_local (local, &search->found->udp.local);
+    return;
+  }
+  if (judge (search, answer, length, &address, &error)) {
+    take_local (turn_connect_datagram_get_local_address (asking->datagram),
+                &search->found->udp.local);
     udp_done (search, &address, NULL);
   } else if (error != NULL) {
     udp_done (search, NULL, error);
   }
+}
+
+static gboolean
+udp_arrived (TurnConnectDatagram *datagram, GIOCondition condition, gpointer data)
+{
+  Asking *asking = data;
+  Search *search = g_rc_box_acquire (asking->search);
+
+  receive_udp (asking);
   search_unref (search);
   return G_SOURCE_CONTINUE;
 }
@@ -282,10 +295,12 @@ send_udp (gpointer data)
   search->n_sent++;
   for (guint i = 0; i < UDP_MAX && !search->is_udp_done; i++) {
     Asking *asking = &search->askings[i];
+    GOutputVector vector = { search->request, search->request_length };
     GError *error = NULL;
 
-    if (asking->socket != NULL && g_socket_send (asking->socket, (char *)search->request,
-                                                 search->request_length, NULL, &error) < 0)
+    if (asking->datagram != NULL &&
+        turn_connect_datagram_try_send (asking->datagram, &vector, 1, &error) ==
+            TURN_CONNECT_IO_FAILED)
       asking_failed (asking, error);
   }
   if (!search->is_udp_done && search->n_sent < STUN_EXT_RETRANSMISSIONS)
@@ -295,47 +310,41 @@ send_udp (gpointer data)
 }
 
 static gboolean
-open_asking (Search *search, GInetAddress *to, GError **error)
+open_asking (Search *search, GSocketAddress *address, GError **error)
 {
-  g_autoptr (GSocketAddress) address = g_inet_socket_address_new (to, search->udp_port);
-  g_autoptr (GSocket) socket = g_socket_new (g_inet_address_get_family (to), G_SOCKET_TYPE_DATAGRAM,
-                                             G_SOCKET_PROTOCOL_UDP, error);
   Asking *asking = &search->askings[search->n_askings];
 
-  if (socket == NULL)
-    return FALSE;
-  g_socket_set_blocking (socket, FALSE);
-  /* Connected, so that only the server is heard, and ICMP errors are. */
-  if (!g_socket_connect (socket, address, NULL, error))
+  asking->datagram = turn_connect_datagram_new (address, error);
+  if (asking->datagram == NULL)
     return FALSE;
   search->n_askings++;
   asking->search = search;
-  asking->source = g_socket_create_source (socket, G_IO_IN, NULL);
+  asking->source = turn_connect_datagram_create_source (asking->datagram, G_IO_IN, NULL);
   g_source_set_callback (asking->source, G_SOURCE_FUNC (udp_arrived), asking, NULL);
   g_source_attach (asking->source, search->context);
-  asking->socket = g_steal_pointer (&socket);
   return TRUE;
 }
 
 static void
-udp_resolved (GObject *resolver, GAsyncResult *result, gpointer data)
+udp_resolved (GObject *target, GAsyncResult *result, gpointer data)
 {
   Search *search = data;
   GError *error = NULL;
-  GList *addresses = g_resolver_lookup_by_name_finish (G_RESOLVER (resolver), result, &error);
+  g_autoptr (GPtrArray) addresses =
+      turn_connect_datagram_look_up_finish (TURN_CONNECT_TARGET (target), result, &error);
+  guint n = addresses != NULL && !search->is_udp_done ? addresses->len : 0;
   guint families = 0;
 
-  for (GList *l = addresses; l != NULL && search->task != NULL && !search->is_udp_done;
-       l = l->next) {
-    guint bit = g_inet_address_get_family (l->data) == G_SOCKET_FAMILY_IPV4 ? 1 : 2;
+  for (guint i = 0; i < n; i++) {
+    GSocketAddress *address = g_ptr_array_index (addresses, i);
+    guint bit = g_socket_address_get_family (address) == G_SOCKET_FAMILY_IPV4 ? 1 : 2;
 
     if ((families & bit) != 0)
       continue;
     families |= bit;
     g_clear_error (&error);
-    open_asking (search, l->data, &error);
+    open_asking (search, address, &error);
   }
-  g_resolver_free_addresses (addresses);
   if (search->task != NULL && search->n_askings == 0)
     udp_done (search, NULL, g_steal_pointer (&error));
   else if (search->task != NULL && !search->is_udp_done)
@@ -476,9 +485,8 @@ on_cancelled (GCancellable *cancellable, gpointer data)
 }
 
 static void
-start (Search *search, const TepClientPublicAddressOptions *options, TurnConnectTarget *target)
+start (Search *search, TurnConnectTarget *by_udp, TurnConnectTarget *by_tcp)
 {
-  g_autoptr (GResolver) resolver = g_resolver_get_default ();
   GCancellable *outer = g_task_get_cancellable (search->task);
 
   search->deadline = g_timeout_source_new (search->timeout_ms);
@@ -489,11 +497,12 @@ start (Search *search, const TepClientPublicAddressOptions *options, TurnConnect
     g_source_set_callback (search->cancelled, G_SOURCE_FUNC (on_cancelled), search, NULL);
     g_source_attach (search->cancelled, search->context);
   }
-  turn_connect_target_set_timeout (target, search->timeout_ms);
-  turn_connect_dial_async (target, NULL, NULL, search->cancellable, tcp_dialled,
+  turn_connect_target_set_timeout (by_udp, search->timeout_ms);
+  turn_connect_target_set_timeout (by_tcp, search->timeout_ms);
+  turn_connect_dial_async (by_tcp, NULL, NULL, search->cancellable, tcp_dialled,
                            g_rc_box_acquire (search));
-  g_resolver_lookup_by_name_async (resolver, turn_connect_target_get_host (target),
-                                   search->cancellable, udp_resolved, g_rc_box_acquire (search));
+  turn_connect_datagram_look_up_async (by_udp, search->cancellable, udp_resolved,
+                                       g_rc_box_acquire (search));
 }
 
 void
@@ -504,14 +513,16 @@ tep_client_public_address_find_async (const TepClientPublicAddressOptions *optio
 {
   g_autoptr (GTask) task = g_task_new (NULL, cancellable, callback, user_data);
   guint16 tcp_port = options->tcp_port != 0 ? options->tcp_port : options->port;
-  g_autoptr (TurnConnectTarget) target = NULL;
+  g_autoptr (TurnConnectTarget) by_udp = NULL;
+  g_autoptr (TurnConnectTarget) by_tcp = NULL;
   GError *error = NULL;
   Search *search;
 
   g_task_set_source_tag (task, tep_client_public_address_find_async);
-  target = turn_connect_target_new (options->host, tcp_port, &error);
-  if (target == NULL || (options->proxy != NULL &&
-                         !turn_connect_target_choose_proxy (target, options->proxy, &error))) {
+  by_udp = turn_connect_target_new (options->host, options->port, &error);
+  by_tcp = by_udp != NULL ? turn_connect_target_new (options->host, tcp_port, &error) : NULL;
+  if (by_tcp == NULL || (options->proxy != NULL &&
+                         !turn_connect_target_choose_proxy (by_tcp, options->proxy, &error))) {
     g_task_return_error (task, error);
     return;
   }
@@ -521,13 +532,12 @@ tep_client_public_address_find_async (const TepClientPublicAddressOptions *optio
   search->found = g_new0 (TepClientPublicAddresses, 1);
   search->begun_us = g_get_monotonic_time ();
   search->pending = 2;
-  search->udp_port = options->port;
   search->timeout_ms =
       options->timeout_ms != 0 ? options->timeout_ms : STUN_EXT_RELIABLE_TIMEOUT_MS;
   g_task_set_task_data (task, search, (GDestroyNotify)search_unref);
   search->task = g_steal_pointer (&task);
   if (make_request (search))
-    start (search, options, target);
+    start (search, by_udp, by_tcp);
   else
     end (search, g_error_new_literal (TEP_CLIENT_ERROR, TEP_CLIENT_ERROR_PROTOCOL,
                                       "the system has no randomness for a STUN request"));

@@ -30,6 +30,8 @@ static const struct {
   { "tep_server_draining", "draining", NULL },
 };
 
+/* The daemon's own metrics, mostly at a Unix socket: no server is dialled, and no proxy may stand
+ * between. */
 static GSocketConnection *
 connect_to (const char *where, GError **error)
 {

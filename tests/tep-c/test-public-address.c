@@ -287,7 +287,7 @@ test_nobody (void)
 
   found = find (port, 20000, &error);
   g_assert_no_error (error);
-  g_assert_error (found->udp.error, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED);
+  g_assert_error (found->udp.error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_REFUSED);
   g_assert_error (found->tcp.error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_REFUSED);
   close (fd);
 }

@@ -43,6 +43,41 @@ OUTSIDE_WORLD = {
     "randomness": r"RAND_bytes|getrandom|g_random_|g_rand_|sys/random\.h",
 }
 
+# What could reach another machine by a way of its own, and the only files that do so, with the reason.
+REACHES_OUT = re.compile(
+    r"\b(socket|connect|sendto|sendmmsg|getaddrinfo|SSL_new|nice_agent_new\w*|g_socket_(new|connect|send_(to|messages?))"
+    r"|g_socket_client_\w+|g_socket_connection_connect\w*|g_tls_client_connection_new|g_resolver_lookup\w*|ares_init\w*"
+    r"|gethostbyname\w*|curl_easy_init|pcap_(inject|sendpacket)) \(")
+MAY_REACH_OUT = {
+    # The way out itself: all others take dial.h or datagram.h.
+    "turn-connect/reach-tcp.c": "TCP of each dial",
+    "turn-connect/datagram.c": "UDP and DTLS of each dial",
+    "turn-connect/tls.c": "TLS of each dial",
+    "turn-connect/lookup.c": "addresses of each dial",
+    "turn-connect/turn/dns.c": "SRV and NAPTR of a TURN URI, by the system's name servers",
+    # What listens here, or asks the kernel.
+    "turn-connect/local/bridge.c": "listens",
+    "turn-connect/local/forward.c": "listens",
+    "turn-connect/network-watch.c": "netlink",
+    "tep-s/listen.c": "listens",
+    "tep-s/helper-device.c": "raw sockets and ioctl for the media side",
+    "tep-s/helper-netlink.c": "netlink",
+    "tep-s/helper-process.c": "is there IPv6 here?",
+    "tools/tep-s-metrics.c": "listens; is there another behind the Unix socket?",
+    # This machine's own.
+    "tep-c/capture-ports.c": "loopback: the local program whose media it carries",
+    "tep-s/log.c": "the journal's Unix socket",
+    "tools/tep-s-status.c": "the daemon's own metrics, where its configuration says",
+    # Media, which is not dialled.
+    "tep-c/ice.c": "libnice's checks of the ordinary way, and what it is told through the tunnel",
+    "tep-c/agent-config.c": "looks up a flow's far end once; packets to it go through the tunnel",
+    "tep-s/media-relay.c": "media to any peer that the policy allows",
+    "tep-s/media-pcap.c": "media injected towards the gateway next door",
+    # The serving end.
+    "tep-s/worker-read.c": "answers to STUN by UDP",
+    "tep-s/tls.c": "TLS as a server",
+}
+
 SECRET_COMPARED = re.compile(
     r"\b(memcmp|strcmp|g_strcmp0|g_str_equal|g_bytes_equal) \([^;]*"
     r"(hmac|mac_|_mac\b|integrity|password|secret|digest|token|tunnel_key|exporter)")
@@ -160,6 +195,15 @@ def exported(text):
                       for p in (match["of"] or match["cb_of"]).split(",") if p.strip() not in ("", "void", "...")]
         yield (match["name"] or match["cb"], match["comment"] or "", parameters,
                bool(re.search(r"\bvoid\s*$", match["type"] or match["cb_type"])))
+
+
+@test("/tree/ways-out/are-those-of-turn-connect")
+def _():
+    found = {short(path) for folder in MAY_INCLUDE for path in files(folder, ".c", ".h")
+             if REACHES_OUT.search(code_of(path))}
+    nothing([f"{path}: reaches out by itself; use turn-connect/dial.h or datagram.h, or say here why not"
+             for path in sorted(found - MAY_REACH_OUT.keys())] +
+            [f"{path}: no longer reaches out; take it from the list" for path in sorted(MAY_REACH_OUT.keys() - found)])
 
 
 @test("/tree/headers/each-installed-function-says-its-parameters-and-what-it-returns")
