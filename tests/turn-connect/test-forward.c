@@ -399,12 +399,63 @@ test_a_silent_server_is_dropped_when_its_owner_goes (void)
   support_black_hole_close (&hole);
 }
 
+static void
+refused (TurnConnectForward *forward, GError *error, gpointer data)
+{
+  World *world = data;
+
+  g_assert_error (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_RESOURCES);
+  g_assert_nonnull (strstr (error->message, "2 connections are carried already"));
+  note (world, "refused", NULL);
+  world->has_ended = TRUE;
+}
+
+/* Refused while two are carried, let in again when one of them has gone. */
+static void
+test_number_of_connections_is_bounded (void)
+{
+  guint16 port = 0;
+  g_autoptr (PeersEcho) echo = peers_echo_new (&port);
+  World world;
+  int clients[2];
+
+  world_open_to (&world, port);
+  turn_connect_forward_set_max_connections (world.forward, 2);
+  g_signal_connect (world.forward, "client-refused", G_CALLBACK (refused), &world);
+  for (guint i = 0; i < G_N_ELEMENTS (clients); i++) {
+    clients[i] = visit (&world);
+    while (turn_connect_forward_get_n_connections (world.forward) <= i)
+      g_main_context_iteration (NULL, TRUE);
+  }
+  for (int i = 0; i < 3; i++) {
+    int one_too_many = visit (&world);
+    g_autofree char *answer = NULL;
+
+    world.has_ended = FALSE;
+    support_run_until (&world.has_ended);
+    answer = hear_all (one_too_many);
+    g_assert_true (answer == NULL || *answer == '\0');
+    close (one_too_many);
+  }
+  g_assert_cmpuint (turn_connect_forward_get_n_connections (world.forward), ==, 2);
+  world.has_ended = FALSE;
+  close (clients[0]);
+  support_run_until (&world.has_ended);
+  clients[0] = visit (&world);
+  while (turn_connect_forward_get_n_connections (world.forward) < 2)
+    g_main_context_iteration (NULL, TRUE);
+  close (clients[0]);
+  close (clients[1]);
+  world_close (&world);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 #define TEST(name, func) g_test_add_func ("/turn-connect/forward/" name, func)
   TEST ("connections-are-carried-and-end-in-order", test_connections_are_carried_and_end_in_order);
+  TEST ("the-number-of-connections-is-bounded", test_number_of_connections_is_bounded);
   TEST ("only-loopback-is-listened-at", test_only_loopback_is_listened_at);
   TEST ("a-client-is-reset-when-the-server-cannot-be-reached",
         test_a_client_is_reset_when_the_server_cannot_be_reached);

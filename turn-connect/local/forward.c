@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define UIDS_MAX 8
+#define CONNECTIONS_MAX 512 /* unless told otherwise: twice as many descriptors, 64 kB for each */
 #define ACCEPT_PAUSE_MS 100 /* when descriptors have run out: some connection will end */
 
 struct _TurnConnectForward {
@@ -22,6 +23,7 @@ struct _TurnConnectForward {
   gboolean allows_others;
   guint uids[UIDS_MAX]; /* whose processes may connect */
   guint n_uids;
+  guint max_connections;
   GSocket *listener; /* NULL unless it listens */
   GSocketAddress *address;
   GSource *source; /* accepts, or pauses */
@@ -99,6 +101,7 @@ turn_connect_forward_init (TurnConnectForward *self)
 {
   self->links = g_hash_table_new (NULL, NULL);
   self->uids[self->n_uids++] = geteuid ();
+  self->max_connections = CONNECTIONS_MAX;
 }
 
 static void
@@ -151,6 +154,12 @@ turn_connect_forward_allow_uid (TurnConnectForward *forward, guint uid)
 {
   if (forward->n_uids < UIDS_MAX)
     forward->uids[forward->n_uids++] = uid;
+}
+
+void
+turn_connect_forward_set_max_connections (TurnConnectForward *forward, guint max_connections)
+{
+  forward->max_connections = max_connections;
 }
 
 static void
@@ -212,6 +221,21 @@ check_user (TurnConnectForward *self, int descriptor, GSocketAddress *client, GE
   return FALSE;
 }
 
+static gboolean
+check_room (TurnConnectForward *self, GSocketAddress *client, GError **error)
+{
+  g_autofree char *text = NULL;
+
+  if (g_hash_table_size (self->links) < self->max_connections)
+    return TRUE;
+  text = turn_connect_address_to_string (client);
+  g_set_error (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_RESOURCES,
+               "the client %s is one too many: %u connections are carried already, end some of "
+               "them",
+               text, self->max_connections);
+  return FALSE;
+}
+
 static void
 take_in (TurnConnectForward *self, int descriptor)
 {
@@ -222,7 +246,7 @@ take_in (TurnConnectForward *self, int descriptor)
 
   if (client == NULL)
     return; /* it is gone already */
-  if (!check_user (self, descriptor, client, &error)) {
+  if (!check_user (self, descriptor, client, &error) || !check_room (self, client, &error)) {
     g_signal_emit (self, signals[CLIENT_REFUSED], 0, error);
     return;
   }

@@ -18,7 +18,8 @@ G_BEGIN_DECLS
  *
  * Signals, from the main context of turn_connect_forward_listen():
  *
- * - `client-refused` (GError error): somebody connected who is not let in, and was hung up on;
+ * - `client-refused` (GError error): somebody connected who is not let in, or for whom there is no
+ *   room (%TURN_CONNECT_ERROR_RESOURCES), and was hung up on;
  * - `accepted` (guint64 id, GSocketAddress client): somebody connected to the port;
  * - `connected` (guint64 id, TurnConnectStream stream, char *way): the server is reached;
  * - `way-failed` (guint64 id, char *way, GError error): it is not, this way, or does not answer; the
@@ -73,6 +74,17 @@ TURN_CONNECT_API void turn_connect_forward_set_allows_others (TurnConnectForward
  * Allows connections from another user's processes. Up to 7; more are ignored.
  */
 TURN_CONNECT_API void turn_connect_forward_allow_uid (TurnConnectForward *forward, guint uid);
+
+/**
+ * turn_connect_forward_set_max_connections:
+ * @forward: a forward
+ * @max_connections: how many connections it carries at a time; 512 unless this was called
+ *
+ * Bounds what clients can make it hold. Those that come beyond it are hung up on; those that are
+ * there stay.
+ */
+TURN_CONNECT_API void turn_connect_forward_set_max_connections (TurnConnectForward *forward,
+                                                                guint max_connections);
 
 /**
  * turn_connect_forward_listen:
