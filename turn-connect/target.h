@@ -192,7 +192,8 @@ TURN_CONNECT_API gboolean turn_connect_target_set_proxy_credentials (TurnConnect
  * @target: a target
  * @options: (nullable): how TLS is spoken with a proxy of the https:// kind; %NULL for the defaults
  *
- * Says whom to trust as the proxy. The proxy's TLS hides host, port and credentials from the
+ * Says whom to trust as the proxy; the issuers count for an https:// place of a configuration file
+ * too, but nothing else of the options does. The proxy's TLS hides host, port and credentials from the
  * network before it; what runs inside the tunnel needs its own TLS still.
  */
 TURN_CONNECT_API void turn_connect_target_set_proxy_tls (TurnConnectTarget *target,

@@ -83,14 +83,27 @@ turn_connect_tls_context_free (TurnConnectTlsContext *context)
   g_free (context);
 }
 
+/* What the system said comes first of the errors that are noted, and says most. */
 static gboolean
 fail_file (const char *path, const char *what, GError **error)
 {
-  const char *reason = ERR_reason_error_string (ERR_peek_last_error ());
+  unsigned long first = ERR_peek_error ();
+  const char *reason = ERR_SYSTEM_ERROR (first) ? g_strerror ((gint)ERR_GET_REASON (first))
+                                                : ERR_reason_error_string (ERR_peek_last_error ());
 
   g_set_error (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID, "%s: %s%s%s", path, what,
                reason != NULL ? ": " : "", reason != NULL ? reason : "");
   return FALSE;
+}
+
+static void
+set_store (TurnConnectTlsContext *context, X509_STORE *store)
+{
+  context->has_ca_file = TRUE;
+  for (int kind = 0; kind < TURN_CONNECT_TLS_N_KINDS; kind++) {
+    if (context->ssl[kind] != NULL)
+      SSL_CTX_set1_cert_store (context->ssl[kind], store);
+  }
 }
 
 gboolean
@@ -103,16 +116,22 @@ turn_connect_tls_context_set_ca_file (TurnConnectTlsContext *context,
 
   ERR_clear_error ();
   forget_sessions (context);
-  context->has_ca_file = TRUE; /* also on failure: the system's authorities stay out */
   X509_STORE_set_flags (store, X509_V_FLAG_PARTIAL_CHAIN);
   is_read = X509_STORE_load_file (store, path) == 1 ||
             fail_file (path, "no certificates to trust can be read", error);
-  for (int kind = 0; kind < TURN_CONNECT_TLS_N_KINDS; kind++) {
-    if (context->ssl[kind] != NULL)
-      SSL_CTX_set1_cert_store (context->ssl[kind], store);
-  }
+  set_store (context, store); /* also on failure: the system's authorities stay out */
   X509_STORE_free (store);
   return is_read;
+}
+
+void
+turn_connect_tls_context_trust_as (TurnConnectTlsContext *context, TurnConnectTlsContext *other)
+{
+  SSL_CTX *ssl = other->ssl[TURN_CONNECT_TLS_KIND_STREAM];
+
+  forget_sessions (context);
+  if (other->has_ca_file && ssl != NULL)
+    set_store (context, SSL_CTX_get_cert_store (ssl));
 }
 
 gboolean

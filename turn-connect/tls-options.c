@@ -77,6 +77,12 @@ turn_connect_tls_options_set_ca_file (TurnConnectTlsOptions *options,
   return turn_connect_tls_context_set_ca_file (options->context, path, error);
 }
 
+void
+turn_connect_tls_options_trust_as (TurnConnectTlsOptions *options, TurnConnectTlsOptions *other)
+{
+  turn_connect_tls_context_trust_as (options->context, other->context);
+}
+
 gboolean
 turn_connect_tls_options_set_certificate (TurnConnectTlsOptions *options,
                                           const char *certificate_path,

@@ -16,6 +16,8 @@ void turn_connect_tls_context_free (TurnConnectTlsContext *context);
 gboolean turn_connect_tls_context_set_ca_file (TurnConnectTlsContext *context,
                                                const char *path,
                                                GError **error);
+void turn_connect_tls_context_trust_as (TurnConnectTlsContext *context,
+                                        TurnConnectTlsContext *other);
 gboolean turn_connect_tls_context_set_certificate (TurnConnectTlsContext *context,
                                                    const char *certificate_path,
                                                    const char *key_path,

@@ -348,8 +348,11 @@ def _():
         good = f"PROXY {ADDRESS}:{proxy.port}"
         words = "pac+" + pac_file(pac(dead, good, "DIRECT"))
         by_words(words, "target.test", server).is_up(url)
-        by_words("pac+" + pac_file(pac(dead, "SOCKS x:1", "DIRECT")), ADDRESS, server).is_up("direct")
+        by_words("pac+" + pac_file(pac(dead, "DIRECT")), ADDRESS, server).is_up("direct")
         n = server.n_connections
+        by_words("pac+" + pac_file(pac("SOCKS5 x:1", "DIRECT")), ADDRESS, server).failed(
+            "find-proxy", UNSUPPORTED, "SOCKS is not spoken here", "SOCKS5 x:1; DIRECT")
+        by_words("pac+" + pac_file(pac(dead, "SOCKS x:1", "DIRECT")), ADDRESS, server).failed("connect", REFUSED)
         by_words("pac+" + pac_file(pac(dead, "PROXY nowhere.invalid:1")), ADDRESS, server).failed(
             "resolve", NAME_NOT_FOUND, "refused", "; then the proxy: ")
         assert server.n_connections == n
@@ -388,7 +391,10 @@ def _():
     with Server() as server, PacServer(http(pac("DIRECT"))) as plain:
         place = f"http://{ADDRESS}:{plain.port}/proxy.pac?x=1"
         by_words(f"pac+{place}", ADDRESS, server).is_up("direct")
-        assert plain.asked == [f"GET /proxy.pac?x=1 HTTP/1.0\r\nHost: {ADDRESS}:{plain.port}\r\nAccept: */*\r\n\r\n"]
+        asked = [f"GET /proxy.pac?x=1 HTTP/1.0\r\nHost: {ADDRESS}:{plain.port}\r\nAccept: */*\r\n\r\n"]
+        assert plain.asked == asked
+        by_words(f"pac+{place}", ADDRESS, server, "--repeat", 3).is_up("direct")
+        assert plain.asked == asked * 2, "it is fetched once for the dials of a process"
 
         def handle(connection, context=None):
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -439,7 +445,10 @@ def _():
         by_words(f"pac+{place}", ADDRESS, server, "--timeout-ms", 500).failed("find-proxy", LATE, place, "did not come in time")
         place = f"http://{ADDRESS}:{free_port()}/"
         by_words(f"pac+{place}", ADDRESS, server).failed("find-proxy", REFUSED, place)
-        by_words("pac+file:///nowhere.pac", ADDRESS, server).failed("find-proxy", INVALID, "file:///nowhere.pac")
+        by_words("pac+file:///nowhere.pac", ADDRESS, server).failed("find-proxy", INVALID, "file:///nowhere.pac", "No such file")
+        os.mkfifo(SCRATCH / "pipe.pac")
+        for path in (SCRATCH / "pipe.pac", SCRATCH, "/dev/zero", "/dev/tty"):
+            by_words(f"pac+file://{path}", ADDRESS, server).failed("find-proxy", INVALID, str(path))
         by_words("pac+ftp://a/", ADDRESS, server).failed("none", INVALID, "not of the form")
         assert server.n_connections == 0
 
@@ -479,9 +488,12 @@ def _():
     with Server() as server:
         for environment in ({"GSETTINGS_SCHEMA_DIR": str(schemas)}, {"XDG_CURRENT_DESKTOP": "KDE"}, {"https_proxy": f"pac+{place}"}):
             by_words("system", ADDRESS, server, environment=environment).failed("find-proxy", INVALID, place, "pactester fails")
-        (SCRATCH / "kioslaverc").write_text("[Proxy Settings]\nProxyType=3\n", encoding="ascii")
-        for environment in ({"XDG_CURRENT_DESKTOP": "KDE"}, {"https_proxy": "wpad://"}):
+        (SCRATCH / "kioslaverc").write_text("[Proxy Settings]\nProxyType[$i]=3\n", encoding="ascii")
+        for environment in ({"XDG_CURRENT_DESKTOP": "KDE"}, {"KDE_FULL_SESSION": "true"}, {"https_proxy": "wpad://"}):
             by_words("system", ADDRESS, server, environment=environment).failed("find-proxy", UNSUPPORTED, "WPAD")
+        (SCRATCH / "kioslaverc").unlink()
+        (SCRATCH / "kioslaverc").mkdir()
+        by_words("system", ADDRESS, server, environment={"XDG_CURRENT_DESKTOP": "KDE"}).failed("find-proxy", INVALID, "KDE's settings")
         assert server.n_connections == 0
 
 

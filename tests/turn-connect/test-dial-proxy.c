@@ -418,6 +418,8 @@ static const struct {
   { "pac+http://a.test/x?y", -1 },
   { "pac+https://[2001:db8::1]:8443", -1 },
   { "pac+file:///etc/x", -1 },
+  { "pac+file://localhost/etc/x", -1 },
+  { "pac+file://secret/etc/x", TURN_CONNECT_ERROR_INVALID },
   { "http://user:secret@a.test", -1 },
   { "none:80", -1 },
   { "AUTO:80", -1 },

@@ -192,6 +192,47 @@ test_client_certificate_is_shown (void)
   g_unlink (key_path);
 }
 
+/* Neither whom the proxy knows us as nor its key is for the server of its configuration file. */
+static void
+test_server_of_a_configuration_file_gets_trust_alone (void)
+{
+  TlsPeerSpec spec = { .common_name = "device 7", .signer = authority };
+  g_autoptr (TlsPeerIdentity) client = tls_peer_identity_new (&spec);
+  g_autoptr (TlsPeerIdentity) identity = make_identity ("DNS:pac.test");
+  g_autofree char *pin = tls_peer_identity_get_pin (client);
+  g_autofree char *key_path = NULL;
+  g_autofree char *path = tls_peer_identity_write (client, &key_path);
+
+  for (TlsPeerFlags flags = TLS_PEER_NORMAL; flags <= TLS_PEER_WANTS_CLIENT;
+       flags += TLS_PEER_WANTS_CLIENT) {
+    guint16 port = 0;
+    TlsPeerServer *server = tls_peer_server_new (identity, flags, &port);
+    g_autoptr (TurnConnectTarget) target = turn_connect_target_new ("server.test", 443, NULL);
+    g_autoptr (TurnConnectTlsOptions) options = make_options ();
+    g_autofree char *words = g_strdup_printf ("pac+https://pac.test:%u/", port);
+    g_auto (SupportDial) dial = { 0 };
+    TlsPeerReport report;
+
+    support_resolver_set ("pac.test", peers_address ());
+    g_assert_true (turn_connect_tls_options_set_certificate (options, path, key_path, NULL));
+    g_assert_true (turn_connect_tls_options_set_server_name (options, "proxy.test", NULL));
+    g_assert_true (turn_connect_tls_options_add_pin (options, pin, NULL));
+    g_assert_true (turn_connect_target_choose_proxy (target, words, NULL));
+    turn_connect_target_set_proxy_tls (target, options);
+    support_dial (&dial, target);
+    g_assert_nonnull (dial.error);
+    tls_peer_server_free (server, &report);
+    g_assert_cmpstr (report.client, ==, "");
+    if (flags == TLS_PEER_NORMAL) { /* it is an echo, and no file */
+      g_assert_nonnull (strstr (dial.error->message, "not a status line of HTTP"));
+      g_assert_cmpuint (report.n_handshakes, ==, 1);
+      g_assert_cmpstr (report.sni, ==, "pac.test");
+    }
+  }
+  g_unlink (path);
+  g_unlink (key_path);
+}
+
 static void
 test_plain_server_is_recognised (void)
 {
@@ -538,6 +579,8 @@ main (int argc, char **argv)
   ADD ("another-name-can-be-asked-for", test_another_name_can_be_asked_for);
   ADD ("address-is-checked-and-not-sent-as-a-name", test_address_is_checked_and_not_sent_as_a_name);
   ADD ("client-certificate-is-shown", test_client_certificate_is_shown);
+  ADD ("server-of-a-configuration-file-gets-trust-alone",
+       test_server_of_a_configuration_file_gets_trust_alone);
   ADD ("plain-server-is-recognised", test_plain_server_is_recognised);
   ADD ("silent-server-ends-at-the-deadline", test_silent_server_ends_at_the_deadline);
   ADD ("server-that-hangs-up-is-told-from-a-refusal",

@@ -9,6 +9,7 @@
 
 #include "turn-connect/error-private.h"
 #include "turn-connect/host.h"
+#include "turn-connect/proxy/kde.h"
 #include "turn-connect/proxy/list.h"
 #include "turn-connect/proxy/pac.h"
 #include "turn-connect/proxy/program.h"
@@ -106,22 +107,47 @@ read_gnome (GError **error)
   return *url != '\0' ? g_steal_pointer (&url) : fail_wpad (error);
 }
 
+static gboolean
+take_kde_file (TurnConnectKde *kde, const char *folder, GError **error)
+{
+  g_autofree char *path = g_build_filename (folder, "kioslaverc", NULL);
+  g_autofree char *text = NULL;
+  g_autoptr (GError) cause = NULL;
+
+  if (g_file_get_contents (path, &text, NULL, &cause)) {
+    turn_connect_kde_take (kde, text);
+    return TRUE;
+  }
+  if (g_error_matches (cause, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+    return TRUE;
+  g_set_error (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID,
+               "KDE's settings cannot be read: %s", cause->message);
+  return FALSE;
+}
+
 static char *
 read_kde (GError **error)
 {
   const char *desktop = g_getenv ("XDG_CURRENT_DESKTOP");
-  g_autofree char *path = g_build_filename (g_get_user_config_dir (), "kioslaverc", NULL);
-  g_autoptr (GKeyFile) file = g_key_file_new ();
-  int kind;
+  const char *const *folders = g_get_system_config_dirs ();
+  g_auto (TurnConnectKde) kde = { 0 };
 
-  if (desktop == NULL || strstr (desktop, "KDE") == NULL ||
-      !g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, NULL))
+  if ((desktop == NULL || strstr (desktop, "KDE") == NULL) && g_getenv ("KDE_FULL_SESSION") == NULL)
     return NULL;
-  kind = g_key_file_get_integer (file, "Proxy Settings", "ProxyType", NULL);
-  if (kind == 3)
+  for (guint i = g_strv_length ((char **)folders); i > 0; i--) {
+    if (!take_kde_file (&kde, folders[i - 1], error))
+      return NULL;
+  }
+  if (!take_kde_file (&kde, g_get_user_config_dir (), error))
+    return NULL;
+  if (kde.type == 3)
     return fail_wpad (error);
-  return kind == 2 ? g_key_file_get_string (file, "Proxy Settings", "Proxy Config Script", error)
-                   : NULL;
+  if (kde.type != 2)
+    return NULL;
+  if (kde.script == NULL || *kde.script == '\0')
+    g_set_error_literal (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID,
+                         "KDE's settings want a proxy configuration file and name none");
+  return g_steal_pointer (&kde.script);
 }
 
 /* libproxy's own extension of the variables. */

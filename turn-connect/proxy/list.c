@@ -52,6 +52,15 @@ add_proxy (GPtrArray *ways, const char *url, const char *entry, GError **error)
   return TRUE;
 }
 
+/* Directly, and NULL stands for it. Behind a proxy that cannot be asked it is not known whether it is
+ * wanted: the list means it for the case that those before it fail. */
+static void
+add_direct (GPtrArray *ways, const char *passed_over)
+{
+  if (passed_over == NULL && ways->len < WAYS_MAX)
+    g_ptr_array_add (ways, NULL);
+}
+
 /* What was passed over is told if nothing is left. */
 static GPtrArray *
 finish (GPtrArray *made, const char *passed_over, const char *text, GError **error)
@@ -62,7 +71,8 @@ finish (GPtrArray *made, const char *passed_over, const char *text, GError **err
     return g_steal_pointer (&ways);
   if (passed_over != NULL)
     fail (error, TURN_CONNECT_ERROR_UNSUPPORTED,
-          "SOCKS, which there is none of here, and no other way", text);
+          "SOCKS is not spoken here, and there is no other proxy; nothing goes directly instead",
+          text);
   else
     fail (error, TURN_CONNECT_ERROR_INVALID, "it names no way at all", text);
   return NULL;
@@ -75,21 +85,19 @@ is_word (const char *text, gsize length, const char *word)
 }
 
 static gboolean
-add_pac_entry (GPtrArray *ways, const char *entry, gboolean *is_socks, GError **error)
+add_pac_entry (GPtrArray *ways, const char *entry, const char **passed_over, GError **error)
 {
   gsize word = strcspn (entry, " \t");
   const char *place = entry + word + strspn (entry + word, " \t");
   g_autofree char *url = NULL;
 
-  *is_socks = FALSE;
   if (is_word (entry, word, "DIRECT") && *place == '\0') {
-    if (ways->len < WAYS_MAX)
-      g_ptr_array_add (ways, NULL);
+    add_direct (ways, *passed_over);
     return TRUE;
   }
   if (is_word (entry, word, "SOCKS") || is_word (entry, word, "SOCKS4") ||
       is_word (entry, word, "SOCKS5")) {
-    *is_socks = TRUE;
+    *passed_over = entry;
     return TRUE;
   }
   if ((!is_word (entry, word, "PROXY") && !is_word (entry, word, "HTTP") &&
@@ -108,14 +116,8 @@ turn_connect_proxy_list_parse_pac (const char *result, GError **error)
   const char *passed_over = NULL;
 
   for (char **entry = entries; *entry != NULL; entry++) {
-    gboolean is_socks;
-
-    if (*g_strstrip (*entry) == '\0')
-      continue;
-    if (!add_pac_entry (ways, *entry, &is_socks, error))
+    if (*g_strstrip (*entry) != '\0' && !add_pac_entry (ways, *entry, &passed_over, error))
       return NULL;
-    if (is_socks)
-      passed_over = *entry;
   }
   return finish (g_steal_pointer (&ways), passed_over, result, error);
 }
@@ -131,8 +133,7 @@ turn_connect_proxy_list_parse_urls (const char *urls, GError **error)
     if (**entry == '\0')
       continue;
     if (strcmp (*entry, "direct://") == 0) {
-      if (ways->len < WAYS_MAX)
-        g_ptr_array_add (ways, NULL);
+      add_direct (ways, passed_over);
     } else if (g_str_has_prefix (*entry, "socks")) {
       passed_over = "socks://...";
     } else if (strstr (*entry, "://") == NULL) {

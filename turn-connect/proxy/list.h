@@ -8,9 +8,10 @@
 GPtrArray *turn_connect_proxy_list_new (void);
 
 /* What FindProxyForURL returned: "PROXY a:3128; HTTPS b; DIRECT". SOCKS is passed over, as there is
- * none here; anything else that is not understood spoils the whole, for what stands behind it may
- * be a way that was meant for the case that it fails. NULL with TURN_CONNECT_ERROR_INVALID, or
- * _UNSUPPORTED if nothing but SOCKS is left. */
+ * none here, and DIRECT behind it with it: browsers go directly when the SOCKS server fails, which
+ * nobody has tried here. Anything else that is not understood spoils the whole, where browsers skip
+ * it, for what stands behind it may be a way that was meant for the case that it fails. NULL with
+ * TURN_CONNECT_ERROR_INVALID, or _UNSUPPORTED if nothing but SOCKS is left. */
 GPtrArray *turn_connect_proxy_list_parse_pac (const char *result, GError **error);
 
 /* What libproxy says: "http://a:3128 direct://"; likewise. */

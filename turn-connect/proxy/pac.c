@@ -11,9 +11,15 @@
 #include "turn-connect/error-private.h"
 #include "turn-connect/host.h"
 #include "turn-connect/proxy/http-head.h"
+#include "turn-connect/proxy/pac-cache.h"
 #include "turn-connect/proxy/program.h"
+#include "turn-connect/tls-options-private.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define FETCH_MS 10000
 #define EVALUATION_US (5 * G_USEC_PER_SEC)
@@ -22,7 +28,8 @@
 
 typedef struct {
   char *url;
-  TurnConnectTlsOptions *tls;
+  TurnConnectTlsOptions *tls; /* NULL by http */
+  TurnConnectNetwork network; /* when the fetching began */
   char *host;
   guint16 port;
   gint64 deadline;
@@ -53,6 +60,7 @@ ask_free (gpointer data)
   g_clear_object (&ask->stream);
   g_clear_object (&ask->tls);
   g_clear_object (&ask->wait);
+  turn_connect_network_clear (&ask->network);
   g_byte_array_unref (ask->reply);
   g_free (ask->url);
   g_free (ask->host);
@@ -64,12 +72,13 @@ parse_url (const char *url, GError **error)
 {
   g_autoptr (GUri) uri = g_uri_parse (url, G_URI_FLAGS_ENCODED, NULL);
   const char *scheme = uri != NULL ? g_uri_get_scheme (uri) : "";
-  gboolean is_file = strcmp (scheme, "file") == 0;
+  const char *host = uri != NULL && g_uri_get_host (uri) != NULL ? g_uri_get_host (uri) : "";
+  gboolean is_web = strcmp (scheme, "http") == 0 || strcmp (scheme, "https") == 0;
+  gboolean is_here = strcmp (host, "") == 0 || strcmp (host, "localhost") == 0;
 
   if (uri != NULL && g_uri_get_userinfo (uri) == NULL && g_str_is_ascii (url) &&
       strpbrk (url, " \t\r\n") == NULL &&
-      (is_file || ((strcmp (scheme, "http") == 0 || strcmp (scheme, "https") == 0) &&
-                   g_uri_get_host (uri) != NULL && *g_uri_get_host (uri) != '\0')))
+      (is_web ? *host != '\0' : is_here && strcmp (scheme, "file") == 0))
     return g_steal_pointer (&uri);
   g_set_error_literal (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID,
                        "the place of the proxy configuration file is not of the form "
@@ -148,33 +157,96 @@ evaluate (GTask *task, GBytes *script)
     turn_connect_program_async (&program, ask->wait, evaluated, task);
 }
 
-/* From a file. */
+/* From a file, in a thread: it may lie far away. */
 
-static gboolean
-wants_more (const char *content, goffset length, gpointer user_data)
+static GBytes *
+fail_read (int number, GError **error)
 {
-  return length <= SCRIPT_MAX;
+  g_set_error_literal (error, G_IO_ERROR, g_io_error_from_errno (number), g_strerror (number));
+  return NULL;
+}
+
+static GBytes *
+read_script (int descriptor, GError **error)
+{
+  g_autoptr (GByteArray) script = g_byte_array_new ();
+  guint8 piece[PIECE];
+  gssize n;
+
+  do {
+    n = read (descriptor, piece, sizeof piece);
+    if (n < 0 && errno != EINTR)
+      return fail_read (errno, error);
+    if (n > 0)
+      g_byte_array_append (script, piece, (guint)n);
+  } while (n != 0 && script->len <= SCRIPT_MAX);
+  return g_byte_array_free_to_bytes (g_steal_pointer (&script));
+}
+
+/* Nothing is waited for: what stands there may be a pipe that nobody writes to, or a terminal. */
+static GBytes *
+load_script (const char *path, GError **error)
+{
+  int descriptor = open (path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+  GBytes *script = NULL;
+  struct stat about;
+
+  if (descriptor < 0)
+    return fail_read (errno, error);
+  if (fstat (descriptor, &about) != 0)
+    fail_read (errno, error);
+  else if (!S_ISREG (about.st_mode))
+    g_set_error_literal (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID,
+                         "it is no regular file");
+  else
+    script = read_script (descriptor, error);
+  close (descriptor);
+  return script;
 }
 
 static void
-file_read (GObject *file, GAsyncResult *result, gpointer user_data)
+load (GTask *task, gpointer source, gpointer path, GCancellable *cancellable)
+{
+  GError *error = NULL;
+  GBytes *script = load_script (path, &error);
+
+  if (script != NULL)
+    g_task_return_pointer (task, script, (GDestroyNotify)g_bytes_unref);
+  else
+    g_task_return_error (task, error);
+}
+
+static void
+loaded (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
   GError *error = NULL;
-  g_autoptr (GBytes) script = NULL;
-  char *content = NULL;
-  gsize length = 0;
+  g_autoptr (GBytes) script = g_task_propagate_pointer (G_TASK (result), &error);
 
-  if (!g_file_load_partial_contents_finish (G_FILE (file), result, &content, &length, NULL,
-                                            &error)) {
+  if (script == NULL)
     fail (g_steal_pointer (&task), error);
-    return;
-  }
-  script = g_bytes_new_take (content, length);
-  if (length > SCRIPT_MAX)
+  else if (g_bytes_get_size (script) > SCRIPT_MAX)
     fail_with (g_steal_pointer (&task), TURN_CONNECT_ERROR_INVALID, "it is larger than 900 kB");
   else
     evaluate (g_steal_pointer (&task), script);
+}
+
+static void
+load_file (GTask *task)
+{
+  Ask *ask = g_task_get_task_data (task);
+  GError *error = NULL;
+  char *path = g_filename_from_uri (ask->url, NULL, &error);
+  g_autoptr (GTask) loading = NULL;
+
+  if (path == NULL) {
+    fail (task, error);
+    return;
+  }
+  loading = g_task_new (NULL, ask->wait, loaded, task);
+  g_task_set_task_data (loading, path, g_free);
+  g_task_set_return_on_cancel (loading, TRUE);
+  g_task_run_in_thread (loading, load);
 }
 
 /* By HTTP. */
@@ -250,6 +322,8 @@ piece_read (GObject *input, GAsyncResult *result, gpointer user_data)
       g_autoptr (GBytes) script =
           g_bytes_new (ask->reply->data + ask->body_at, ask->reply->len - ask->body_at);
 
+      turn_connect_pac_cache_put (ask->url, ask->tls, &ask->network, script,
+                                  g_get_monotonic_time ());
       evaluate (g_steal_pointer (&task), script);
     }
   } else
@@ -324,12 +398,31 @@ fetch (GTask *task, GUri *uri)
     return;
   }
   if (is_tls) {
-    g_autoptr (TurnConnectTlsOptions) usual = turn_connect_tls_options_new ();
+    g_autoptr (TurnConnectTlsOptions) tls = turn_connect_tls_options_new ();
 
-    turn_connect_target_set_tls (target, ask->tls != NULL ? ask->tls : usual);
+    /* Whom to trust is all that the proxy's options say about somebody else. */
+    if (ask->tls != NULL)
+      turn_connect_tls_options_trust_as (tls, ask->tls);
+    turn_connect_target_set_tls (target, tls);
   }
   turn_connect_target_set_timeout (target, FETCH_MS);
   turn_connect_dial_async (target, NULL, NULL, ask->wait, dialled, task);
+}
+
+static void
+recall_or_fetch (GTask *task, GUri *uri)
+{
+  Ask *ask = g_task_get_task_data (task);
+  g_autoptr (GBytes) script = NULL;
+
+  if (strcmp (g_uri_get_scheme (uri), "https") != 0)
+    g_clear_object (&ask->tls);
+  turn_connect_network_look (&ask->network);
+  script = turn_connect_pac_cache_get (ask->url, ask->tls, &ask->network, g_get_monotonic_time ());
+  if (script != NULL)
+    evaluate (task, script);
+  else
+    fetch (task, uri);
 }
 
 static gboolean
@@ -379,14 +472,12 @@ turn_connect_pac_ask_async (const TurnConnectPacRequest *request,
     g_source_set_callback (ask->cancel_source, G_SOURCE_FUNC (cancelled), ask, NULL);
     g_source_attach (ask->cancel_source, g_task_get_context (task));
   }
-  if (uri == NULL) {
+  if (uri == NULL)
     fail (task, error);
-  } else if (strcmp (g_uri_get_scheme (uri), "file") == 0) {
-    g_autoptr (GFile) file = g_file_new_for_uri (request->url);
-
-    g_file_load_partial_contents_async (file, ask->wait, wants_more, file_read, task);
-  } else
-    fetch (task, uri);
+  else if (strcmp (g_uri_get_scheme (uri), "file") == 0)
+    load_file (task);
+  else
+    recall_or_fetch (task, uri);
 }
 
 GPtrArray *

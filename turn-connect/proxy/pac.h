@@ -6,11 +6,11 @@
 
 #include <gio/gio.h>
 
-/* A proxy configuration file: fetched directly by http, https or from a file, evaluated beside us
+/* A proxy configuration file: fetched directly by http, https (then kept, see pac-cache.h) or from a file, evaluated beside us
  * by pactester of the package libpacparser1. */
 typedef struct {
   const char *url;
-  TurnConnectTlsOptions *tls; /* for https; NULL: the defaults */
+  TurnConnectTlsOptions *tls; /* whom to trust by https, and no more of it; NULL: the defaults */
   const char *host;           /* the place that a way is wanted to */
   guint16 port;
   gint64 deadline; /* monotonic, us */
