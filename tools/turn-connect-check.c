@@ -28,7 +28,7 @@ static char *credentials_file;
 static gboolean is_json, tries_all;
 
 static const GOptionEntry entries[] = {
-  { "credentials", 'c', 0, G_OPTION_ARG_FILENAME, &credentials_file,
+  { "credentials", 'u', 0, G_OPTION_ARG_FILENAME, &credentials_file,
     "user:password for the TURN server", "FILE" },
   { "all", 'a', 0, G_OPTION_ARG_NONE, &tries_all,
     "Try every server and transport, and not only until one works", NULL },
