@@ -15,7 +15,7 @@
 
 static char *server_text, *proxy, *ca, *server_name;
 static char *user = (char *)"alice", *password = (char *)"correct horse";
-static gboolean by_listener, waits, gathers_only, stays, is_slow_start;
+static gboolean is_back_to_back, by_listener, waits, gathers_only, stays, is_slow_start;
 static int limit_s = 20, budget_ms;
 
 static const GOptionEntry options[] = {
@@ -28,6 +28,8 @@ static const GOptionEntry options[] = {
   { "password", 0, 0, G_OPTION_ARG_STRING, &password, "password for TURN", "TEXT" },
   { "listener", 0, 0, G_OPTION_ARG_NONE, &by_listener, "come in by a listener, not as a proxy",
     NULL },
+  { "back-to-back", 0, 0, G_OPTION_ARG_NONE, &is_back_to_back,
+    "the bridges log in, the agents do not know the credentials", NULL },
   { "wait", 0, 0, G_OPTION_ARG_NONE, &waits, "gather once the server was reached", NULL },
   { "late", 0, 0, G_OPTION_ARG_NONE, &is_slow_start, "open nothing ahead", NULL },
   { "gather", 0, 0, G_OPTION_ARG_NONE, &gathers_only, "one agent, gathering", NULL },
@@ -256,7 +258,8 @@ static gboolean
 begin (Peer *peer, TurnConnectTarget *target, GError **error)
 {
   TurnConnectNiceFlags flags = (by_listener ? TURN_CONNECT_NICE_KEEP_PROXY : 0) |
-                               (is_slow_start || waits ? TURN_CONNECT_NICE_NOT_AHEAD : 0);
+                               (is_slow_start || waits ? TURN_CONNECT_NICE_NOT_AHEAD : 0) |
+                               (is_back_to_back ? TURN_CONNECT_NICE_BACK_TO_BACK : 0);
 
   peer->agent = nice_agent_new (NULL, NICE_COMPATIBILITY_RFC5245);
   g_object_set (peer->agent, "upnp", FALSE, "force-relay", TRUE, "controlling-mode",

@@ -1,19 +1,31 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "stun-ext/crypto.h"
 #include "turn-connect/dial.h"
 #include "turn-connect/local/bridge.h"
-#include "turn-connect/local/turn-relay.h"
+#include "turn-connect/local/relay-counts.h"
 #include "turn-connect/stream.h"
 
 #define TURN_CONNECT_BRIDGE_READ_MAX 16384 /* octets at a time: a TLS record */
+
+/* How the bridge itself logs in to a TURN server: by name and password, or by what it makes from a
+ * secret that it shares with the server. */
+typedef struct {
+  char *user;
+  char *password;
+  GBytes *secret;
+  guint lifetime_s;
+  StunExtHash hash;
+} TurnConnectBridgeLogin;
 
 typedef struct {
   guint number;
   TurnConnectTarget *target;
   TurnConnectBridgeFlags flags;
-  char *literals[2]; /* IPv4, IPv6 */
-  char *name;        /* "the server turn.example.org:443" */
+  char *literals[2];             /* IPv4, IPv6 */
+  char *name;                    /* "the server turn.example.org:443" */
+  TurnConnectBridgeLogin *login; /* NULL: clients have their own, which pass */
   GError *cause;
   GQueue spares; /* streams opened ahead, oldest first; of ahead.c */
   GQueue claims; /* TurnConnectPassage that wait for one of those being opened */
@@ -27,6 +39,7 @@ struct _TurnConnectBridge {
   GPtrArray *servers;
   GPtrArray *listeners;
   GQueue passages;    /* TurnConnectPassage */
+  GQueue sessions;    /* TurnConnectSession */
   GCancellable *life; /* cancelled by closing */
   char *user;
   char *password;
@@ -70,6 +83,8 @@ TurnConnectStream *turn_connect_bridge_dial_finish (TurnConnectBridgeServer *ser
                                                     GError **error);
 void turn_connect_bridge_add_counts (TurnConnectBridgeCounts *counts,
                                      const TurnConnectRelayCounts *more);
+
+void turn_connect_bridge_login_free (TurnConnectBridgeLogin *login);
 
 /* For tests: silence before a Binding request. */
 void turn_connect_bridge_set_keepalive (TurnConnectBridge *bridge, guint keepalive_ms);

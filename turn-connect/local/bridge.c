@@ -10,6 +10,7 @@
 #include "turn-connect/local/ahead.h"
 #include "turn-connect/local/passage.h"
 #include "turn-connect/local/peer-user.h"
+#include "turn-connect/local/session.h"
 #include "turn-connect/proxy/url.h"
 #include "turn-connect/stream-private.h"
 #include "turn-connect/target-private.h"
@@ -74,6 +75,7 @@ server_free (gpointer data)
   g_free (server->literals[1]);
   g_free (server->name);
   g_free (server->doing);
+  g_clear_pointer (&server->login, turn_connect_bridge_login_free);
   g_free (server);
 }
 
@@ -168,6 +170,8 @@ turn_connect_bridge_close (TurnConnectBridge *bridge)
   g_ptr_array_set_size (bridge->listeners, 0);
   while (bridge->passages.head != NULL)
     turn_connect_passage_close (bridge->passages.head->data);
+  while (bridge->sessions.head != NULL)
+    turn_connect_session_close (bridge->sessions.head->data);
   for (guint i = 0; i < bridge->servers->len; i++)
     turn_connect_ahead_drop (bridge->servers->pdata[i]);
 }
@@ -248,6 +252,9 @@ turn_connect_bridge_set_credentials (TurnConnectBridge *bridge,
   if (user != NULL && (password == NULL || *user == '\0' || strchr (user, ':') != NULL))
     return refuse (error,
                    "the user of the local proxy is empty, holds a colon, or lacks a password");
+  for (guint i = 0; user == NULL && i < bridge->servers->len; i++)
+    if (((TurnConnectBridgeServer *)bridge->servers->pdata[i])->login != NULL)
+      return refuse (error, "clients need local credentials where the bridge has the server's");
   turn_connect_secret_free (bridge->user);
   turn_connect_secret_free (bridge->password);
   bridge->user = g_strdup (user);
@@ -334,7 +341,7 @@ accept_ready (int descriptor, GIOCondition condition, gpointer user_data)
   }
   bridge->counts.n_accepted++;
   /* Other users may try what they like; our own clients still get in. */
-  if (bridge->passages.length == PASSAGES_MAX ||
+  if (bridge->passages.length + bridge->sessions.length >= PASSAGES_MAX ||
       (bridge->n_unknown >= UNKNOWN_MAX && !turn_connect_bridge_allows_user (bridge, accepted))) {
     bridge->counts.n_refused++;
     close (accepted);
@@ -486,6 +493,8 @@ turn_connect_bridge_get_counts (TurnConnectBridge *bridge, TurnConnectBridgeCoun
   *counts = bridge->counts;
   for (GList *l = bridge->passages.head; l != NULL; l = l->next)
     turn_connect_passage_count (l->data, counts);
+  for (GList *l = bridge->sessions.head; l != NULL; l = l->next)
+    turn_connect_session_count (l->data, counts);
   for (guint i = 0; i < bridge->servers->len; i++)
     counts->n_spares += ((TurnConnectBridgeServer *)bridge->servers->pdata[i])->spares.length;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "stun-ext/crypto.h"
 #include "turn-connect/error.h"
 #include "turn-connect/target.h"
 
@@ -82,10 +83,20 @@ typedef struct {
  *
  * A client is never hung up on because of what happens towards the server: CONNECT is answered 200
  * at once, and every request that cannot be served is answered with an unsigned STUN 400, whose
- * reason phrase says the cause; #TurnConnectBridge::failed says the same to the application. The
- * bridge has no credentials for TURN: those are the client's, and pass. So an allocation cannot
- * survive the loss of its stream; the client has to allocate again, on a new stream or, after the
- * 400, on the same one.
+ * reason phrase says the cause; #TurnConnectBridge::failed says the same to the application.
+ *
+ * Unless it was told otherwise, the bridge has no credentials for TURN: those are the client's, and
+ * pass. So an allocation cannot survive the loss of its stream; the client has to allocate again,
+ * on a new stream or, after the 400, on the same one.
+ *
+ * With turn_connect_bridge_set_turn_credentials() or turn_connect_bridge_set_turn_secret() the
+ * bridge logs in itself, and stands back to back: towards its clients it is a TURN server (RFC 5766
+ * with the long-term credential of RFC 5389, over TCP) for which
+ * turn_connect_bridge_get_user() and turn_connect_bridge_get_password() are the credentials;
+ * towards the real server it is a #TurnConnectClient. The real credentials never come near the
+ * client, they may be renewed while it talks, and are used as RFC 8489 has it wherever the server
+ * can; a stream to the server that is lost is made again, and as long as the relayed address stays
+ * (RFC 8016), the client notices nothing. Where it does not, requests are answered with the cause.
  *
  * Redirections (300) are followed here, within the same proxy and with the same demands on the
  * certificate. A Binding request of the bridge's own keeps the way open when the client is silent.
@@ -179,7 +190,8 @@ TURN_CONNECT_API gboolean turn_connect_bridge_listen (TurnConnectBridge *bridge,
  * @password: (nullable): likewise; not %NULL where @user is not
  * @error: %TURN_CONNECT_ERROR_INVALID
  *
- * Sets what clients of the proxy kind log in with, in place of what was drawn.
+ * Sets what clients of the proxy kind log in with, in place of what was drawn. Clients of a server
+ * whose credentials the bridge has need some: %NULL is an error then.
  *
  * Returns: %FALSE on error
  */
@@ -203,6 +215,54 @@ TURN_CONNECT_API const char *turn_connect_bridge_get_user (TurnConnectBridge *br
  * Returns: (transfer none) (nullable): with what password; a secret on this machine
  */
 TURN_CONNECT_API const char *turn_connect_bridge_get_password (TurnConnectBridge *bridge);
+
+/**
+ * turn_connect_bridge_set_turn_credentials:
+ * @bridge: a bridge
+ * @server: a server's number
+ * @user: user name for TURN, without control characters, at most 509 octets
+ * @password: password for TURN
+ * @error: %TURN_CONNECT_ERROR_INVALID, also where clients have no local credentials; everything is
+ *   as before then
+ *
+ * Has the bridge log in at the server itself, with a long-term credential or a time-limited one of
+ * a REST service. Clients of this server that come from now on log in with
+ * turn_connect_bridge_get_user() and turn_connect_bridge_get_password(), by TURN, whether they take
+ * the bridge for their proxy or for their server. For those that are there already, the credentials
+ * are replaced; do so before time-limited ones end.
+ *
+ * Returns: %FALSE on error
+ */
+TURN_CONNECT_API gboolean turn_connect_bridge_set_turn_credentials (TurnConnectBridge *bridge,
+                                                                    guint server,
+                                                                    const char *user,
+                                                                    const char *password,
+                                                                    GError **error);
+
+/**
+ * turn_connect_bridge_set_turn_secret:
+ * @bridge: a bridge
+ * @server: a server's number
+ * @secret: (array length=length): what the server shares with those who issue credentials
+ * @length: octets in @secret, 1 or more
+ * @user: (nullable): user part of the names; %NULL for "tepkit"
+ * @lifetime_s: seconds for which each credential is valid, 60 or more; 86400 is usual
+ * @hash: %STUN_EXT_HASH_SHA1, which most servers use, or %STUN_EXT_HASH_SHA256
+ * @error: %TURN_CONNECT_ERROR_INVALID, as for turn_connect_bridge_set_turn_credentials()
+ *
+ * The same with time-limited credentials that the bridge issues itself and renews when half of
+ * their time has passed.
+ *
+ * Returns: %FALSE on error
+ */
+TURN_CONNECT_API gboolean turn_connect_bridge_set_turn_secret (TurnConnectBridge *bridge,
+                                                               guint server,
+                                                               const void *secret,
+                                                               gsize length,
+                                                               const char *user,
+                                                               guint lifetime_s,
+                                                               StunExtHash hash,
+                                                               GError **error);
 
 /**
  * turn_connect_bridge_allow_uid:

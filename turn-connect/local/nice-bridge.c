@@ -153,6 +153,12 @@ turn_connect_nice_attach (NiceAgent *agent,
       turn_connect_bridge_add_server (attached->bridge, server, TURN_CONNECT_BRIDGE_NONE, error);
   if (number == 0)
     return NULL;
+  if (flags & TURN_CONNECT_NICE_BACK_TO_BACK) {
+    if (!turn_connect_bridge_set_turn_credentials (attached->bridge, number, user, password, error))
+      return NULL;
+    user = turn_connect_bridge_get_user (attached->bridge);
+    password = turn_connect_bridge_get_password (attached->bridge);
+  }
   set_properties (agent, flags);
   if ((flags & TURN_CONNECT_NICE_KEEP_PROXY) == 0 && !become_proxy (attached, agent, error))
     return NULL;

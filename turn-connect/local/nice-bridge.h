@@ -18,6 +18,8 @@ typedef struct _NiceAgent NiceAgent;
  *   listener: for agents that reach other TURN servers by a proxy of their own
  * @TURN_CONNECT_NICE_NOT_AHEAD: open streams to the server when the agent asks for them and no
  *   earlier
+ * @TURN_CONNECT_NICE_BACK_TO_BACK: the bridge keeps the credentials and logs in itself, see
+ *   turn_connect_bridge_set_turn_credentials(); the agent gets local ones
  *
  * How a bridge is attached.
  */
@@ -26,6 +28,7 @@ typedef enum {
   TURN_CONNECT_NICE_KEEP_ICE_TCP = 1 << 0,
   TURN_CONNECT_NICE_KEEP_PROXY = 1 << 1,
   TURN_CONNECT_NICE_NOT_AHEAD = 1 << 2,
+  TURN_CONNECT_NICE_BACK_TO_BACK = 1 << 3,
 } TurnConnectNiceFlags;
 
 /**

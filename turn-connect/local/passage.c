@@ -10,6 +10,8 @@
 #include "turn-connect/host.h"
 #include "turn-connect/local/ahead.h"
 #include "turn-connect/local/connect-head.h"
+#include "turn-connect/local/session.h"
+#include "turn-connect/local/turn-relay.h"
 #include "turn-connect/target-private.h"
 
 #include <string.h>
@@ -36,6 +38,7 @@ struct _TurnConnectPassage {
   GCancellable *dialling;
   gboolean is_denied;        /* kept though it will get nowhere */
   gboolean is_claiming;      /* a stream that is being opened ahead */
+  gboolean is_session;       /* the client is to be handed over to one */
   TurnConnectTarget *target; /* dialled last: the server's, or that of a redirection */
   TurnConnectHead *head;     /* until CONNECT is read */
   TurnConnectRelay *relay;   /* NULL until it is known what the client is */
@@ -317,6 +320,10 @@ begin_relay (TurnConnectPassage *passage)
     .keepalive_us = passage->bridge->keepalive_us,
   };
 
+  if (!passage->is_denied && passage->server->login != NULL) {
+    passage->is_session = TRUE;
+    return;
+  }
   if (getrandom (config.transaction_id, sizeof config.transaction_id, 0) !=
       sizeof config.transaction_id)
     memset (config.transaction_id, 0x5a, sizeof config.transaction_id); /* not known to fail */
@@ -421,6 +428,19 @@ take_first (TurnConnectPassage *passage, guint8 first)
     begin_relay (passage);
 }
 
+/* Where the login is the bridge's own, the client has to do with a TURN server of this machine. */
+static void
+become_session (TurnConnectPassage *passage, const guint8 *data, gsize length)
+{
+  TurnConnectBridge *bridge = passage->bridge;
+  TurnConnectBridgeServer *server = passage->server;
+  TurnConnectStream *client = g_steal_pointer (&passage->client);
+
+  destroy_source (&passage->client_watch);
+  turn_connect_passage_close (passage);
+  turn_connect_session_begin (bridge, client, server, data, length);
+}
+
 static void
 take_from_client (TurnConnectPassage *passage, const guint8 *data, gsize length)
 {
@@ -430,6 +450,10 @@ take_from_client (TurnConnectPassage *passage, const guint8 *data, gsize length)
     take_first (passage, data[0]);
   if (passage->bridge != NULL && passage->head != NULL)
     at = take_head (passage, data, length);
+  if (passage->bridge != NULL && passage->is_session) {
+    become_session (passage, data + at, length - at);
+    return;
+  }
   if (passage->bridge == NULL || passage->relay == NULL || at == length)
     return;
   if (!turn_connect_relay_from_client (passage->relay, data + at, length - at,

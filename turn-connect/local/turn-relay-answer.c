@@ -9,7 +9,6 @@
 
 #include <string.h>
 
-#define REASON_MAX 127 /* characters, RFC 8489 section 14.8: fewer than 128 */
 #define ANSWER_MAX 512 /* octets of an answer */
 
 TurnConnectRelayAsked *
@@ -44,7 +43,7 @@ turn_connect_relay_answer (TurnConnectRelay *relay,
                            const char *cause)
 {
   guint8 buffer[ANSWER_MAX];
-  char reason[REASON_MAX + 1];
+  char reason[TURN_CONNECT_REASON_MAX + 1];
   StunExtBuilder builder;
   gsize length;
   guint16 method =

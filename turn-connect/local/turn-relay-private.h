@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "turn-connect/local/reason.h"
 #include "turn-connect/local/turn-relay.h"
 
 #include "stun-ext/stream.h"
@@ -56,8 +57,6 @@ TurnConnectRelayAsked *turn_connect_relay_find_asked (TurnConnectRelay *relay,
                                                       const guint8 *message);
 void turn_connect_relay_forget_asked (TurnConnectRelay *relay, TurnConnectRelayAsked *asked);
 
-/* A phrase for ERROR-CODE: printable ASCII of at most @size - 1 octets. */
-void turn_connect_relay_make_reason (char *reason, gsize size, const char *cause);
 /* To the client: 400 with the cause, or what else it believes. */
 void turn_connect_relay_answer (TurnConnectRelay *relay,
                                 const TurnConnectRelayAsked *asked,

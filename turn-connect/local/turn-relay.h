@@ -2,6 +2,7 @@
 #pragma once
 
 #include "turn-connect/local/lane.h"
+#include "turn-connect/local/relay-counts.h"
 
 #include "stun-ext/address.h"
 #include "stun-ext/protocol.h"
@@ -32,16 +33,6 @@ typedef struct {
   gint64 keepalive_us; /* silence towards the server before a Binding request */
   guint8 transaction_id[STUN_EXT_TRANSACTION_ID_LENGTH]; /* random; those of the relay follow */
 } TurnConnectRelayConfig;
-
-typedef struct {
-  guint64 n_to_server; /* units */
-  guint64 n_to_client;
-  guint64 n_dropped_to_server;
-  guint64 n_dropped_to_client;
-  guint64 n_answered;
-  guint64 n_redirected;
-  guint64 n_keepalives;
-} TurnConnectRelayCounts;
 
 /* A redirection to follow: dial there, with the certificate checked for @domain, or for the name
  * it was checked for before if that is empty. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "turn-connect/dial.h"
 #include "turn-connect/turn/allocation.h"
 #include "turn-connect/turn/back-off.h"
 #include "turn-connect/turn/carrier.h"
@@ -19,6 +20,9 @@ struct _TurnConnectClient {
   TurnConnectAllocation *allocation; /* NULL before it was begun */
   TurnConnectCarrierLink *link;      /* NULL: not connected */
   GCancellable *dialling;            /* NULL: not dialling */
+  TurnConnectStream *opened;         /* NULL: the first connection is yet to be made */
+  TurnConnectProgressFunc progress;  /* NULL: nobody looks on */
+  gpointer progress_data;
   GSource *timer;
   gboolean is_settling;
   gboolean is_again; /* settle once more */
@@ -77,6 +81,14 @@ void turn_connect_client_set_state (TurnConnectClient *self,
 /* Makes a login from the shared secret, if there is one. */
 void turn_connect_client_issue_login (TurnConnectClient *self);
 void turn_connect_client_random (guint8 *octets, gsize length, gpointer user_data);
+
+/* For whoever has opened a stream to the target already: the first connection is that one. Takes
+ * @stream. */
+void turn_connect_client_use_stream (TurnConnectClient *self, TurnConnectStream *stream);
+/* Who looks on while connections are made; NULL: nobody any more. */
+void turn_connect_client_set_progress (TurnConnectClient *self,
+                                       TurnConnectProgressFunc progress,
+                                       gpointer user_data);
 
 /* client-calls.c */
 void turn_connect_client_call_done (TurnConnectClient *self, TurnConnectEvent *event);

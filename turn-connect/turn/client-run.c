@@ -295,16 +295,47 @@ dialled (GObject *source, GAsyncResult *result, gpointer user_data)
   turn_connect_client_settle (self);
 }
 
+void
+turn_connect_client_use_stream (TurnConnectClient *self, TurnConnectStream *stream)
+{
+  g_clear_object (&self->opened);
+  self->opened = stream;
+}
+
+void
+turn_connect_client_set_progress (TurnConnectClient *self,
+                                  TurnConnectProgressFunc progress,
+                                  gpointer user_data)
+{
+  self->progress = progress;
+  self->progress_data = user_data;
+}
+
+static void
+progressed (const TurnConnectProgress *progress, gpointer user_data)
+{
+  TurnConnectClient *self = user_data;
+
+  if (self->progress != NULL)
+    self->progress (progress, self->progress_data);
+}
+
 static void
 begin_dial (TurnConnectClient *self)
 {
+  g_autoptr (TurnConnectStream) opened = g_steal_pointer (&self->opened);
+
   turn_connect_client_drop_link (self);
   self->dialling = g_cancellable_new ();
   turn_connect_client_set_state (self, TURN_CONNECT_CLIENT_CONNECTING, NULL);
   if (self->dialling == NULL)
     return; /* closed by a signal's handler */
-  if (self->carrier == TURN_CONNECT_CARRIER_STREAM)
-    turn_connect_dial_async (self->current, NULL, NULL, self->dialling, dialled, dial_new (self));
+  if (opened != NULL) {
+    g_clear_object (&self->dialling);
+    connected (self, opened, NULL);
+  } else if (self->carrier == TURN_CONNECT_CARRIER_STREAM)
+    turn_connect_dial_async (self->current, progressed, self, self->dialling, dialled,
+                             dial_new (self));
   else
     turn_connect_datagram_dial_async (self->current, self->dialling, dialled, dial_new (self));
 }

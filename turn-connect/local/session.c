@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Back to back: the local TURN server of turn-server.c gives orders, and a TURN client, which knows
+ * the real server's credentials, carries them out. What either side does not see of the other is
+ * the point: the client's stream outlives that to the server, which may be lost, redirected and
+ * made again, and the client notices nothing as long as its relayed address stays.
+ */
+#include "turn-connect/local/session.h"
+
+#include "turn-connect/error-private.h"
+#include "turn-connect/local/ahead.h"
+#include "turn-connect/local/bridge-login.h"
+#include "turn-connect/local/turn-server.h"
+#include "turn-connect/turn/client-private.h"
+
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+
+struct _TurnConnectSession {
+  TurnConnectBridge *bridge; /* NULL once it ended */
+  GList *link;               /* in the bridge */
+  TurnConnectBridgeServer *server;
+  TurnConnectStream *client;
+  GSource *client_watch;
+  GSource *timer;
+  TurnConnectTurnServer *local;
+  TurnConnectClient *upstream;  /* NULL: no allocation is wanted */
+  TurnConnectTurnGrant granted; /* by it; no relayed address: not yet */
+  char *trouble;                /* why it is being mended; NULL: it is not */
+  gboolean has_stream;          /* opened ahead: not dialled for this session */
+  guint64 n_unsent;             /* packets that upstream did not take */
+};
+
+/* A request of the client that upstream has to answer. */
+typedef struct {
+  TurnConnectSession *session;
+  guint64 token;
+} Call;
+
+static void
+session_clear (gpointer data)
+{
+  TurnConnectSession *session = data;
+
+  g_clear_object (&session->client);
+  g_clear_pointer (&session->local, turn_connect_turn_server_free);
+  g_free (session->trouble);
+}
+
+static void
+session_unref (TurnConnectSession *session)
+{
+  g_rc_box_release_full (session, session_clear);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (TurnConnectSession, session_unref)
+
+static void
+destroy_source (GSource **source)
+{
+  if (*source != NULL)
+    g_source_destroy (*source);
+  g_clear_pointer (source, g_source_unref);
+}
+
+static void settle (TurnConnectSession *session);
+
+/* ---- towards the server ---- */
+
+/* Its allocation is given back, by itself. */
+static void
+end_upstream (TurnConnectSession *session)
+{
+  TurnConnectClient *upstream = g_steal_pointer (&session->upstream);
+
+  if (upstream == NULL)
+    return;
+  g_signal_handlers_disconnect_by_data (upstream, session);
+  turn_connect_client_set_receive (upstream, NULL, NULL, NULL);
+  turn_connect_client_set_progress (upstream, NULL, NULL);
+  turn_connect_client_close_async (upstream, NULL, NULL);
+  g_object_unref (upstream);
+  session->granted = (TurnConnectTurnGrant){ 0 };
+  g_clear_pointer (&session->trouble, g_free);
+}
+
+/* No allocation, or no more. Takes @error. */
+static void
+lose_upstream (TurnConnectSession *session, GError *error)
+{
+  end_upstream (session);
+  turn_connect_turn_server_lost (session->local, turn_connect_error_get_turn_code (error),
+                                 error->message, g_get_monotonic_time ());
+  turn_connect_bridge_report (session->bridge, session->server, error);
+}
+
+static gboolean
+has_grant (const TurnConnectSession *session)
+{
+  return session->granted.relayed[0].family != 0 || session->granted.relayed[1].family != 0;
+}
+
+static void
+read_grant (TurnConnectClient *upstream, TurnConnectTurnGrant *grant)
+{
+  const guint8 *reservation = turn_connect_client_get_reservation (upstream);
+
+  *grant = (TurnConnectTurnGrant){ 0 };
+  turn_connect_client_get_relayed (upstream, 4, &grant->relayed[0]);
+  turn_connect_client_get_relayed (upstream, 6, &grant->relayed[1]);
+  turn_connect_client_get_mapped (upstream, &grant->mapped);
+  grant->family_error = turn_connect_client_get_family_error (upstream);
+  grant->has_reservation = reservation != NULL;
+  if (reservation != NULL)
+    memcpy (grant->reservation, reservation, sizeof grant->reservation);
+}
+
+/* There is an allocation again. Peers know the address of the old one, and no other will do. */
+static void
+check_grant (TurnConnectSession *session)
+{
+  g_autofree char *trouble = g_steal_pointer (&session->trouble);
+  TurnConnectTurnGrant grant;
+
+  read_grant (session->upstream, &grant);
+  for (int i = 0; i < 2; i++)
+    if (session->granted.relayed[i].family != 0 &&
+        !stun_ext_address_equal (&session->granted.relayed[i], &grant.relayed[i])) {
+      lose_upstream (session,
+                     g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_CLOSED,
+                                  "the relayed address was lost, the server gave another one that "
+                                  "peers do not know; before that: %s",
+                                  trouble));
+      return;
+    }
+  session->granted = grant;
+  turn_connect_bridge_reached (session->bridge, session->server);
+}
+
+static void
+state_changed (TurnConnectClient *upstream, guint state, const GError *cause, gpointer user_data)
+{
+  g_autoptr (TurnConnectSession) session = g_rc_box_acquire (user_data);
+
+  if (state == TURN_CONNECT_CLIENT_CONNECTING) {
+    session->bridge->counts.n_dialled += !session->has_stream;
+    session->has_stream = FALSE;
+  }
+  if (!has_grant (session))
+    return; /* allocated () will tell */
+  if (state == TURN_CONNECT_CLIENT_WAITING) {
+    g_free (session->trouble);
+    session->trouble = g_strdup (cause->message);
+    turn_connect_bridge_report (session->bridge, session->server, g_error_copy (cause));
+  } else if (state == TURN_CONNECT_CLIENT_READY && session->trouble != NULL)
+    check_grant (session);
+  else if (state == TURN_CONNECT_CLIENT_CLOSED && cause != NULL)
+    lose_upstream (session, g_error_copy (cause));
+  settle (session);
+}
+
+static void
+peer_lost (TurnConnectClient *upstream,
+           const StunExtAddress *peer,
+           const GError *cause,
+           gpointer user_data)
+{
+  TurnConnectSession *session = user_data;
+
+  g_debug ("session: a peer was lost: %s", cause->message);
+  turn_connect_turn_server_peer_lost (session->local, peer);
+}
+
+static void
+received (TurnConnectClient *upstream,
+          const StunExtAddress *peer,
+          guint16 channel,
+          const guint8 *data,
+          gsize length,
+          gpointer user_data)
+{
+  g_autoptr (TurnConnectSession) session = g_rc_box_acquire (user_data);
+
+  turn_connect_turn_server_from_peer (session->local, peer, data, length);
+  settle (session);
+}
+
+static void
+progressed (const TurnConnectProgress *progress, gpointer user_data)
+{
+  TurnConnectSession *session = user_data;
+  g_autofree char *doing = turn_connect_ahead_describe (progress);
+
+  turn_connect_turn_server_set_doing (session->local, doing);
+}
+
+static void
+allocated (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (TurnConnectSession) session = user_data;
+  g_autoptr (TurnConnectBridge) bridge = NULL;
+  GError *error = NULL;
+  gboolean is_up =
+      turn_connect_client_allocate_finish (TURN_CONNECT_CLIENT (source), result, &error);
+
+  if (session->bridge == NULL || session->upstream != TURN_CONNECT_CLIENT (source)) {
+    g_clear_error (&error);
+    return;
+  }
+  bridge = g_object_ref (session->bridge);
+  if (is_up) {
+    read_grant (session->upstream, &session->granted);
+    turn_connect_turn_server_granted (session->local, &session->granted, g_get_monotonic_time ());
+    turn_connect_bridge_reached (session->bridge, session->server);
+  } else
+    lose_upstream (session, error);
+  settle (session);
+}
+
+static void
+allocate (TurnConnectSession *session, const TurnConnectTurnWishes *wishes)
+{
+  TurnConnectBridge *bridge = session->bridge;
+  TurnConnectStream *spare = turn_connect_ahead_take (session->server);
+  TurnConnectClient *upstream;
+  GError *error = NULL;
+
+  end_upstream (session);
+  upstream = turn_connect_client_new (session->server->target, TURN_CONNECT_CARRIER_STREAM);
+  session->upstream = upstream;
+  turn_connect_client_set_relay (upstream, TURN_CONNECT_RELAY_UDP, wishes->families);
+  turn_connect_client_set_port (upstream, wishes->even_port,
+                                wishes->has_reservation ? wishes->reservation : NULL);
+  turn_connect_client_set_dont_fragment (upstream, wishes->has_dont_fragment);
+  turn_connect_client_set_receive (upstream, received, session, NULL);
+  turn_connect_client_set_progress (upstream, progressed, session);
+  turn_connect_client_use_stream (upstream, spare);
+  session->has_stream = spare != NULL;
+  if (!turn_connect_bridge_login_apply (session->server->login, upstream, &error)) {
+    lose_upstream (session, error);
+    return;
+  }
+  g_signal_connect (upstream, "state-changed", G_CALLBACK (state_changed), session);
+  g_signal_connect (upstream, "peer-lost", G_CALLBACK (peer_lost), session);
+  g_main_context_push_thread_default (bridge->context);
+  turn_connect_client_allocate_async (upstream, NULL, allocated, g_rc_box_acquire (session));
+  g_main_context_pop_thread_default (bridge->context);
+}
+
+void
+turn_connect_session_renew (TurnConnectSession *session, const TurnConnectBridgeServer *server)
+{
+  g_autoptr (TurnConnectSession) alive = g_rc_box_acquire (session);
+  g_autoptr (GError) error = NULL;
+
+  if (session->server == server && session->upstream != NULL &&
+      !turn_connect_bridge_login_apply (server->login, session->upstream, &error))
+    g_debug ("session: %s", error->message);
+}
+
+/* ---- orders ---- */
+
+static Call *
+call_new (TurnConnectSession *session, guint64 token)
+{
+  Call *call = g_new (Call, 1);
+
+  call->session = g_rc_box_acquire (session);
+  call->token = token;
+  return call;
+}
+
+/* Takes @error, which may be NULL. */
+static void
+end_call (Call *call, GObject *source, GError *error)
+{
+  g_autoptr (TurnConnectSession) session = call->session;
+  g_autoptr (GError) cause = error;
+
+  if (session->bridge != NULL && session->upstream == TURN_CONNECT_CLIENT (source)) {
+    turn_connect_turn_server_done (session->local, call->token,
+                                   cause != NULL ? turn_connect_error_get_turn_code (cause) : 0,
+                                   cause != NULL ? cause->message : NULL, g_get_monotonic_time ());
+    settle (session);
+  }
+  g_free (call);
+}
+
+static void
+permitted (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  GError *error = NULL;
+
+  turn_connect_client_permit_finish (TURN_CONNECT_CLIENT (source), result, &error);
+  end_call (user_data, source, error);
+}
+
+static void
+bound (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  GError *error = NULL;
+
+  turn_connect_client_bind_finish (TURN_CONNECT_CLIENT (source), result, &error);
+  end_call (user_data, source, error);
+}
+
+static void
+permit (TurnConnectSession *session, const TurnConnectOrder *order, guint64 token)
+{
+  turn_connect_client_permit_async (session->upstream, order->peers, order->n_peers, NULL,
+                                    permitted, call_new (session, token));
+}
+
+static void
+send_packet (TurnConnectSession *session, const TurnConnectOrder *order)
+{
+  GOutputVector vector = { order->payload.data, order->payload.length };
+  g_autoptr (GError) error = NULL;
+
+  if (turn_connect_client_send (session->upstream, &order->peers[0], &vector, 1,
+                                order->is_whole ? TURN_CONNECT_SEND_DONT_FRAGMENT
+                                                : TURN_CONNECT_SEND_NORMAL,
+                                &error) != TURN_CONNECT_IO_OK)
+    session->n_unsent++;
+}
+
+/* Closes what is none of our clients' and says so. */
+static void
+hang_up (TurnConnectSession *session)
+{
+  TurnConnectBridge *bridge = session->bridge;
+
+  bridge->counts.n_refused++;
+  turn_connect_session_close (session);
+  turn_connect_bridge_report (bridge, NULL,
+                              g_error_new_literal (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID,
+                                                   "a client sent what is not TURN"));
+}
+
+static void
+obey (TurnConnectSession *session, const TurnConnectOrder *order)
+{
+  GMainContext *context = session->bridge->context;
+
+  if (order->kind == TURN_CONNECT_ORDER_HANG_UP) {
+    hang_up (session);
+    return;
+  }
+  if (order->kind == TURN_CONNECT_ORDER_ALLOCATE) {
+    allocate (session, &order->wishes);
+    return;
+  }
+  if (session->upstream == NULL)
+    return;
+  g_main_context_push_thread_default (context);
+  switch (order->kind) {
+  case TURN_CONNECT_ORDER_RELEASE:
+    end_upstream (session);
+    break;
+  case TURN_CONNECT_ORDER_PERMIT:
+    permit (session, order, order->token);
+    break;
+  case TURN_CONNECT_ORDER_BIND:
+    turn_connect_client_bind_async (session->upstream, &order->peers[0], NULL, bound,
+                                    call_new (session, order->token));
+    break;
+  case TURN_CONNECT_ORDER_FORGET:
+    turn_connect_client_forget (session->upstream, &order->peers[0]);
+    if (order->stays_permitted && session->upstream != NULL)
+      permit (session, order, 0);
+    break;
+  case TURN_CONNECT_ORDER_SEND:
+    send_packet (session, order);
+    break;
+  default:
+    break;
+  }
+  g_main_context_pop_thread_default (context);
+}
+
+static void
+obey_all (TurnConnectSession *session)
+{
+  TurnConnectOrder order;
+
+  while (session->bridge != NULL) {
+    turn_connect_turn_server_next (session->local, g_get_monotonic_time (), &order);
+    if (order.kind == TURN_CONNECT_ORDER_NONE)
+      return;
+    obey (session, &order);
+  }
+}
+
+/* ---- towards the client ---- */
+
+static void
+tell (TurnConnectSession *session)
+{
+  if (!turn_connect_turn_server_take_overdue (session->local))
+    return;
+  turn_connect_bridge_report (
+      session->bridge, session->server,
+      g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_TIMED_OUT,
+                   "%s gave no answer within %.1f s, the time a client waits: %s",
+                   session->server->name, session->bridge->budget_ms / 1000.0,
+                   turn_connect_turn_server_doing (session->local)));
+}
+
+/* Writes what can go now and drops the media of the rest. FALSE: the stream is broken. */
+static gboolean
+pump (TurnConnectSession *session)
+{
+  TurnConnectLane *lane = turn_connect_turn_server_to_client (session->local);
+  TurnConnectIo io = TURN_CONNECT_IO_OK;
+
+  while (lane->length > 0 && io == TURN_CONNECT_IO_OK) {
+    GOutputVector vector = { lane->octets, MIN (lane->length, TURN_CONNECT_WRITE_MAX) };
+    gsize accepted;
+
+    io = turn_connect_stream_try_write (session->client, &vector, 1, &accepted, NULL);
+    turn_connect_lane_sent (lane, accepted);
+  }
+  if (io == TURN_CONNECT_IO_BLOCKED)
+    turn_connect_turn_server_shed (session->local);
+  turn_connect_stream_source_set_condition (session->client_watch,
+                                            lane->length > 0 ? G_IO_IN | G_IO_OUT : G_IO_IN);
+  return io != TURN_CONNECT_IO_FAILED;
+}
+
+static void
+set_clock (TurnConnectSession *session)
+{
+  gint64 deadline = turn_connect_turn_server_deadline (session->local);
+  gint64 set = g_source_get_ready_time (session->timer);
+
+  /* A clock that goes off too early does no harm; setting it for each packet would. */
+  if (deadline != G_MAXINT64 && (set < 0 || deadline < set))
+    g_source_set_ready_time (session->timer, deadline);
+}
+
+static void
+settle (TurnConnectSession *session)
+{
+  g_autoptr (TurnConnectBridge) bridge = NULL;
+
+  if (session->bridge == NULL)
+    return;
+  bridge = g_object_ref (session->bridge);
+  obey_all (session);
+  if (session->bridge != NULL)
+    tell (session);
+  if (session->bridge != NULL && !pump (session))
+    turn_connect_session_close (session);
+  if (session->bridge != NULL)
+    set_clock (session);
+}
+
+static gboolean
+client_ready (TurnConnectStream *stream, GIOCondition condition, gpointer user_data)
+{
+  g_autoptr (TurnConnectSession) session = g_rc_box_acquire (user_data);
+  TurnConnectBridge *bridge = session->bridge;
+  TurnConnectIo io = TURN_CONNECT_IO_BLOCKED;
+  gsize got;
+
+  if (condition & (G_IO_IN | G_IO_ERR | G_IO_HUP))
+    io = turn_connect_stream_try_read (session->client, bridge->buffer, sizeof bridge->buffer, &got,
+                                       NULL);
+  if (io == TURN_CONNECT_IO_END || io == TURN_CONNECT_IO_FAILED)
+    turn_connect_session_close (session);
+  else if (io == TURN_CONNECT_IO_OK)
+    turn_connect_turn_server_push (session->local, bridge->buffer, got);
+  settle (session);
+  return session->bridge != NULL ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+}
+
+static gboolean
+timer_fired (gpointer user_data)
+{
+  g_autoptr (TurnConnectSession) session = g_rc_box_acquire (user_data);
+
+  g_source_set_ready_time (session->timer, -1);
+  settle (session);
+  return session->bridge != NULL ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+}
+
+static gboolean
+dispatch_timer (GSource *source, GSourceFunc callback, gpointer user_data)
+{
+  return callback (user_data);
+}
+
+static GSourceFuncs timer_funcs = { .dispatch = dispatch_timer };
+
+/* ---- begin and end ---- */
+
+static TurnConnectTurnServer *
+make_local (TurnConnectBridge *bridge, int descriptor)
+{
+  TurnConnectTurnServerConfig config = {
+    .user = bridge->user,
+    .password = bridge->password,
+    .budget_us = (gint64)bridge->budget_ms * 1000,
+  };
+  struct sockaddr_storage native = { 0 };
+  socklen_t length = sizeof native;
+
+  if (bridge->user == NULL ||
+      getrandom (config.nonce_key, sizeof config.nonce_key, 0) != sizeof config.nonce_key ||
+      getrandom (config.transaction_id, sizeof config.transaction_id, 0) !=
+          sizeof config.transaction_id ||
+      getpeername (descriptor, (struct sockaddr *)&native, &length) != 0 ||
+      !stun_ext_address_from_sockaddr (&config.client, (struct sockaddr *)&native, length))
+    return NULL;
+  return turn_connect_turn_server_new (&config);
+}
+
+void
+turn_connect_session_begin (TurnConnectBridge *bridge,
+                            TurnConnectStream *client,
+                            TurnConnectBridgeServer *server,
+                            const guint8 *octets,
+                            gsize length)
+{
+  TurnConnectTurnServer *local = make_local (bridge, turn_connect_stream_get_descriptor (client));
+  g_autoptr (TurnConnectSession) session = NULL;
+
+  if (local == NULL) { /* the client is gone already, or there is no randomness */
+    g_io_stream_close (G_IO_STREAM (client), NULL, NULL);
+    g_object_unref (client);
+    return;
+  }
+  session = g_rc_box_new0 (TurnConnectSession);
+  session->bridge = bridge;
+  session->server = server;
+  session->local = local;
+  session->client = client;
+  g_queue_push_tail (&bridge->sessions, g_rc_box_acquire (session));
+  session->link = bridge->sessions.tail;
+  session->client_watch = turn_connect_stream_create_source (client, G_IO_IN, NULL);
+  g_source_set_callback (session->client_watch, G_SOURCE_FUNC (client_ready), session, NULL);
+  g_source_attach (session->client_watch, bridge->context);
+  session->timer = g_source_new (&timer_funcs, sizeof (GSource));
+  g_source_set_callback (session->timer, timer_fired, session, NULL);
+  g_source_attach (session->timer, bridge->context);
+  turn_connect_turn_server_push (local, octets, length);
+  settle (session);
+}
+
+static void
+add_counts (const TurnConnectSession *session, TurnConnectBridgeCounts *counts)
+{
+  const TurnConnectTurnServerCounts *local = turn_connect_turn_server_counts (session->local);
+
+  counts->n_to_server += local->n_to_server - session->n_unsent;
+  counts->n_to_client += local->n_to_client;
+  counts->n_dropped_to_server += local->n_dropped_to_server + session->n_unsent;
+  counts->n_dropped_to_client += local->n_dropped_to_client;
+  counts->n_answered += local->n_answered;
+}
+
+void
+turn_connect_session_close (TurnConnectSession *session)
+{
+  TurnConnectBridge *bridge = g_steal_pointer (&session->bridge);
+
+  if (bridge == NULL)
+    return;
+  add_counts (session, &bridge->counts);
+  g_main_context_push_thread_default (bridge->context);
+  end_upstream (session);
+  g_main_context_pop_thread_default (bridge->context);
+  destroy_source (&session->client_watch);
+  destroy_source (&session->timer);
+  g_io_stream_close (G_IO_STREAM (session->client), NULL, NULL);
+  g_queue_delete_link (&bridge->sessions, g_steal_pointer (&session->link));
+  session_unref (session);
+}
+
+void
+turn_connect_session_count (TurnConnectSession *session, TurnConnectBridgeCounts *counts)
+{
+  counts->n_streams++;
+  counts->n_up += session->upstream != NULL &&
+                  turn_connect_client_get_state (session->upstream) == TURN_CONNECT_CLIENT_READY;
+  add_counts (session, counts);
+}
