@@ -225,6 +225,9 @@ typedef enum {
   STUN_EXT_TEP_ATTRIBUTE_DSCP = 0xc7ef,
   STUN_EXT_TEP_ATTRIBUTE_KEEPALIVE = 0xc7f0,
   STUN_EXT_TEP_ATTRIBUTE_CHANNEL_BINDING = 0xc7f1,
+  STUN_EXT_TEP_ATTRIBUTE_DETECT = 0xc7f8,        /* section 15.2 */
+  STUN_EXT_TEP_ATTRIBUTE_DETECT_FILL = 0xc7f9,   /* section 15.2 */
+  STUN_EXT_TEP_ATTRIBUTE_DETECT_COOKIE = 0xc7fa, /* section 15.2 */
 } StunExtTepAttributeType;
 
 #define STUN_EXT_TEP_VERSION 1                  /* of PROTOCOL.md */

@@ -406,3 +406,60 @@ put("bridge", "late", b"\0" + client(ALLOCATE) + LATER + client(message(0x0004))
 put("bridge", "foreign", b"\0" + client(ALLOCATE) + UP + server(b"\x16\3\1\2") + client(b"\x16\3\1\2"))
 put("bridge", "connect", b"\7CONNECT 192.0.2.1:3478 HTTP/1.0\r\nHost: 192.0.2.1\r\nProxy-Authorization: Basic dXNlcjpwYXNz\r\n\r\n\0")
 put("bridge", "connect-bare-six", b"\1CONNECT 2001:db8::1:3478 HTTP/1.0\r\n\r\n")
+
+# Detection: what a run's probes and answers look like.
+RUN = bytes([7]) + bytes(15)
+
+
+def detect_prove(label, *parts, user=b""):
+    key = hmac.new(user, b"tep-detect/1 key\0" + RUN, hashlib.sha256).digest()
+    return hmac.new(key, label.encode() + b"\0" + b"".join(struct.pack(">I", len(p)) + p for p in parts), hashlib.sha256).digest()
+
+
+def detect_token(probe, length, payload):
+    fields = struct.pack(">IHB", probe, length, payload)
+    masked = bytes(a ^ b for a, b in zip(fields, detect_prove("tep-detect/1 mask")))
+    return RUN + masked + detect_prove("tep-detect/1 token", fields)[:9]
+
+
+def inverted(octets):
+    return bytes(255 - octet for octet in octets)
+
+
+MARK = attribute(0xC7F8, bytes([1, 0, 0, 0, 0, 0, 0, 9]) + RUN)
+SIP = (b"INVITE sip:u@far SIP/2.0\r\nVia: SIP/2.0/TCP 10.0.0.1:5060;rport;branch=z9hG4bK" + detect_token(9, 400, 7).hex().encode()
+       + b"\r\nFrom: <sip:u@far>;tag=a\r\nTo: <sip:u@far>\r\nCall-ID: b\r\nCSeq: 1 INVITE\r\nContact: <sip:u@10.0.0.1>\r\n"
+       b"Content-Length: 19\r\n\r\nc=IN IP4 10.0.0.1\r\n")
+TARGET = b"/tep-detect/1/echo?run=" + RUN.hex().encode() + b"&nonce=" + bytes(16).hex().encode() + b"&probe=9&payload=12"
+HELLO = (b"\x03\x03" + bytes(32) + b"\x20" + detect_token(9, 100, 2) + b"\0\2\x13\1" + b"\1\0"
+         + struct.pack(">H", 23) + b"\0\0\0\1\0" + b"\0\x10\0\x0c\0\x0a\x09stun.turn")[:-1] + b"n\0"
+HELLO = b"\1" + struct.pack(">I", len(HELLO))[1:] + HELLO
+FLIGHTS = {
+    "binding": message(0x0001, MARK, fingerprint=True),
+    "allocate": message(0x0003, attribute(0x0019, b"\x11\0\0\0"), MARK),
+    "sip": SIP,
+    "sip-misspelt": SIP.replace(b"INVITE", b"INVIET"),
+    "http": b"GET " + TARGET + b" HTTP/1.1\r\nHost: far\r\n\r\n",
+    "random": detect_token(9, 64, 13) + bytes(range(32)),
+    "rtp": b"\x80" + bytes(11) + detect_token(9, 64, 15) + bytes(20),
+    "quic": b"\xc3\0\0\0\1\x10" + detect_token(9, 1200, 17)[:16] + b"\x10" + detect_token(9, 1200, 17)[16:] + bytes(1161),
+    "hello": b"\x16\3\1" + struct.pack(">H", len(HELLO)) + HELLO,
+}
+for name, octets in FLIGHTS.items():
+    put("detect-payload", name, octets)
+    put("detect-payload", name + "-inverted", inverted(octets))
+SIGNED = (attribute(0x802B, bytes([0, 1, 13, 150, 192, 0, 2, 1])), attribute(0x802C, bytes([0, 1, 13, 151, 192, 0, 2, 2])), MARK)
+put("detect", "stun", message(0x0101, xor_address(0x0020, "192.0.2.1", 32853), *SIGNED,
+                              key=hmac.new(b"", b"tep-detect/1 key\0" + RUN, hashlib.sha256).digest(), fingerprint=True))
+put("detect", "target", TARGET)
+put("detect", "target-user", TARGET + b"&user=al%20ice&proof=" + bytes(32).hex().encode())
+ECHO = b"TEPD" + bytes([1, 13, 1, 0x80]) + struct.pack(">II", 9, 960) + bytes(32) + bytes(20)
+put("detect", "echo", ECHO + detect_prove("tep-detect/1 echo", ECHO))
+LINE = ('{"line":"record","time":1795000000123,"duration":4,"transport":"tcp","local":"192.0.2.1:443","source":"[2001:db8::9]:5",'
+        '"payload":"sip-invite","twin":"none","tls":true,"connect":false,"run":true,"probe":9,"in":960,"out":100,"unacked":0,'
+        '"first":960,"digest":"' + "ab" * 32 + '","end":"reset","ttl":57,"mss":1460,"window":64240,"syn":"mss,sackOK,ts,nop,ws7"}\n')
+put("detect", "body", LINE + '{"line":"proof","keyed":false,"proof":"'
+    + detect_prove("tep-detect/1 body", b"\1" + bytes(15), LINE.encode()).hex() + '"}\n')
+VALUE = ("keyed=0;octets=960;digest=" + "00" * 32 + ";source=" + b"192.0.2.1:5".hex() + ";via=" + b"10.0.0.1".hex() + ";contact=;sdp=")
+put("detect", "sip", "SIP/2.0 200 OK\r\nVia: x\r\nTep-Detect: 1;" + VALUE + ";proof="
+    + detect_prove("tep-detect/1 sip", RUN + detect_token(0, 0, 0)[16:], VALUE.encode()).hex() + "\r\n\r\n")
