@@ -356,7 +356,8 @@ turn_connect_datagram_dial_async (TurnConnectTarget *target,
   dial = g_new0 (Dial, 1);
   g_task_set_task_data (task, dial, dial_free);
   g_set_object (&dial->tls, target->tls);
-  dial->name = g_strdup (target->tls_name != NULL ? target->tls_name : target->host);
+  if (dial->tls != NULL)
+    dial->name = g_strdup (turn_connect_target_get_tls_name (target));
   dial->who = g_strconcat ("the server ", place, NULL);
   turn_connect_reach_async (dial->tls != NULL ? &by_dtls : &by_plain, dial, target->host,
                             target->port,

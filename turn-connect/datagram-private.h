@@ -4,11 +4,10 @@
 #include "turn-connect/datagram.h"
 #include "turn-connect/tls-options.h"
 
-/* DTLS to this address, the handshake still to come. @host: whom the certificate is for unless the
- * options say another; @who describes it for messages. */
+/* DTLS to this address, the handshake still to come. @name: whom the certificate is for; @who describes it for messages. */
 TurnConnectDatagram *turn_connect_datagram_new_dtls (GSocketAddress *remote,
                                                      TurnConnectTlsOptions *options,
-                                                     const char *host,
+                                                     const char *name,
                                                      const char *who,
                                                      GError **error);
 /* Goes on with the handshake. OK: done and verified. BLOCKED: call again when the socket is ready

@@ -327,19 +327,17 @@ turn_connect_datagram_new (GSocketAddress *remote, GError **error)
 TurnConnectDatagram *
 turn_connect_datagram_new_dtls (GSocketAddress *remote,
                                 TurnConnectTlsOptions *options,
-                                const char *host,
+                                const char *name,
                                 const char *who,
                                 GError **error)
 {
   g_autoptr (TurnConnectDatagram) self = turn_connect_datagram_new (remote, error);
-  const char *name = turn_connect_tls_options_get_server_name (options);
   g_autofree char *key = NULL;
 
   if (self == NULL)
     return NULL;
-  self->tls =
-      turn_connect_tls_new_datagram (turn_connect_tls_options_get_context (options),
-                                     name != NULL ? name : host, who, send_record, self, error);
+  self->tls = turn_connect_tls_new_datagram (turn_connect_tls_options_get_context (options), name,
+                                             who, send_record, self, error);
   if (self->tls == NULL)
     return NULL;
   key = turn_connect_tls_session_key (who, NULL, NULL, NULL);

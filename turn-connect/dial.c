@@ -13,6 +13,7 @@
 #include "turn-connect/reach.h"
 #include "turn-connect/stream-private.h"
 #include "turn-connect/target-private.h"
+#include "turn-connect/tls-options-private.h"
 #include "turn-connect/tls-stream.h"
 #include "turn-connect/tls.h"
 
@@ -437,7 +438,9 @@ begin_tls (Dial *dial, GError **error)
   g_autofree char *key = make_session_key (dial);
   TurnConnectStream *stream = turn_connect_tls_stream_new (
       dial->stream, is_proxy ? dial->proxy_tls : dial->tls,
-      is_proxy ? dial->proxy->host : dial->tls_name, tls_party (dial), key, error);
+      is_proxy ? turn_connect_tls_options_get_name_for (dial->proxy_tls, dial->proxy->host)
+               : dial->tls_name,
+      tls_party (dial), key, error);
 
   if (stream == NULL)
     return FALSE;
@@ -540,7 +543,6 @@ plan (Dial *dial, TurnConnectTarget *target)
 
   dial->host = g_strdup (target->host);
   dial->port = target->port;
-  dial->tls_name = g_strdup (target->tls_name != NULL ? target->tls_name : target->host);
   dial->server_name = g_strconcat ("the server ", place, NULL);
   if (target->proxy != NULL) {
     dial->proxy = turn_connect_proxy_ref (target->proxy);
@@ -555,8 +557,10 @@ plan (Dial *dial, TurnConnectTarget *target)
   }
   if (target->proxy != NULL || target->marks_server)
     plan_connect (dial, target);
-  if (g_set_object (&dial->tls, target->tls))
+  if (g_set_object (&dial->tls, target->tls)) {
+    dial->tls_name = g_strdup (turn_connect_target_get_tls_name (target));
     dial->plan[dial->n_plan++] = TURN_CONNECT_STEP_TLS;
+  }
 }
 
 void

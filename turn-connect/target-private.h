@@ -9,6 +9,7 @@ struct _TurnConnectTarget {
   char *host;
   guint16 port;
   char *tls_name; /* whom the certificate is for; NULL: @host, unless the options say another */
+  char *domain;   /* whom it is for whatever the options say, of a redirection; NULL: none */
   guint timeout_ms;
   TurnConnectTlsOptions *tls;       /* NULL: none */
   TurnConnectTlsOptions *proxy_tls; /* NULL: the defaults */
@@ -24,10 +25,12 @@ struct _TurnConnectTarget {
 };
 
 /* The same way to another address, for a server that sends its clients on. The certificate is to be
- * for @tls_name, or for the name that @target asked for. Options that name a server themselves
- * still have the last word. */
+ * for @domain (ALTERNATE-DOMAIN), or if that is NULL for what @target's had to be for. */
 TurnConnectTarget *turn_connect_target_new_alternate (
-    TurnConnectTarget *target, const char *host, guint port, const char *tls_name, GError **error);
+    TurnConnectTarget *target, const char *host, guint port, const char *domain, GError **error);
+
+/* Whom the certificate is for, of a target with TLS options. */
+const char *turn_connect_target_get_tls_name (TurnConnectTarget *target);
 
 /* A copy to dial by, with what a dial needs. */
 TurnConnectTarget *turn_connect_target_copy (TurnConnectTarget *target);

@@ -9,6 +9,7 @@
 #include "turn-connect/host.h"
 #include "turn-connect/proxy/http-head.h"
 #include "turn-connect/proxy/pac.h"
+#include "turn-connect/tls-options-private.h"
 
 #include <string.h>
 
@@ -24,6 +25,7 @@ turn_connect_target_finalize (GObject *object)
 
   g_clear_pointer (&self->host, g_free);
   g_clear_pointer (&self->tls_name, g_free);
+  g_clear_pointer (&self->domain, g_free);
   g_clear_pointer (&self->proxy, turn_connect_proxy_unref);
   g_clear_pointer (&self->pac_url, g_free);
   g_clear_pointer (&self->user, turn_connect_secret_free);
@@ -96,28 +98,35 @@ turn_connect_target_copy (TurnConnectTarget *target)
   self->host = g_strdup (target->host);
   self->port = target->port;
   self->tls_name = g_strdup (target->tls_name);
+  self->domain = g_strdup (target->domain);
   copy_way (self, target);
   return self;
 }
 
 TurnConnectTarget *
 turn_connect_target_new_alternate (
-    TurnConnectTarget *target, const char *host, guint port, const char *tls_name, GError **error)
+    TurnConnectTarget *target, const char *host, guint port, const char *domain, GError **error)
 {
   g_autoptr (TurnConnectTarget) self = turn_connect_target_new (host, port, error);
-  g_autofree char *name = NULL;
 
   if (self == NULL)
     return NULL;
-  if (tls_name != NULL) {
-    name = turn_connect_host_normalise (tls_name, error);
-    if (name == NULL)
-      return NULL;
-  } else
-    name = g_strdup (target->tls_name != NULL ? target->tls_name : target->host);
-  self->tls_name = g_steal_pointer (&name);
+  self->tls_name = g_strdup (target->tls_name != NULL ? target->tls_name : target->host);
+  self->domain =
+      domain != NULL ? turn_connect_host_normalise (domain, error) : g_strdup (target->domain);
+  if (domain != NULL && self->domain == NULL)
+    return NULL;
   copy_way (self, target);
   return g_steal_pointer (&self);
+}
+
+const char *
+turn_connect_target_get_tls_name (TurnConnectTarget *target)
+{
+  if (target->domain != NULL)
+    return target->domain;
+  return turn_connect_tls_options_get_name_for (
+      target->tls, target->tls_name != NULL ? target->tls_name : target->host);
 }
 
 const char *

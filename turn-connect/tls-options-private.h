@@ -5,8 +5,9 @@
 #include "turn-connect/tls.h"
 
 TurnConnectTlsContext *turn_connect_tls_options_get_context (TurnConnectTlsOptions *options);
-/* NULL: the host connected to. */
-const char *turn_connect_tls_options_get_server_name (TurnConnectTlsOptions *options);
+/* Whom the certificate must be for if the connection is to @host. */
+const char *turn_connect_tls_options_get_name_for (TurnConnectTlsOptions *options,
+                                                   const char *host);
 /* The same issuers, and nothing else of @other: neither its pins nor its own certificate or name. */
 void turn_connect_tls_options_trust_as (TurnConnectTlsOptions *options,
                                         TurnConnectTlsOptions *other);

@@ -183,7 +183,7 @@ turn_connect_tls_options_get_context (TurnConnectTlsOptions *options)
 }
 
 const char *
-turn_connect_tls_options_get_server_name (TurnConnectTlsOptions *options)
+turn_connect_tls_options_get_name_for (TurnConnectTlsOptions *options, const char *host)
 {
-  return options->server_name;
+  return options->server_name != NULL ? options->server_name : host;
 }

@@ -40,7 +40,8 @@ TURN_CONNECT_API TurnConnectTlsOptions *turn_connect_tls_options_new (void);
  *   the host of the target
  * @error: %TURN_CONNECT_ERROR_INVALID
  *
- * Checks for another name than the one connected to.
+ * Checks for another name than the one connected to. A redirection that names a domain
+ * (ALTERNATE-DOMAIN) is checked for that domain.
  *
  * Returns: %FALSE on error
  */

@@ -267,14 +267,13 @@ tls_stream_init (TlsStream *self)
 TurnConnectStream *
 turn_connect_tls_stream_new (TurnConnectStream *base,
                              TurnConnectTlsOptions *options,
-                             const char *host,
+                             const char *name,
                              const char *who,
                              const char *session_key,
                              GError **error)
 {
-  const char *name = turn_connect_tls_options_get_server_name (options);
-  TurnConnectTls *tls = turn_connect_tls_new (turn_connect_tls_options_get_context (options),
-                                              name != NULL ? name : host, who, error);
+  TurnConnectTls *tls =
+      turn_connect_tls_new (turn_connect_tls_options_get_context (options), name, who, error);
   TlsStream *self;
 
   if (tls == NULL)

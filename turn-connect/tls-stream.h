@@ -4,11 +4,11 @@
 #include "turn-connect/stream.h"
 #include "turn-connect/tls-options.h"
 
-/* TLS over any stream. @host is whom the target names, @who describes it for messages,
+/* TLS over any stream. @name is whom the certificate is for, @who describes it for messages,
  * @session_key what an earlier session must have been for, NULL for none. */
 TurnConnectStream *turn_connect_tls_stream_new (TurnConnectStream *base,
                                                 TurnConnectTlsOptions *options,
-                                                const char *host,
+                                                const char *name,
                                                 const char *who,
                                                 const char *session_key,
                                                 GError **error);
