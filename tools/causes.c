@@ -80,7 +80,7 @@ static const Cause causes[] = {
   { TURN_CONNECT_ERROR_TURN_FAMILY, "turn-family", CLI_EXIT_UNAVAILABLE,
     "ask for an address of the other family" },
   { TURN_CONNECT_ERROR_TURN_REDIRECT, "turn-redirect", CLI_EXIT_UNAVAILABLE,
-    "tell the server's owner that it sends clients in a circle" },
+    "use turns:, so that the redirection is proven, or tell the server's owner of the circle" },
   { TURN_CONNECT_ERROR_TURN_PEER, "turn-peer", CLI_EXIT_UNAVAILABLE,
     "check that the far side listens, and that nothing refuses it" },
   { TURN_CONNECT_ERROR_TURN_REFUSED, "turn-refused", CLI_EXIT_DENIED,

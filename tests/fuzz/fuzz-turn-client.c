@@ -294,8 +294,7 @@ step (Fuzz *fuzz)
     break;
   case 12:
     if (turn_connect_allocation_get_state (fuzz->allocation) == TURN_CONNECT_ALLOCATION_DOWN)
-      turn_connect_allocation_connected (fuzz->allocation, "a server", what & 16, what & 32,
-                                         fuzz->now_us);
+      turn_connect_allocation_connected (fuzz->allocation, "a server", what >> 4 & 7, fuzz->now_us);
     break;
   case 13:
     fuzz->now_us += fuzz_u8 (&fuzz->input) * (G_USEC_PER_SEC / 2);
@@ -335,7 +334,11 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize length)
 
   fuzz.allocation = turn_connect_allocation_new (&wishes, draw, &fuzz);
   turn_connect_allocation_set_login (fuzz.allocation, login, fuzz.now_us);
-  turn_connect_allocation_connected (fuzz.allocation, "a server", how & 1, TRUE, fuzz.now_us);
+  turn_connect_allocation_connected (fuzz.allocation, "a server",
+                                     TURN_CONNECT_LINK_IS_SAME |
+                                         (how & 1 ? TURN_CONNECT_LINK_IS_STREAM : 0) |
+                                         (how & 2 ? TURN_CONNECT_LINK_IS_VERIFIED : 0),
+                                     fuzz.now_us);
   drain (&fuzz);
   for (guint i = 0; i < STEPS && fuzz.input.length > 0; i++)
     step (&fuzz);

@@ -240,7 +240,8 @@ peers_tinyproxy_new (const char *user, const char *password, guint16 allowed_por
 
   *port = peers_free_port ();
   g_string_append_printf (text, "Port %u\nListen %s\n", *port, peers_address ());
-  g_string_append_printf (text, "ConnectPort %u\n", allowed_port);
+  if (allowed_port != 0)
+    g_string_append_printf (text, "ConnectPort %u\n", allowed_port);
   if (user != NULL)
     g_string_append_printf (text, "BasicAuth %s %s\n", user, password);
   write_file (program, "tinyproxy.conf", text->str);

@@ -20,7 +20,7 @@ void peers_program_free (PeersProgram *program);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PeersProgram, peers_program_free)
 
 /* The two proxies, on peers_address (). @user NULL: open to all. @allowed_port: the only one
- * CONNECT may name. squid knows @host_line ("127.0.0.1 server.test") and no other name. */
+ * CONNECT may name; 0, with tinyproxy: any. squid knows @host_line ("127.0.0.1 server.test") and no other name. */
 PeersProgram *
 peers_tinyproxy_new (const char *user, const char *password, guint16 allowed_port, guint16 *port);
 PeersProgram *peers_squid_new (const char *user,

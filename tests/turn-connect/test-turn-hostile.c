@@ -9,188 +9,33 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "stun-ext/stream.h"
 #include "turn-connect/turn/client.h"
-#include "turn-mock.h"
+#include "turn-server.h"
 
-/* A server in the test's own main context. */
-typedef struct _Server Server;
-typedef struct {
-  Server *server;
-  int socket;
-  guint watch;
-  StunExtStream cutter;
-} Visitor;
-
-typedef void (*Answer) (Visitor *visitor, const StunExtMessage *request);
-
-struct _Server {
-  int listener;
-  guint watch;
-  guint16 port;
-  GPtrArray *visitors; /* those still there */
-  Answer answer;
-  guint n_visitors;
-  guint n_requests;
-  StunExtAddress elsewhere; /* for redirections */
-  guint close_after;        /* requests; 0: never */
-  guint piece;              /* octets sent at once; 0: all */
-};
-
+/* An ordinary server; but where a TCP peer is quick, its octets come in one segment with the answer. */
 static void
-visitor_free (gpointer data)
+behave (TurnVisitor *visitor, const StunExtMessage *request)
 {
-  Visitor *visitor = data;
+  MockMessage message;
 
-  if (visitor->watch != 0)
-    g_source_remove (visitor->watch);
-  close (visitor->socket);
-  stun_ext_stream_clear (&visitor->cutter);
-  g_free (visitor);
-}
-
-static void
-say_octets (Visitor *visitor, const void *data, gsize length)
-{
-  gsize piece = visitor->server->piece != 0 ? visitor->server->piece : length;
-
-  for (gsize at = 0; at < length; at += piece) {
-    send (visitor->socket, (const guint8 *)data + at, MIN (piece, length - at), MSG_NOSIGNAL);
-    if (piece < length)
-      g_main_context_iteration (NULL, FALSE);
-  }
-}
-
-static void
-say (Visitor *visitor, const MockMessage *message)
-{
-  say_octets (visitor, message->octets, message->length);
-}
-
-static gboolean
-visitor_ready (int fd, GIOCondition condition, gpointer data)
-{
-  Visitor *visitor = data;
-  Server *server = visitor->server;
-  guint8 buffer[4096];
-  gssize n = recv (fd, buffer, sizeof buffer, MSG_DONTWAIT);
-  StunExtMessage message;
-  const guint8 *unit;
-  gsize length;
-
-  if (n <= 0) {
-    visitor->watch = 0;
-    return G_SOURCE_REMOVE;
-  }
-  stun_ext_stream_push (&visitor->cutter, buffer, (gsize)n);
-  while (stun_ext_stream_next (&visitor->cutter, &unit, &length) == STUN_EXT_STREAM_FRAME) {
-    if (stun_ext_message_parse (&message, unit, length) != STUN_EXT_PARSE_OK)
-      continue;
-    server->n_requests++;
-    if (server->close_after != 0 && server->n_requests >= server->close_after) {
-      shutdown (visitor->socket, SHUT_RDWR);
-      continue;
-    }
-    server->answer (visitor, &message);
-  }
-  return G_SOURCE_CONTINUE;
-}
-
-static gboolean
-server_ready (int fd, GIOCondition condition, gpointer data)
-{
-  Server *server = data;
-  Visitor *visitor = g_new0 (Visitor, 1);
-
-  visitor->server = server;
-  visitor->socket = accept4 (fd, NULL, NULL, SOCK_CLOEXEC);
-  stun_ext_stream_init (&visitor->cutter, STUN_EXT_FRAMING_TURN, 70000);
-  visitor->watch = g_unix_fd_add (visitor->socket, G_IO_IN, visitor_ready, visitor);
-  g_ptr_array_add (server->visitors, visitor);
-  server->n_visitors++;
-  return G_SOURCE_CONTINUE;
-}
-
-static void
-server_open (Server *server, Answer answer)
-{
-  *server = (Server){ .answer = answer };
-  server->listener = support_listen (peers_address (), 8, &server->port);
-  server->visitors = g_ptr_array_new_with_free_func (visitor_free);
-  server->watch = g_unix_fd_add (server->listener, G_IO_IN, server_ready, server);
-}
-
-static void
-server_close (Server *server)
-{
-  if (server->visitors == NULL)
+  if (request->method != STUN_EXT_METHOD_CONNECTION_BIND || !mock_is_signed (request)) {
+    turn_server_behave (visitor, request);
     return;
-  g_source_remove (server->watch);
-  close (server->listener);
-  g_ptr_array_unref (server->visitors);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Server, server_close)
-
-static StunExtAddress
-address_of (const Server *server)
-{
-  StunExtAddress address = mock_address (peers_address ());
-
-  address.port = server->port;
-  return address;
-}
-
-/* What an ordinary server says. */
-static void
-behave (Visitor *visitor, const StunExtMessage *request)
-{
-  MockMessage message;
-
-  if (request->method != STUN_EXT_METHOD_BINDING && !mock_is_signed (request))
-    mock_challenge (&message, request, 401, "nonce");
-  else if (request->method == STUN_EXT_METHOD_ALLOCATE)
-    mock_allocated (&message, request, &mock_usual, MOCK_SIGNED);
-  else if (request->method == STUN_EXT_METHOD_REFRESH)
-    mock_lifetime (&message, request, 600, NULL);
-  else if (request->method == STUN_EXT_METHOD_CONNECT)
-    mock_connection (&message, request, 4711);
-  else
-    mock_success (&message, request, MOCK_SIGNED);
-  if (request->method == STUN_EXT_METHOD_CONNECTION_BIND && mock_is_signed (request)) {
-    /* The peer was quick: its octets come in one segment with the answer. */
-    memcpy (message.octets + message.length, "\x16\x03quick", 7);
-    message.length += 7;
   }
-  say (visitor, &message);
+  mock_success (&message, request, MOCK_SIGNED);
+  memcpy (message.octets + message.length, "\x16\x03quick", 7);
+  message.length += 7;
+  turn_visitor_say (visitor, &message);
 }
 
 static void
-send_on (Visitor *visitor, const StunExtMessage *request)
+babble (TurnVisitor *visitor, const StunExtMessage *request)
 {
-  MockMessage message;
-
-  mock_redirect (&message, request, &visitor->server->elsewhere, NULL,
-                 mock_is_signed (request) ? MOCK_SIGNED : MOCK_UNSIGNED);
-  say (visitor, &message);
+  turn_visitor_say_octets (visitor, "HTTP/1.1 400 Bad Request\r\n\r\n", 28);
 }
 
 static void
-challenge_then_send_on (Visitor *visitor, const StunExtMessage *request)
-{
-  if (mock_is_signed (request))
-    send_on (visitor, request);
-  else
-    behave (visitor, request);
-}
-
-static void
-babble (Visitor *visitor, const StunExtMessage *request)
-{
-  say_octets (visitor, "HTTP/1.1 400 Bad Request\r\n\r\n", 28);
-}
-
-static void
-stay_silent (Visitor *visitor, const StunExtMessage *request)
+stay_silent (TurnVisitor *visitor, const StunExtMessage *request)
 {
 }
 
@@ -204,7 +49,7 @@ typedef struct {
 } World;
 
 static TurnConnectClient *
-make_client (const Server *server)
+make_client (const TurnServer *server)
 {
   g_autoptr (TurnConnectTarget) target =
       turn_connect_target_new (peers_address (), server->port, NULL);
@@ -222,11 +67,12 @@ on_state (TurnConnectClient *client, guint state, const GError *cause, gpointer 
 }
 
 static void
-world_open (World *world, const Server *server)
+world_open (World *world, const TurnServer *server)
 {
   *world = (World){ .client = make_client (server) };
   world->cancellable = g_cancellable_new ();
   turn_connect_client_set_reconnects (world->client, 0);
+  turn_connect_client_set_unproven_redirects (world->client, TRUE);
   g_signal_connect (world->client, "state-changed", G_CALLBACK (on_state), world);
 }
 
@@ -267,14 +113,15 @@ allocate (World *world)
 static void
 test_redirection_is_followed (gconstpointer data)
 {
-  g_auto (Server) first = { 0 };
-  g_auto (Server) second = { 0 };
+  g_auto (TurnServer) first = { 0 };
+  g_auto (TurnServer) second = { 0 };
   g_auto (World) world = { 0 };
   g_autofree char *place = NULL;
 
-  server_open (&first, data != NULL ? challenge_then_send_on : send_on);
-  server_open (&second, behave);
-  first.elsewhere = address_of (&second);
+  turn_server_open (&first, TURN_SERVER_TCP, NULL,
+                    data != NULL ? turn_server_send_on_with_proof : turn_server_send_on);
+  turn_server_open (&second, TURN_SERVER_TCP, NULL, behave);
+  first.elsewhere = turn_server_address (&second);
   world_open (&world, &first);
   allocate (&world);
   g_assert_no_error (world.error);
@@ -285,14 +132,14 @@ test_redirection_is_followed (gconstpointer data)
 static void
 test_circle_is_noticed (void)
 {
-  g_auto (Server) first = { 0 };
-  g_auto (Server) second = { 0 };
+  g_auto (TurnServer) first = { 0 };
+  g_auto (TurnServer) second = { 0 };
   g_auto (World) world = { 0 };
 
-  server_open (&first, send_on);
-  server_open (&second, send_on);
-  first.elsewhere = address_of (&second);
-  second.elsewhere = address_of (&first);
+  turn_server_open (&first, TURN_SERVER_TCP, NULL, turn_server_send_on);
+  turn_server_open (&second, TURN_SERVER_TCP, NULL, turn_server_send_on);
+  first.elsewhere = turn_server_address (&second);
+  second.elsewhere = turn_server_address (&first);
   world_open (&world, &first);
   allocate (&world);
   g_assert_error (world.error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_TURN_REDIRECT);
@@ -304,16 +151,16 @@ test_circle_is_noticed (void)
 static void
 test_redirections_are_counted (void)
 {
-  g_auto (Server) first = { 0 };
-  g_auto (Server) second = { 0 };
-  g_auto (Server) third = { 0 };
+  g_auto (TurnServer) first = { 0 };
+  g_auto (TurnServer) second = { 0 };
+  g_auto (TurnServer) third = { 0 };
   g_auto (World) world = { 0 };
 
-  server_open (&first, send_on);
-  server_open (&second, send_on);
-  server_open (&third, behave);
-  first.elsewhere = address_of (&second);
-  second.elsewhere = address_of (&third);
+  turn_server_open (&first, TURN_SERVER_TCP, NULL, turn_server_send_on);
+  turn_server_open (&second, TURN_SERVER_TCP, NULL, turn_server_send_on);
+  turn_server_open (&third, TURN_SERVER_TCP, NULL, behave);
+  first.elsewhere = turn_server_address (&second);
+  second.elsewhere = turn_server_address (&third);
   world_open (&world, &first);
   turn_connect_client_set_redirects (world.client, 1);
   allocate (&world);
@@ -324,10 +171,10 @@ test_redirections_are_counted (void)
 static void
 test_server_that_speaks_something_else_is_named (void)
 {
-  g_auto (Server) server = { 0 };
+  g_auto (TurnServer) server = { 0 };
   g_auto (World) world = { 0 };
 
-  server_open (&server, babble);
+  turn_server_open (&server, TURN_SERVER_TCP, NULL, babble);
   world_open (&world, &server);
   allocate (&world);
   g_assert_error (world.error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_TURN_PROTOCOL);
@@ -338,10 +185,10 @@ static void
 test_close_at_every_step_is_told (void)
 {
   for (guint n = 1; n <= 2; n++) {
-    g_auto (Server) server = { 0 };
+    g_auto (TurnServer) server = { 0 };
     g_auto (World) world = { 0 };
 
-    server_open (&server, behave);
+    turn_server_open (&server, TURN_SERVER_TCP, NULL, behave);
     server.close_after = n;
     world_open (&world, &server);
     allocate (&world);
@@ -365,10 +212,10 @@ static void
 test_close_while_a_call_waits_ends_the_call (void)
 {
   StunExtAddress peer = mock_address ("203.0.113.5:4000");
-  g_auto (Server) server = { 0 };
+  g_auto (TurnServer) server = { 0 };
   g_auto (World) world = { 0 };
 
-  server_open (&server, behave);
+  turn_server_open (&server, TURN_SERVER_TCP, NULL, behave);
   server.close_after = 3;
   world_open (&world, &server);
   allocate (&world);
@@ -383,10 +230,10 @@ test_close_while_a_call_waits_ends_the_call (void)
 static void
 test_answers_in_single_octets_are_understood (void)
 {
-  g_auto (Server) server = { 0 };
+  g_auto (TurnServer) server = { 0 };
   g_auto (World) world = { 0 };
 
-  server_open (&server, behave);
+  turn_server_open (&server, TURN_SERVER_TCP, NULL, behave);
   server.piece = 1;
   world_open (&world, &server);
   allocate (&world);
@@ -406,11 +253,11 @@ test_change_of_mind_at_every_moment (void)
 {
   for (Way way = CANCELS; way < N_WAYS; way++)
     for (guint rounds = 0; rounds < 25; rounds++) {
-      g_auto (Server) server = { 0 };
+      g_auto (TurnServer) server = { 0 };
       g_auto (World) world = { 0 };
       gpointer remains;
 
-      server_open (&server, behave);
+      turn_server_open (&server, TURN_SERVER_TCP, NULL, behave);
       world_open (&world, &server);
       remains = world.client;
       g_object_add_weak_pointer (G_OBJECT (world.client), &remains);
@@ -448,7 +295,7 @@ connected (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 static void
-open_tcp (World *world, const Server *server)
+open_tcp (World *world, const TurnServer *server)
 {
   world_open (world, server);
   turn_connect_client_set_relay (world->client, TURN_CONNECT_RELAY_TCP, TURN_CONNECT_FAMILY_IPV4);
@@ -464,12 +311,12 @@ test_octets_behind_the_answer_are_the_peers (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (pieces); i++) {
     StunExtAddress peer = mock_address ("203.0.113.5:4000");
-    g_auto (Server) server = { 0 };
+    g_auto (TurnServer) server = { 0 };
     g_auto (World) world = { 0 };
     char buffer[7];
     gsize got = 0, n;
 
-    server_open (&server, behave);
+    turn_server_open (&server, TURN_SERVER_TCP, NULL, behave);
     server.piece = pieces[i];
     open_tcp (&world, &server);
     turn_connect_client_connect_async (world.client, &peer, NULL, connected, &world);
@@ -491,10 +338,10 @@ test_connecting_is_cancelled_at_every_moment (void)
   for (guint rounds = 0; rounds < 20; rounds++) {
     StunExtAddress peer = mock_address ("203.0.113.5:4000");
     g_autoptr (GCancellable) cancellable = g_cancellable_new ();
-    g_auto (Server) server = { 0 };
+    g_auto (TurnServer) server = { 0 };
     g_auto (World) world = { 0 };
 
-    server_open (&server, behave);
+    turn_server_open (&server, TURN_SERVER_TCP, NULL, behave);
     open_tcp (&world, &server);
     turn_connect_client_connect_async (world.client, &peer, cancellable, connected, &world);
     for (guint i = 0; i < rounds && !world.is_done; i++)
@@ -509,11 +356,11 @@ test_connecting_is_cancelled_at_every_moment (void)
 static void
 test_silent_server_is_left_behind_when_closing (void)
 {
-  g_auto (Server) server = { 0 };
+  g_auto (TurnServer) server = { 0 };
   g_auto (World) world = { 0 };
   gint64 begun;
 
-  server_open (&server, behave);
+  turn_server_open (&server, TURN_SERVER_TCP, NULL, behave);
   world_open (&world, &server);
   allocate (&world);
   server.answer = stay_silent;
@@ -543,13 +390,13 @@ static void
 test_closing_within_a_packet_is_fine (void)
 {
   StunExtAddress peer = mock_address ("203.0.113.5:4000");
-  g_auto (Server) server = { 0 };
+  g_auto (TurnServer) server = { 0 };
   g_auto (World) world = { 0 };
   guint8 octets[3 * sizeof (MockMessage)];
   MockMessage message;
   gsize length = 0;
 
-  server_open (&server, behave);
+  turn_server_open (&server, TURN_SERVER_TCP, NULL, behave);
   world_open (&world, &server);
   turn_connect_client_set_receive (world.client, close_on_receive, &world, NULL);
   allocate (&world);
@@ -563,7 +410,7 @@ test_closing_within_a_packet_is_fine (void)
     length += message.length;
   }
   server.answer = stay_silent;
-  say_octets (server.visitors->pdata[0], octets, length);
+  turn_visitor_say_octets (server.visitors->pdata[0], octets, length);
   support_run_until (&world.is_closed);
 }
 
@@ -582,10 +429,10 @@ count_descriptors (void)
 static void
 test_many_clients_leave_nothing_behind (void)
 {
-  g_auto (Server) server = { 0 };
+  g_auto (TurnServer) server = { 0 };
   guint before = 0;
 
-  server_open (&server, behave);
+  turn_server_open (&server, TURN_SERVER_TCP, NULL, behave);
   for (guint i = 0; i < 300; i++) {
     g_auto (World) world = { 0 };
 
@@ -599,7 +446,7 @@ test_many_clients_leave_nothing_behind (void)
     }
     world_close (&world);
     memset (&world, 0, sizeof world);
-    g_ptr_array_set_size (server.visitors, 0);
+    turn_server_drop_visitors (&server);
     if (i == 20)
       before = count_descriptors ();
   }

@@ -25,6 +25,7 @@ struct _TurnConnectAllocation {
   gpointer random_data;
   char *who;
   gboolean is_stream;
+  gboolean is_verified;
 
   GPtrArray *transactions;
   GQueue outputs; /* GBytes */
@@ -74,7 +75,8 @@ void turn_connect_allocation_resume (TurnConnectAllocation *self, gint64 now_us)
 void turn_connect_allocation_probe (TurnConnectAllocation *self, gint64 now_us);
 
 /* allocation-answer.c: what an answer changes. @error as the transaction judged it (consumed), or
- * NULL for success; @answer NULL for silence. */
+ * NULL for success; @answer NULL for silence and for what
+ * is not believed. */
 void turn_connect_allocation_finish (TurnConnectAllocation *self,
                                      const TurnConnectTransaction *transaction,
                                      const StunExtMessage *answer,

@@ -154,6 +154,7 @@ turn_connect_allocation_ask (TurnConnectAllocation *self,
 
   transaction->request = *request;
   transaction->is_reliable = self->is_stream;
+  transaction->believes_redirects = self->is_verified || self->wishes.believes_redirects;
   submit (self, transaction, now_us);
 }
 
@@ -225,16 +226,16 @@ turn_connect_allocation_probe (TurnConnectAllocation *self, gint64 now_us)
 void
 turn_connect_allocation_connected (TurnConnectAllocation *self,
                                    const char *who,
-                                   gboolean is_stream,
-                                   gboolean is_same,
+                                   TurnConnectLinkFlags flags,
                                    gint64 now_us)
 {
   g_return_if_fail (self->state == TURN_CONNECT_ALLOCATION_DOWN);
   g_free (self->who);
   self->who = g_strdup (who);
-  self->is_stream = is_stream;
+  self->is_stream = (flags & TURN_CONNECT_LINK_IS_STREAM) != 0;
+  self->is_verified = (flags & TURN_CONNECT_LINK_IS_VERIFIED) != 0;
   self->heard_us = now_us;
-  if (!is_same) {
+  if ((flags & TURN_CONNECT_LINK_IS_SAME) == 0) {
     turn_connect_auth_forget_challenge (&self->auth);
     g_clear_pointer (&self->ticket, g_byte_array_unref);
   }
@@ -415,7 +416,8 @@ take_answer (TurnConnectAllocation *self, const StunExtMessage *message, gint64 
   }
   if (verdict != TURN_CONNECT_ANSWER_SUCCESS)
     error = turn_connect_transaction_error (transaction, verdict, message, self->who);
-  turn_connect_allocation_finish (self, transaction, message, error, now_us);
+  turn_connect_allocation_finish (
+      self, transaction, verdict != TURN_CONNECT_ANSWER_UNPROVEN ? message : NULL, error, now_us);
   free_transaction (transaction);
 }
 

@@ -22,7 +22,15 @@ typedef struct {
   guint lifetime_s;  /* 0: the server's default */
   guint keepalive_s; /* 0: never */
   StunExtAlgorithms algorithms;
+  gboolean believes_redirects; /* also without proof, by a server that nobody verified */
 } TurnConnectWishes;
+
+/* What is known of a connection. */
+typedef enum {
+  TURN_CONNECT_LINK_IS_STREAM = 1 << 0,
+  TURN_CONNECT_LINK_IS_VERIFIED = 1 << 1, /* TLS or DTLS showed whose it is */
+  TURN_CONNECT_LINK_IS_SAME = 1 << 2,     /* it is the server that gave the ticket, if one did */
+} TurnConnectLinkFlags;
 
 typedef enum {
   TURN_CONNECT_ALLOCATION_DOWN,     /* no connection */
@@ -84,12 +92,10 @@ void turn_connect_allocation_set_login (TurnConnectAllocation *allocation,
                                         gint64 now_us);
 void turn_connect_allocation_set_keepalive (TurnConnectAllocation *allocation, guint interval_s);
 
-/* There is a connection to @who ("the TURN server host:port"): ask for the allocation. @is_same: it
- * is the server that gave the ticket, if one did. */
+/* There is a connection to @who ("the TURN server host:port"): ask for the allocation. */
 void turn_connect_allocation_connected (TurnConnectAllocation *allocation,
                                         const char *who,
-                                        gboolean is_stream,
-                                        gboolean is_same,
+                                        TurnConnectLinkFlags flags,
                                         gint64 now_us);
 /* The connection is gone. Says nothing about it; what was asked of TCP peers fails. */
 void turn_connect_allocation_disconnected (TurnConnectAllocation *allocation);

@@ -238,8 +238,14 @@ connected (TurnConnectClient *self, TurnConnectStream *stream, TurnConnectDatagr
   g_autofree char *place = turn_connect_host_join (turn_connect_target_get_host (self->current),
                                                    turn_connect_target_get_port (self->current));
   g_autofree char *who = g_strconcat ("the TURN server ", place, NULL);
-  gboolean is_same = g_strcmp0 (place, self->server) == 0;
+  TurnConnectLinkFlags flags = 0;
 
+  if (stream != NULL)
+    flags |= TURN_CONNECT_LINK_IS_STREAM;
+  if (self->current->tls != NULL)
+    flags |= TURN_CONNECT_LINK_IS_VERIFIED;
+  if (g_strcmp0 (place, self->server) == 0)
+    flags |= TURN_CONNECT_LINK_IS_SAME;
   g_free (self->server);
   self->server = g_steal_pointer (&place);
   if (stream != NULL)
@@ -248,8 +254,7 @@ connected (TurnConnectClient *self, TurnConnectStream *stream, TurnConnectDatagr
   turn_connect_client_set_state (self, TURN_CONNECT_CLIENT_ALLOCATING, NULL);
   if (self->link == NULL || self->state != TURN_CONNECT_CLIENT_ALLOCATING)
     return; /* the application changed its mind */
-  turn_connect_allocation_connected (self->allocation, who, stream != NULL, is_same,
-                                     g_get_monotonic_time ());
+  turn_connect_allocation_connected (self->allocation, who, flags, g_get_monotonic_time ());
   turn_connect_client_settle (self);
 }
 

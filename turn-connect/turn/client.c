@@ -284,6 +284,13 @@ turn_connect_client_set_redirects (TurnConnectClient *client, guint most)
 }
 
 void
+turn_connect_client_set_unproven_redirects (TurnConnectClient *client, gboolean are_followed)
+{
+  g_return_if_fail (client->allocation == NULL);
+  client->wishes.believes_redirects = are_followed;
+}
+
+void
 turn_connect_client_set_receive (TurnConnectClient *client,
                                  TurnConnectReceiveFunc receive,
                                  gpointer user_data,

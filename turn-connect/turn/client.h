@@ -352,9 +352,26 @@ TURN_CONNECT_API void turn_connect_client_set_reconnects (TurnConnectClient *cli
  *
  * A redirection keeps everything else: carrier, proxy, trust, and the name the certificate must be
  * for, unless ALTERNATE-DOMAIN names another. A server that was asked within the last 5 min is not
- * asked again.
+ * asked again. One that is not proven by the credentials is followed only where TLS or DTLS showed
+ * who says it; see turn_connect_client_set_unproven_redirects().
  */
 TURN_CONNECT_API void turn_connect_client_set_redirects (TurnConnectClient *client, guint most);
+
+/**
+ * turn_connect_client_set_unproven_redirects:
+ * @client: a client that was not begun
+ * @are_followed: follow redirections without integrity over plain UDP and TCP too; %FALSE if never
+ * set
+ *
+ * A server may send its clients on before it knows who they are, and coturn always does. Over TLS
+ * and DTLS that is its own word. Over plain UDP and TCP anybody who sees the request can say it, and
+ * would be sent the media and a proof of the password to guess by; so there the client fails with
+ * %TURN_CONNECT_ERROR_TURN_REDIRECT, over UDP after 3.5 s in which no other answer came.
+ * Once the credentials are in use, only a redirection that is proven by them is followed, whatever
+ * is set here. RFC 8489 sections 10 and 14.8
+ */
+TURN_CONNECT_API void turn_connect_client_set_unproven_redirects (TurnConnectClient *client,
+                                                                  gboolean are_followed);
 
 /**
  * turn_connect_client_set_receive:

@@ -15,6 +15,7 @@
 
 #define US_PER_MS 1000
 #define FINAL_WAIT 16     /* Rm, RFC 8489 section 6.2.1 */
+#define ASTRAY_TRIES 3    /* then a redirection without proof is all that comes: 3.5 s */
 #define CHALLENGES_MAX 5  /* a stale nonce or two, a new realm, a fall back; then it is a loop */
 #define REQUEST_MAX 3072  /* octets: name, realm and nonce at their longest, 8 peers, a ticket */
 #define SOFTWARE "tepkit" /* no version: nothing for those who look for old ones */
@@ -103,6 +104,14 @@ turn_connect_transaction_clear (TurnConnectTransaction *transaction)
   stun_ext_key_clear (&transaction->signature.key);
 }
 
+/* Was the answer to a request without integrity a redirection that is not believed? */
+static gboolean
+was_led_astray (const TurnConnectTransaction *transaction)
+{
+  return transaction->unproven_code == STUN_EXT_CODE_TRY_ALTERNATE &&
+         transaction->signature.integrity == STUN_EXT_INTEGRITY_NONE;
+}
+
 TurnConnectDue
 turn_connect_transaction_check (TurnConnectTransaction *transaction, gint64 now_us)
 {
@@ -110,7 +119,8 @@ turn_connect_transaction_check (TurnConnectTransaction *transaction, gint64 now_
 
   if (now_us < transaction->due_us)
     return TURN_CONNECT_DUE_NOT_YET;
-  if (transaction->is_reliable || transaction->n_sent >= STUN_EXT_RETRANSMISSIONS)
+  if (transaction->is_reliable || transaction->n_sent >= STUN_EXT_RETRANSMISSIONS ||
+      (was_led_astray (transaction) && transaction->n_sent >= ASTRAY_TRIES))
     return TURN_CONNECT_DUE_GIVE_UP;
   wait_ms = (gint64)STUN_EXT_RTO_MS << transaction->n_sent;
   transaction->n_sent++;
@@ -180,6 +190,14 @@ turn_connect_transaction_judge (TurnConnectTransaction *transaction,
     return TURN_CONNECT_ANSWER_IGNORE;
   if (*code == STUN_EXT_CODE_UNAUTHENTICATED || *code == STUN_EXT_CODE_STALE_NONCE)
     return judge_challenge (transaction, auth, answer);
+  if (*code == STUN_EXT_CODE_TRY_ALTERNATE &&
+      transaction->signature.integrity == STUN_EXT_INTEGRITY_NONE &&
+      !transaction->believes_redirects) {
+    /* RFC 8489 section 14.8 wants integrity before a redirection is followed, section 10 knows that
+     * a server may be unable to give it. Over UDP the true answer may still come. */
+    transaction->unproven_code = *code;
+    return transaction->is_reliable ? TURN_CONNECT_ANSWER_UNPROVEN : TURN_CONNECT_ANSWER_IGNORE;
+  }
   if (is_proven (transaction, answer))
     return TURN_CONNECT_ANSWER_ERROR;
   /* "MUST be discarded": a stranger who sees the request could end it. Into a stream he cannot
@@ -190,6 +208,21 @@ turn_connect_transaction_judge (TurnConnectTransaction *transaction,
                  stun_ext_message_integrity (answer) == STUN_EXT_INTEGRITY_NONE
              ? TURN_CONNECT_ANSWER_ERROR
              : TURN_CONNECT_ANSWER_IGNORE;
+}
+
+static GError *
+make_astray_error (guint16 method, const char *who)
+{
+  GError *error =
+      g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_TURN_REDIRECT,
+                   "%s sent us to another server and did not prove it; without TLS anybody on the "
+                   "way could have said that: use turns: or name the other server, unless "
+                   "redirections without proof are to be followed",
+                   who);
+
+  turn_connect_error_set_step (error, turn_connect_answer_step (method));
+  turn_connect_error_set_turn_code (error, STUN_EXT_CODE_TRY_ALTERNATE);
+  return error;
 }
 
 GError *
@@ -212,6 +245,8 @@ turn_connect_transaction_error (const TurnConnectTransaction *transaction,
                          "the way took it out",
                          who);
     break;
+  case TURN_CONNECT_ANSWER_UNPROVEN:
+    return make_astray_error (method, who);
   default:
     return turn_connect_answer_to_error (answer, who);
   }
@@ -226,6 +261,8 @@ turn_connect_transaction_silence (const TurnConnectTransaction *transaction, con
   static const double silence_s = STUN_EXT_RELIABLE_TIMEOUT_MS / 1000.0;
   GError *error;
 
+  if (was_led_astray (transaction))
+    return make_astray_error (transaction->request.method, who);
   if (transaction->unproven_code != 0)
     error = g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_TIMED_OUT,
                          "%s sent no answer with proof within %.1f s; one without proof said %u %s",

@@ -39,10 +39,11 @@ typedef struct {
   guint8 *octets;
   gsize length;
   gboolean is_reliable;
-  guint n_sent;        /* of these octets */
-  guint n_challenges;  /* 401 and 438 so far */
-  guint unproven_code; /* an error without integrity, not believed; 0: none */
-  gint64 due_us;       /* send again, or give up */
+  gboolean believes_redirects; /* 300 without integrity, while the request has none either */
+  guint n_sent;                /* of these octets */
+  guint n_challenges;          /* 401 and 438 so far */
+  guint unproven_code;         /* an error without integrity, not believed; 0: none */
+  gint64 due_us;               /* send again, or give up */
 } TurnConnectTransaction;
 
 /* Writes and signs a request under a new id. FALSE if it cannot be written. */
@@ -68,6 +69,7 @@ typedef enum {
   TURN_CONNECT_ANSWER_NEEDED,  /* as TURN_CONNECT_AUTH_NEEDED */
   TURN_CONNECT_ANSWER_WRONG,
   TURN_CONNECT_ANSWER_BID_DOWN,
+  TURN_CONNECT_ANSWER_UNPROVEN, /* a 300 that is not followed */
 } TurnConnectAnswer;
 /* Judges a response with the id of this transaction. */
 TurnConnectAnswer turn_connect_transaction_judge (TurnConnectTransaction *transaction,
