@@ -5,6 +5,7 @@
  */
 #include "turn-connect/datagram-private.h"
 
+#include "turn-connect/alarm.h"
 #include "turn-connect/error-private.h"
 #include "turn-connect/host.h"
 #include "turn-connect/lookup.h"
@@ -154,10 +155,9 @@ turn_connect_datagram_look_up_async (TurnConnectTarget *target,
   self->port = target->port;
   self->race = turn_connect_race_new ();
   self->deadline = g_get_monotonic_time () + (gint64)target->timeout_ms * 1000;
-  self->timer = g_timeout_source_new (0);
+  self->timer =
+      turn_connect_alarm_new (self->context, "TurnConnectLookUp", look_up_timer_fired, self);
   g_source_set_ready_time (self->timer, self->deadline);
-  g_source_set_callback (self->timer, look_up_timer_fired, self, NULL);
-  g_source_attach (self->timer, self->context);
   if (cancellable != NULL) {
     self->cancel_source = g_cancellable_source_new (cancellable);
     g_source_set_callback (self->cancel_source, G_SOURCE_FUNC (look_up_cancelled), self, NULL);
@@ -255,16 +255,6 @@ repeat (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-static gboolean
-dispatch_timer (GSource *source, GSourceFunc callback, gpointer user_data)
-{
-  g_source_set_ready_time (source, -1);
-  return callback (user_data);
-}
-
-/* Only goes off when it was told to: GLib's own timeouts set themselves again. */
-static GSourceFuncs timer_funcs = { .dispatch = dispatch_timer };
-
 /* The first flight goes out from the main context, as all that may end the trial. */
 static gpointer
 begin_dtls (TurnConnectAttempt *attempt, GSocketAddress *address, gpointer way_data, GError **error)
@@ -279,9 +269,8 @@ begin_dtls (TurnConnectAttempt *attempt, GSocketAddress *address, gpointer way_d
   trial = g_new0 (Trial, 1);
   trial->attempt = attempt;
   trial->datagram = datagram;
-  trial->timer = g_source_new (&timer_funcs, sizeof (GSource));
-  g_source_set_callback (trial->timer, repeat, trial, NULL);
-  g_source_attach (trial->timer, turn_connect_attempt_get_context (attempt));
+  trial->timer = turn_connect_alarm_new (turn_connect_attempt_get_context (attempt),
+                                         "TurnConnectDatagram", repeat, trial);
   trial->watch = turn_connect_datagram_create_source (datagram, G_IO_IN, NULL);
   g_source_set_callback (trial->watch, G_SOURCE_FUNC (advance), trial, NULL);
   g_source_attach (trial->watch, turn_connect_attempt_get_context (attempt));

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "turn-connect/alarm.h"
 #include "turn-connect/error-private.h"
 #include "turn-connect/host.h"
 
@@ -91,15 +92,6 @@ turn_connect_client_class_init (TurnConnectClientClass *class)
 }
 
 static gboolean
-timer_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
-{
-  g_source_set_ready_time (source, -1);
-  return callback (user_data);
-}
-
-static GSourceFuncs timer_funcs = { .dispatch = timer_dispatch };
-
-static gboolean
 timer_fired (gpointer user_data)
 {
   turn_connect_client_settle (user_data);
@@ -120,10 +112,7 @@ turn_connect_client_init (TurnConnectClient *self)
   self->calls =
       g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, turn_connect_client_free_call);
   self->closing = g_ptr_array_new_with_free_func (g_object_unref);
-  self->timer = g_source_new (&timer_funcs, sizeof (GSource));
-  g_source_set_static_name (self->timer, "TurnConnectClient");
-  g_source_set_callback (self->timer, timer_fired, self, NULL);
-  g_source_attach (self->timer, self->context);
+  self->timer = turn_connect_alarm_new (self->context, "TurnConnectClient", timer_fired, self);
 }
 
 TurnConnectClient *

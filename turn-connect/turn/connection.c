@@ -6,6 +6,7 @@
  */
 #include "turn-connect/turn/connection.h"
 
+#include "turn-connect/alarm.h"
 #include "turn-connect/dial.h"
 #include "turn-connect/error-private.h"
 #include "turn-connect/host.h"
@@ -129,14 +130,6 @@ timer_fired (gpointer user_data)
 }
 
 static gboolean
-timer_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
-{
-  return callback (user_data);
-}
-
-static GSourceFuncs timer_funcs = { .dispatch = timer_dispatch };
-
-static gboolean
 cancelled (GCancellable *cancellable, gpointer user_data)
 {
   finish (user_data, NULL,
@@ -152,9 +145,7 @@ begin (Connection *self, TurnConnectStream *stream)
   GCancellable *cancellable = g_task_get_cancellable (self->task);
 
   self->link = turn_connect_carrier_new (stream, NULL, self->who, &funcs, self);
-  self->timer = g_source_new (&timer_funcs, sizeof (GSource));
-  g_source_set_callback (self->timer, timer_fired, self, NULL);
-  g_source_attach (self->timer, context);
+  self->timer = turn_connect_alarm_new (context, "TurnConnectConnection", timer_fired, self);
   if (cancellable != NULL) {
     self->cancel = g_cancellable_source_new (cancellable);
     g_source_set_callback (self->cancel, G_SOURCE_FUNC (cancelled), self, NULL);
