@@ -10,6 +10,12 @@
 #define TURN_CONNECT_RELAY_REDIRECTS_MAX 4  /* in a row; more are taken for a circle */
 #define TURN_CONNECT_RELAY_TRANSACTION_AT 8 /* octets before the transaction id */
 
+#define TURN_CONNECT_RELAY_TYPE_CLASS_BITS 0x0110 /* RFC 8489 section 5 */
+#define TURN_CONNECT_RELAY_TYPE_REQUEST 0x0000
+#define TURN_CONNECT_RELAY_TYPE_INDICATION 0x0010
+#define TURN_CONNECT_RELAY_TYPE_ALLOCATE 0x0003
+#define TURN_CONNECT_RELAY_TYPE_REFRESH 0x0004
+
 /* A request that has no answer yet. */
 typedef struct {
   guint16 type;
@@ -52,6 +58,8 @@ struct _TurnConnectRelay {
   TurnConnectRelayRefusal refusal;
   TurnConnectRelayCounts counts;
 };
+
+gboolean turn_connect_relay_step (TurnConnectRelay *relay, TurnConnectRelayEvent event);
 
 TurnConnectRelayAsked *turn_connect_relay_find_asked (TurnConnectRelay *relay,
                                                       const guint8 *message);
