@@ -42,6 +42,12 @@ turn_connect_tls_buffers_fed (TurnConnectTlsBuffers *buffers, gsize length)
   buffers->input_to += length;
 }
 
+gboolean
+turn_connect_tls_buffers_have_input (const TurnConnectTlsBuffers *buffers)
+{
+  return buffers->input_from < buffers->input_to;
+}
+
 gsize
 turn_connect_tls_buffers_take (TurnConnectTlsBuffers *buffers, void *to, gsize size)
 {

@@ -20,6 +20,7 @@ void turn_connect_tls_buffers_clear (TurnConnectTlsBuffers *buffers);
  * read first. */
 guint8 *turn_connect_tls_buffers_get_room (TurnConnectTlsBuffers *buffers, gsize *room);
 void turn_connect_tls_buffers_fed (TurnConnectTlsBuffers *buffers, gsize length);
+gboolean turn_connect_tls_buffers_have_input (const TurnConnectTlsBuffers *buffers);
 /* TLS takes what came in; 0 if there is nothing. */
 gsize turn_connect_tls_buffers_take (TurnConnectTlsBuffers *buffers, void *to, gsize size);
 

@@ -92,22 +92,35 @@ fill (TlsStream *self, GError **error)
   return io;
 }
 
+/* After a read that came to @io. One that took all there was need not be followed by another, which
+ * would ask the kernel in vain. */
+static gboolean
+holds_more (TlsStream *self, TurnConnectIo io)
+{
+  if (turn_connect_tls_buffers_are_clogged (self->buffers))
+    return TRUE;
+  if (io == TURN_CONNECT_IO_OK)
+    return turn_connect_tls_buffers_have_input (self->buffers) ||
+           turn_connect_tls_has_pending (self->tls);
+  return io != TURN_CONNECT_IO_BLOCKED;
+}
+
 static TurnConnectIo
 tls_try_read (TurnConnectStream *stream, void *buffer, gsize size, gsize *got, GError **error)
 {
   TlsStream *self = TURN_CONNECT_TLS_STREAM (stream);
-  TurnConnectIo io, filled = TURN_CONNECT_IO_OK;
+  TurnConnectIo io = TURN_CONNECT_IO_BLOCKED;
+  TurnConnectIo filled = self->may_hold_more ? TURN_CONNECT_IO_OK : fill (self, error);
 
-  do {
+  while (io == TURN_CONNECT_IO_BLOCKED && filled == TURN_CONNECT_IO_OK) {
     *got = 0;
     io = turn_connect_tls_read (self->tls, buffer, size, got, error);
     if (io == TURN_CONNECT_IO_BLOCKED)
       filled = fill (self, error);
-  } while (io == TURN_CONNECT_IO_BLOCKED && filled == TURN_CONNECT_IO_OK);
+  }
   if (io != TURN_CONNECT_IO_OK)
     *got = 0;
-  self->may_hold_more =
-      io != TURN_CONNECT_IO_BLOCKED || turn_connect_tls_buffers_are_clogged (self->buffers);
+  self->may_hold_more = holds_more (self, io);
   flush_aside (self); /* reading may have made an answer, as to a key update */
   return io == TURN_CONNECT_IO_BLOCKED ? filled : io;
 }

@@ -339,6 +339,12 @@ turn_connect_tls_read (TurnConnectTls *tls, void *buffer, gsize size, gsize *got
   return result == 1 ? TURN_CONNECT_IO_OK : judge (tls, result, error);
 }
 
+gboolean
+turn_connect_tls_has_pending (TurnConnectTls *tls)
+{
+  return SSL_pending (tls->ssl) > 0;
+}
+
 TurnConnectIo
 turn_connect_tls_write (TurnConnectTls *tls, const void *data, gsize length, GError **error)
 {

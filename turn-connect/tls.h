@@ -71,6 +71,8 @@ TurnConnectTlsBuffers *turn_connect_tls_get_buffers (TurnConnectTls *tls);
 TurnConnectIo turn_connect_tls_handshake (TurnConnectTls *tls, GError **error);
 TurnConnectIo
 turn_connect_tls_read (TurnConnectTls *tls, void *buffer, gsize size, gsize *got, GError **error);
+/* Octets that reading would yield without any from the peer. */
+gboolean turn_connect_tls_has_pending (TurnConnectTls *tls);
 /* One record; all of it is taken. At most TURN_CONNECT_WRITE_MAX octets, when no output waits. */
 TurnConnectIo
 turn_connect_tls_write (TurnConnectTls *tls, const void *data, gsize length, GError **error);
