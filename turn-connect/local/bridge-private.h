@@ -5,9 +5,7 @@
 #include "turn-connect/dial.h"
 #include "turn-connect/local/bridge.h"
 #include "turn-connect/local/relay-counts.h"
-#include "turn-connect/stream.h"
-
-#define TURN_CONNECT_BRIDGE_READ_MAX 16384 /* octets at a time: a TLS record */
+#include "turn-connect/watcher.h"
 
 /* How the bridge itself logs in to a TURN server: by name and password, or by what it makes from a
  * secret that it shares with the server. */
@@ -38,9 +36,11 @@ struct _TurnConnectBridge {
   GMainContext *context;
   GPtrArray *servers;
   GPtrArray *listeners;
-  GQueue passages;    /* TurnConnectPassage */
-  GQueue sessions;    /* TurnConnectSession */
-  GCancellable *life; /* cancelled by closing */
+  GQueue passages;             /* TurnConnectPassage */
+  GQueue sessions;             /* TurnConnectSession */
+  TurnConnectWatcher *watcher; /* of their streams; NULL until it listens */
+  GSource *clock;              /* for the first of them that is due */
+  GCancellable *life;          /* cancelled by closing */
   char *user;
   char *password;
   guint uids[8];
@@ -53,7 +53,6 @@ struct _TurnConnectBridge {
   gint64 keepalive_us;
   GError *cause; /* of refusals on loopback */
   TurnConnectBridgeCounts counts;
-  guint8 buffer[TURN_CONNECT_BRIDGE_READ_MAX]; /* of whoever reads now */
 };
 
 /* Says that something failed. @server: NULL for refusals on loopback; @error (transfer full). The

@@ -5,6 +5,7 @@
  */
 #include "turn-connect/local/bridge-private.h"
 
+#include "turn-connect/alarm.h"
 #include "turn-connect/error-private.h"
 #include "turn-connect/host.h"
 #include "turn-connect/local/ahead.h"
@@ -117,6 +118,8 @@ turn_connect_bridge_init (TurnConnectBridge *self)
   self->budget_ms = TURN_CONNECT_BRIDGE_BUDGET_MS;
   self->late_media = TURN_CONNECT_BRIDGE_LATE_MEDIA_OCTETS;
   self->keepalive_us = KEEPALIVE_US;
+  self->clock = turn_connect_alarm_new (self->context, "TurnConnectBridge",
+                                        turn_connect_passage_tick_all, self);
 }
 
 static void
@@ -133,6 +136,8 @@ turn_connect_bridge_finalize (GObject *object)
 
   g_clear_pointer (&self->servers, g_ptr_array_unref);
   g_clear_pointer (&self->listeners, g_ptr_array_unref);
+  g_clear_pointer (&self->watcher, turn_connect_watcher_free);
+  destroy_source (&self->clock);
   g_clear_object (&self->life);
   g_clear_pointer (&self->user, turn_connect_secret_free);
   g_clear_pointer (&self->password, turn_connect_secret_free);
@@ -411,6 +416,10 @@ turn_connect_bridge_listen (TurnConnectBridge *bridge,
   if (bridge->listeners->len == TURN_CONNECT_BRIDGE_LISTENERS_MAX)
     return refuse (error, "a bridge has 16 listeners at most");
   where = g_inet_socket_address_new (inet, (guint16)port);
+  if (bridge->watcher == NULL)
+    bridge->watcher = turn_connect_watcher_new (bridge->context, error);
+  if (bridge->watcher == NULL)
+    return FALSE;
   descriptor = open_listener (where, error);
   if (descriptor < 0)
     return FALSE;

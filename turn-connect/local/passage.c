@@ -4,53 +4,15 @@
  * event ends in settle (), which does whatever the relay now wants: write, dial, tell the
  * application, set the clock.
  */
-#include "turn-connect/local/passage.h"
+#include "turn-connect/local/passage-private.h"
 
 #include "turn-connect/error-private.h"
-#include "turn-connect/host.h"
 #include "turn-connect/local/ahead.h"
-#include "turn-connect/local/connect-head.h"
-#include "turn-connect/local/session.h"
-#include "turn-connect/local/turn-relay.h"
 #include "turn-connect/target-private.h"
 
-#include <string.h>
-#include <sys/random.h>
-
 #define BEGIN_TIMEOUT_US (10 * G_USEC_PER_SEC) /* for the first octets and CONNECT */
-#define DENIED_MAX 64                          /* clients that are kept though they get nowhere */
+#define READ_MAX 16384                         /* octets at a time: a TLS record */
 #define USER_TIMEOUT_MS 20000                  /* a path that takes nothing more is dead */
-
-#define ANSWER_UP "HTTP/1.0 200 Connection established\r\n\r\n"
-#define ANSWER_BAD "HTTP/1.0 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
-#define ANSWER_METHOD                                                                              \
-  "HTTP/1.0 405 Method Not Allowed\r\nAllow: CONNECT\r\nContent-Length: 0\r\n\r\n"
-
-struct _TurnConnectPassage {
-  TurnConnectBridge *bridge; /* NULL once it ended */
-  GList *link;               /* in the bridge */
-  TurnConnectBridgeServer *server;
-  TurnConnectStream *client;
-  TurnConnectStream *upstream;
-  GSource *client_watch;
-  GSource *upstream_watch;
-  GSource *timer;
-  GCancellable *dialling;
-  gboolean is_denied;        /* kept though it will get nowhere */
-  gboolean is_claiming;      /* a stream that is being opened ahead */
-  gboolean is_session;       /* the client is to be handed over to one */
-  TurnConnectTarget *target; /* dialled last: the server's, or that of a redirection */
-  TurnConnectHead *head;     /* until CONNECT is read */
-  TurnConnectRelay *relay;   /* NULL until it is known what the client is */
-};
-
-static void
-drop_head (TurnConnectPassage *passage)
-{
-  if (passage->head != NULL)
-    turn_connect_head_clear (passage->head);
-  g_clear_pointer (&passage->head, g_free);
-}
 
 static void
 passage_clear (gpointer data)
@@ -60,7 +22,7 @@ passage_clear (gpointer data)
   g_clear_object (&passage->client);
   g_clear_object (&passage->upstream);
   g_clear_object (&passage->target);
-  drop_head (passage);
+  turn_connect_passage_drop_head (passage);
   g_clear_pointer (&passage->relay, turn_connect_relay_free);
 }
 
@@ -72,17 +34,9 @@ passage_unref (TurnConnectPassage *passage)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TurnConnectPassage, passage_unref)
 
 static void
-destroy_source (GSource **source)
+close_stream (TurnConnectStream **stream, TurnConnectWatch **watch)
 {
-  if (*source != NULL)
-    g_source_destroy (*source);
-  g_clear_pointer (source, g_source_unref);
-}
-
-static void
-close_stream (TurnConnectStream **stream, GSource **watch)
-{
-  destroy_source (watch);
+  g_clear_pointer (watch, turn_connect_watch_remove);
   if (*stream != NULL)
     g_io_stream_close (G_IO_STREAM (*stream), NULL, NULL);
   g_clear_object (stream);
@@ -114,7 +68,6 @@ turn_connect_passage_close (TurnConnectPassage *passage)
   stop_dialling (passage);
   close_stream (&passage->client, &passage->client_watch);
   close_stream (&passage->upstream, &passage->upstream_watch);
-  destroy_source (&passage->timer);
   g_queue_delete_link (&bridge->passages, g_steal_pointer (&passage->link));
   passage_unref (passage);
 }
@@ -149,15 +102,13 @@ lose_upstream (TurnConnectPassage *passage, GError *error)
 static void
 read_upstream (TurnConnectPassage *passage)
 {
-  TurnConnectBridge *bridge = passage->bridge;
+  guint8 buffer[READ_MAX];
   GError *error = NULL;
   gsize got;
 
-  switch (turn_connect_stream_try_read (passage->upstream, bridge->buffer, sizeof bridge->buffer,
-                                        &got, &error)) {
+  switch (turn_connect_stream_try_read (passage->upstream, buffer, sizeof buffer, &got, &error)) {
   case TURN_CONNECT_IO_OK:
-    if (!turn_connect_relay_from_server (passage->relay, bridge->buffer, got,
-                                         g_get_monotonic_time ()))
+    if (!turn_connect_relay_from_server (passage->relay, buffer, got, g_get_monotonic_time ()))
       error = g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_CLOSED,
                            "%s sends what is not TURN", passage->server->name);
     break;
@@ -173,7 +124,7 @@ read_upstream (TurnConnectPassage *passage)
     lose_upstream (passage, error);
 }
 
-static gboolean
+static void
 upstream_ready (TurnConnectStream *stream, GIOCondition condition, gpointer user_data)
 {
   g_autoptr (TurnConnectPassage) passage = g_rc_box_acquire (user_data);
@@ -182,18 +133,22 @@ upstream_ready (TurnConnectStream *stream, GIOCondition condition, gpointer user
   if (condition & (G_IO_IN | G_IO_ERR | G_IO_HUP))
     read_upstream (passage);
   settle (passage);
-  return passage->upstream == stream ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
 static void
 join_upstream (TurnConnectPassage *passage, TurnConnectStream *stream)
 {
+  GError *error = NULL;
+
   passage->upstream = stream;
   turn_connect_stream_set_user_timeout (stream, USER_TIMEOUT_MS);
   turn_connect_stream_set_notsent_lowat (stream, passage->bridge->late_media);
-  passage->upstream_watch = turn_connect_stream_create_source (stream, G_IO_IN, NULL);
-  g_source_set_callback (passage->upstream_watch, G_SOURCE_FUNC (upstream_ready), passage, NULL);
-  g_source_attach (passage->upstream_watch, passage->bridge->context);
+  passage->upstream_watch = turn_connect_watcher_add (passage->bridge->watcher, stream, G_IO_IN,
+                                                      upstream_ready, passage, &error);
+  if (passage->upstream_watch == NULL) {
+    lose_upstream (passage, error);
+    return;
+  }
   turn_connect_relay_came_up (passage->relay, g_get_monotonic_time ());
   turn_connect_bridge_reached (passage->bridge, passage->server);
 }
@@ -301,176 +256,15 @@ follow (TurnConnectPassage *passage, const TurnConnectRelayAlternate *alternate)
 
 /* ---- towards the client ---- */
 
-static gboolean
-say (TurnConnectPassage *passage, const char *text)
-{
-  GOutputVector vector = { text, strlen (text) };
-  gsize accepted;
-
-  return turn_connect_stream_try_write (passage->client, &vector, 1, &accepted, NULL) ==
-             TURN_CONNECT_IO_OK &&
-         accepted == vector.size;
-}
-
-static void
-begin_relay (TurnConnectPassage *passage)
-{
-  TurnConnectRelayConfig config = {
-    .budget_us = (gint64)passage->bridge->budget_ms * 1000,
-    .keepalive_us = passage->bridge->keepalive_us,
-  };
-
-  if (!passage->is_denied && passage->server->login != NULL) {
-    passage->is_session = TRUE;
-    return;
-  }
-  if (getrandom (config.transaction_id, sizeof config.transaction_id, 0) !=
-      sizeof config.transaction_id)
-    memset (config.transaction_id, 0x5a, sizeof config.transaction_id); /* not known to fail */
-  passage->relay = turn_connect_relay_new (&config);
-  passage->bridge->n_unknown--;
-  g_source_set_ready_time (passage->timer, -1);
-}
-
-/* Closes what is none of our clients' and says so. */
-static void
-refuse (TurnConnectPassage *passage, const char *why)
-{
-  TurnConnectBridge *bridge = passage->bridge;
-
-  bridge->counts.n_refused++;
-  turn_connect_passage_close (passage);
-  turn_connect_bridge_report (
-      bridge, NULL, g_error_new_literal (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID, why));
-}
-
-/* Keeps a client that will never get anywhere, as it could not stand being hung up on; but only so
- * many, or strangers would take the places of those who may come in. */
-static void
-deny (TurnConnectPassage *passage, GError *error)
-{
-  TurnConnectBridge *bridge = passage->bridge;
-
-  bridge->counts.n_refused++;
-  passage->is_denied = bridge->n_denied < DENIED_MAX;
-  bridge->n_denied += passage->is_denied;
-  if (passage->is_denied) {
-    begin_relay (passage);
-    turn_connect_relay_deny (passage->relay, error->message, g_get_monotonic_time ());
-  } else
-    turn_connect_passage_close (passage);
-  turn_connect_bridge_report (bridge, NULL, error);
-}
-
-static void
-admit (TurnConnectPassage *passage)
-{
-  TurnConnectBridge *bridge = passage->bridge;
-  const StunExtHttpRequest *request = &passage->head->request;
-  gboolean may_enter;
-
-  if (bridge->user != NULL)
-    may_enter = turn_connect_head_logs_in (passage->head, bridge->user, bridge->password);
-  else
-    may_enter = turn_connect_bridge_allows_user (
-        bridge, turn_connect_stream_get_descriptor (passage->client));
-  passage->server = turn_connect_bridge_find_server (bridge, request->host, request->port);
-  if (!may_enter)
-    deny (passage, g_error_new_literal (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID,
-                                        "the local proxy was given a wrong user or password"));
-  else if (passage->server == NULL)
-    deny (passage, g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID,
-                                "the local proxy knows no server \"%s\" port %u", request->host,
-                                request->port));
-  else
-    begin_relay (passage);
-}
-
-/* Returns what of @data is the tunnel's; what is left may be nothing. */
-static gsize
-take_head (TurnConnectPassage *passage, const guint8 *data, gsize length)
-{
-  gsize consumed = 0;
-  StunExtHttpRequestState state = turn_connect_head_feed (passage->head, data, length, &consumed);
-
-  if (state == STUN_EXT_HTTP_REQUEST_MORE)
-    return length;
-  if (state == STUN_EXT_HTTP_REQUEST_BAD || !passage->head->request.is_connect) {
-    say (passage, state == STUN_EXT_HTTP_REQUEST_BAD ? ANSWER_BAD : ANSWER_METHOD);
-    refuse (passage, "somebody took the bridge for a web server");
-    return length;
-  }
-  /* At once, whatever comes of it: libnice waits for ever after any other answer. */
-  if (!say (passage, ANSWER_UP)) {
-    turn_connect_passage_close (passage);
-    return length;
-  }
-  admit (passage);
-  if (passage->bridge != NULL)
-    drop_head (passage);
-  return consumed;
-}
-
-/* The first octet: STUN's are below 0x40, HTTP begins with a letter. */
-static void
-take_first (TurnConnectPassage *passage, guint8 first)
-{
-  if (first >= 0x40) {
-    passage->server = NULL;
-    passage->head = g_new (TurnConnectHead, 1);
-    turn_connect_head_init (passage->head);
-  } else if (passage->server == NULL)
-    refuse (passage, "somebody took a listener for a TURN server that is for CONNECT alone");
-  else if (!turn_connect_bridge_allows_user (passage->bridge,
-                                             turn_connect_stream_get_descriptor (passage->client)))
-    refuse (passage, "a process of another user took the bridge for its TURN server");
-  else
-    begin_relay (passage);
-}
-
-/* Where the login is the bridge's own, the client has to do with a TURN server of this machine. */
-static void
-become_session (TurnConnectPassage *passage, const guint8 *data, gsize length)
-{
-  TurnConnectBridge *bridge = passage->bridge;
-  TurnConnectBridgeServer *server = passage->server;
-  TurnConnectStream *client = g_steal_pointer (&passage->client);
-
-  destroy_source (&passage->client_watch);
-  turn_connect_passage_close (passage);
-  turn_connect_session_begin (bridge, client, server, data, length);
-}
-
-static void
-take_from_client (TurnConnectPassage *passage, const guint8 *data, gsize length)
-{
-  gsize at = 0;
-
-  if (passage->head == NULL && passage->relay == NULL)
-    take_first (passage, data[0]);
-  if (passage->bridge != NULL && passage->head != NULL)
-    at = take_head (passage, data, length);
-  if (passage->bridge != NULL && passage->is_session) {
-    become_session (passage, data + at, length - at);
-    return;
-  }
-  if (passage->bridge == NULL || passage->relay == NULL || at == length)
-    return;
-  if (!turn_connect_relay_from_client (passage->relay, data + at, length - at,
-                                       g_get_monotonic_time ()))
-    refuse (passage, "a client sent what is not TURN");
-}
-
 static void
 read_client (TurnConnectPassage *passage)
 {
-  TurnConnectBridge *bridge = passage->bridge;
+  guint8 buffer[READ_MAX];
   gsize got;
 
-  switch (turn_connect_stream_try_read (passage->client, bridge->buffer, sizeof bridge->buffer,
-                                        &got, NULL)) {
+  switch (turn_connect_stream_try_read (passage->client, buffer, sizeof buffer, &got, NULL)) {
   case TURN_CONNECT_IO_OK:
-    take_from_client (passage, bridge->buffer, got);
+    turn_connect_passage_take (passage, buffer, got);
     break;
   case TURN_CONNECT_IO_BLOCKED:
     break;
@@ -481,7 +275,7 @@ read_client (TurnConnectPassage *passage)
   }
 }
 
-static gboolean
+static void
 client_ready (TurnConnectStream *stream, GIOCondition condition, gpointer user_data)
 {
   g_autoptr (TurnConnectPassage) passage = g_rc_box_acquire (user_data);
@@ -490,7 +284,6 @@ client_ready (TurnConnectStream *stream, GIOCondition condition, gpointer user_d
   if (condition & (G_IO_IN | G_IO_ERR | G_IO_HUP))
     read_client (passage);
   settle (passage);
-  return passage->client == stream ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
 /* ---- whatever the relay wants ---- */
@@ -500,7 +293,7 @@ static gboolean
 pump (TurnConnectPassage *passage,
       TurnConnectLane *lane,
       TurnConnectStream *stream,
-      GSource *watch,
+      TurnConnectWatch *watch,
       GError **error)
 {
   TurnConnectIo io = TURN_CONNECT_IO_OK;
@@ -514,7 +307,7 @@ pump (TurnConnectPassage *passage,
   }
   if (io == TURN_CONNECT_IO_BLOCKED)
     turn_connect_relay_shed (passage->relay, lane);
-  turn_connect_stream_source_set_condition (watch, lane->length > 0 ? G_IO_IN | G_IO_OUT : G_IO_IN);
+  turn_connect_watch_set_condition (watch, lane->length > 0 ? G_IO_IN | G_IO_OUT : G_IO_IN);
   return io != TURN_CONNECT_IO_FAILED;
 }
 
@@ -549,15 +342,16 @@ act (TurnConnectPassage *passage)
     reach_server (passage);
 }
 
+/* ---- time ---- */
+
 static void
-set_clock (TurnConnectPassage *passage)
+set_clock (TurnConnectBridge *bridge, gint64 due_us)
 {
-  gint64 deadline = turn_connect_relay_deadline (passage->relay);
-  gint64 set = g_source_get_ready_time (passage->timer);
+  gint64 set_us = g_source_get_ready_time (bridge->clock);
 
   /* A clock that goes off too early does no harm; setting it for each packet would. */
-  if (deadline != G_MAXINT64 && (set < 0 || deadline < set))
-    g_source_set_ready_time (passage->timer, deadline);
+  if (due_us != G_MAXINT64 && (set_us < 0 || due_us < set_us))
+    g_source_set_ready_time (bridge->clock, due_us);
 }
 
 static void
@@ -577,36 +371,47 @@ settle (TurnConnectPassage *passage)
   if (passage->bridge != NULL && !pump (passage, turn_connect_relay_to_client (passage->relay),
                                         passage->client, passage->client_watch, NULL))
     turn_connect_passage_close (passage);
-  if (passage->bridge != NULL)
-    set_clock (passage);
+  if (passage->bridge == NULL)
+    return;
+  passage->due_us = turn_connect_relay_deadline (passage->relay);
+  set_clock (passage->bridge, passage->due_us);
 }
 
-static gboolean
-timer_fired (gpointer user_data)
+static void
+tick (TurnConnectPassage *passage, gint64 now)
 {
-  g_autoptr (TurnConnectPassage) passage = g_rc_box_acquire (user_data);
-  g_autoptr (TurnConnectBridge) bridge = g_object_ref (passage->bridge);
-
-  g_source_set_ready_time (passage->timer, -1);
   if (passage->relay == NULL) {
-    refuse (passage, "a client connected and said nothing for 10 s");
-    return G_SOURCE_REMOVE;
+    turn_connect_passage_refuse (passage, "a client connected and said nothing for 10 s");
+    return;
   }
-  if (turn_connect_relay_tick (passage->relay, g_get_monotonic_time ()))
+  if (turn_connect_relay_tick (passage->relay, now))
     lose_upstream (passage, g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_TIMED_OUT,
                                          "%s has not answered for 20 s", passage->server->name));
   settle (passage);
-  return passage->bridge != NULL ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
-static gboolean
-dispatch_timer (GSource *source, GSourceFunc callback, gpointer user_data)
+/* Whoever is told of it may close any of them. */
+gboolean
+turn_connect_passage_tick_all (gpointer user_data)
 {
-  return callback (user_data);
-}
+  g_autoptr (TurnConnectBridge) bridge = g_object_ref (user_data);
+  g_autoptr (GPtrArray) due = g_ptr_array_new_with_free_func ((GDestroyNotify)passage_unref);
+  gint64 now = g_get_monotonic_time ();
 
-/* Only goes off when it was told to: GLib's own timeouts set themselves again. */
-static GSourceFuncs timer_funcs = { .dispatch = dispatch_timer };
+  for (GList *l = bridge->passages.head; l != NULL; l = l->next) {
+    if (((TurnConnectPassage *)l->data)->due_us <= now)
+      g_ptr_array_add (due, g_rc_box_acquire (l->data));
+  }
+  for (guint i = 0; i < due->len; i++) {
+    TurnConnectPassage *passage = due->pdata[i];
+
+    if (passage->bridge != NULL)
+      tick (passage, now);
+  }
+  for (GList *l = bridge->passages.head; l != NULL; l = l->next)
+    set_clock (bridge, ((TurnConnectPassage *)l->data)->due_us);
+  return G_SOURCE_CONTINUE;
+}
 
 void
 turn_connect_passage_begin (TurnConnectBridge *bridge,
@@ -614,6 +419,7 @@ turn_connect_passage_begin (TurnConnectBridge *bridge,
                             TurnConnectBridgeServer *server)
 {
   TurnConnectPassage *passage = g_rc_box_new0 (TurnConnectPassage);
+  GError *error = NULL;
 
   passage->bridge = bridge;
   passage->server = server;
@@ -622,11 +428,12 @@ turn_connect_passage_begin (TurnConnectBridge *bridge,
   passage->link = bridge->passages.tail;
   passage->client = turn_connect_stream_new_for_descriptor (descriptor);
   turn_connect_stream_set_notsent_lowat (passage->client, bridge->late_media);
-  passage->client_watch = turn_connect_stream_create_source (passage->client, G_IO_IN, NULL);
-  g_source_set_callback (passage->client_watch, G_SOURCE_FUNC (client_ready), passage, NULL);
-  g_source_attach (passage->client_watch, bridge->context);
-  passage->timer = g_source_new (&timer_funcs, sizeof (GSource));
-  g_source_set_ready_time (passage->timer, g_get_monotonic_time () + BEGIN_TIMEOUT_US);
-  g_source_set_callback (passage->timer, timer_fired, passage, NULL);
-  g_source_attach (passage->timer, bridge->context);
+  passage->due_us = g_get_monotonic_time () + BEGIN_TIMEOUT_US;
+  set_clock (bridge, passage->due_us);
+  passage->client_watch = turn_connect_watcher_add (bridge->watcher, passage->client, G_IO_IN,
+                                                    client_ready, passage, &error);
+  if (passage->client_watch != NULL)
+    return;
+  turn_connect_passage_close (passage);
+  turn_connect_bridge_report (bridge, NULL, error);
 }

@@ -14,6 +14,10 @@ void turn_connect_passage_begin (TurnConnectBridge *bridge,
 /* Ends it, saying nothing to anybody. */
 void turn_connect_passage_close (TurnConnectPassage *passage);
 
+/* Does what is due in a bridge's passages: their clock is one, the bridge's, as a source for each
+ * would be looked at for every packet of any. A GSourceFunc. */
+gboolean turn_connect_passage_tick_all (gpointer bridge);
+
 void turn_connect_passage_count (TurnConnectPassage *passage, TurnConnectBridgeCounts *counts);
 
 /* What came of the stream that the passage claimed. @error: if there is none; already told to the

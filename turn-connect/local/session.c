@@ -7,6 +7,7 @@
  */
 #include "turn-connect/local/session.h"
 
+#include "turn-connect/alarm.h"
 #include "turn-connect/error-private.h"
 #include "turn-connect/local/ahead.h"
 #include "turn-connect/local/bridge-login.h"
@@ -22,7 +23,7 @@ struct _TurnConnectSession {
   GList *link;               /* in the bridge */
   TurnConnectBridgeServer *server;
   TurnConnectStream *client;
-  GSource *client_watch;
+  TurnConnectWatch *client_watch;
   GSource *timer;
   TurnConnectTurnServer *local;
   TurnConnectClient *upstream;  /* NULL: no allocation is wanted */
@@ -422,8 +423,8 @@ pump (TurnConnectSession *session)
   }
   if (io == TURN_CONNECT_IO_BLOCKED)
     turn_connect_turn_server_shed (session->local);
-  turn_connect_stream_source_set_condition (session->client_watch,
-                                            lane->length > 0 ? G_IO_IN | G_IO_OUT : G_IO_IN);
+  turn_connect_watch_set_condition (session->client_watch,
+                                    lane->length > 0 ? G_IO_IN | G_IO_OUT : G_IO_IN);
   return io != TURN_CONNECT_IO_FAILED;
 }
 
@@ -455,23 +456,21 @@ settle (TurnConnectSession *session)
     set_clock (session);
 }
 
-static gboolean
+static void
 client_ready (TurnConnectStream *stream, GIOCondition condition, gpointer user_data)
 {
   g_autoptr (TurnConnectSession) session = g_rc_box_acquire (user_data);
-  TurnConnectBridge *bridge = session->bridge;
   TurnConnectIo io = TURN_CONNECT_IO_BLOCKED;
+  guint8 buffer[TURN_CONNECT_WRITE_MAX];
   gsize got;
 
   if (condition & (G_IO_IN | G_IO_ERR | G_IO_HUP))
-    io = turn_connect_stream_try_read (session->client, bridge->buffer, sizeof bridge->buffer, &got,
-                                       NULL);
+    io = turn_connect_stream_try_read (session->client, buffer, sizeof buffer, &got, NULL);
   if (io == TURN_CONNECT_IO_END || io == TURN_CONNECT_IO_FAILED)
     turn_connect_session_close (session);
   else if (io == TURN_CONNECT_IO_OK)
-    turn_connect_turn_server_push (session->local, bridge->buffer, got);
+    turn_connect_turn_server_push (session->local, buffer, got);
   settle (session);
-  return session->bridge != NULL ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
 static gboolean
@@ -479,18 +478,9 @@ timer_fired (gpointer user_data)
 {
   g_autoptr (TurnConnectSession) session = g_rc_box_acquire (user_data);
 
-  g_source_set_ready_time (session->timer, -1);
   settle (session);
   return session->bridge != NULL ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
-
-static gboolean
-dispatch_timer (GSource *source, GSourceFunc callback, gpointer user_data)
-{
-  return callback (user_data);
-}
-
-static GSourceFuncs timer_funcs = { .dispatch = dispatch_timer };
 
 /* ---- begin and end ---- */
 
@@ -524,6 +514,7 @@ turn_connect_session_begin (TurnConnectBridge *bridge,
 {
   TurnConnectTurnServer *local = make_local (bridge, turn_connect_stream_get_descriptor (client));
   g_autoptr (TurnConnectSession) session = NULL;
+  GError *error = NULL;
 
   if (local == NULL) { /* the client is gone already, or there is no randomness */
     g_io_stream_close (G_IO_STREAM (client), NULL, NULL);
@@ -537,12 +528,15 @@ turn_connect_session_begin (TurnConnectBridge *bridge,
   session->client = client;
   g_queue_push_tail (&bridge->sessions, g_rc_box_acquire (session));
   session->link = bridge->sessions.tail;
-  session->client_watch = turn_connect_stream_create_source (client, G_IO_IN, NULL);
-  g_source_set_callback (session->client_watch, G_SOURCE_FUNC (client_ready), session, NULL);
-  g_source_attach (session->client_watch, bridge->context);
-  session->timer = g_source_new (&timer_funcs, sizeof (GSource));
-  g_source_set_callback (session->timer, timer_fired, session, NULL);
-  g_source_attach (session->timer, bridge->context);
+  session->timer =
+      turn_connect_alarm_new (bridge->context, "TurnConnectSession", timer_fired, session);
+  session->client_watch =
+      turn_connect_watcher_add (bridge->watcher, client, G_IO_IN, client_ready, session, &error);
+  if (session->client_watch == NULL) {
+    turn_connect_session_close (session);
+    turn_connect_bridge_report (bridge, NULL, error);
+    return;
+  }
   turn_connect_turn_server_push (local, octets, length);
   settle (session);
 }
@@ -570,7 +564,7 @@ turn_connect_session_close (TurnConnectSession *session)
   g_main_context_push_thread_default (bridge->context);
   end_upstream (session);
   g_main_context_pop_thread_default (bridge->context);
-  destroy_source (&session->client_watch);
+  g_clear_pointer (&session->client_watch, turn_connect_watch_remove);
   destroy_source (&session->timer);
   g_io_stream_close (G_IO_STREAM (session->client), NULL, NULL);
   g_queue_delete_link (&bridge->sessions, g_steal_pointer (&session->link));
