@@ -12,14 +12,17 @@ import socket
 import subprocess
 import tempfile
 
+import boxes
 import hosts
 import networks
 import proxies
+from catalogue import NETWORKS
 from hosts import LabError
 
 STATES = pathlib.Path("/run/tepkit-lab")
 HERE = pathlib.Path(__file__).resolve().parent
 PROGRAM = HERE / "lab"
+ID_MAX = 32            # characters of a network's id
 
 
 @dataclasses.dataclass
@@ -44,14 +47,22 @@ class Options:
         return [f"--{key}={value}" for key, value in values.items() if value or key == "seed"]
 
 
-def _link_program():
+def _built(name, needed_for):
     builds = [os.environ.get("TEPKIT_BUILD"), HERE.parent.parent / "build"]
     for build in filter(None, builds):
-        path = pathlib.Path(build) / "tests" / "lab" / "link"
+        path = pathlib.Path(build) / "tests" / "lab" / name
         if path.exists():
             return path
-    raise LabError("delay and loss need the link, which is not built: meson setup build && ninja -C build "
-                   "tests/lab/link (or set TEPKIT_BUILD)")
+    raise LabError(f"{needed_for}, which is not built: meson setup build && ninja -C build tests/lab/{name} "
+                   "(or set TEPKIT_BUILD)")
+
+
+def _link_program():
+    return _built("link", "delay and loss need the link")
+
+
+def _inspector_program():
+    return _built("inspector", "inspection needs the inspector")
 
 
 def _owner_is_gone(owner):
@@ -65,7 +76,7 @@ class Lab:
         self.id = lab_id
         self.state = state
         self.directory = STATES / lab_id
-        self.network = networks.NETWORKS[state["network"]]
+        self.network = NETWORKS[state["network"]]
 
     # Life
 
@@ -73,11 +84,11 @@ class Lab:
     def up(cls, network_name, lab_id=None, options=None, owner=0):
         """Brings a network up. owner: the process after whose end "sweep" removes it, 0 for this one, or
         None to keep it until down."""
-        if network_name not in networks.NETWORKS:
-            raise LabError(f"there is no network {network_name!r}; there are {', '.join(networks.NETWORKS)}")
-        lab_id = lab_id or f"{network_name}-{secrets.token_hex(4)}"
-        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", lab_id):
-            raise LabError(f"id {lab_id!r}: 1 to 32 of a-z, 0-9 and - are meant")
+        if network_name not in NETWORKS:
+            raise LabError(f"there is no network {network_name!r}; there are {', '.join(NETWORKS)}")
+        lab_id = lab_id or f"{network_name[:ID_MAX - 9]}-{secrets.token_hex(4)}"
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,%d}" % (ID_MAX - 1), lab_id):
+            raise LabError(f"id {lab_id!r}: 1 to {ID_MAX} of a-z, 0-9 and - are meant")
         if os.geteuid() != 0:
             raise LabError("making network namespaces needs root")
         state = {"network": network_name, "owner": None}
@@ -123,7 +134,7 @@ class Lab:
         if options.wants_link():
             self._start_link(options)
         else:
-            cables.append(networks.INTERNET_CABLE)
+            cables.append(networks.internet_cable(self.network))
         for number, (host, interface, other, its_interface) in enumerate(cables):
             # The kernel makes a cable's first end usable at once only if the two indexes differ, otherwise
             # up to a second later (its linkwatch takes such a pair for one device).
@@ -134,9 +145,10 @@ class Lab:
         hosts.set_up({self.namespace(host): script for host, script in scripts.items()})
         if self.network.proxy:
             proxies.start(self.network, self.id, self.directory, self.namespace("proxy"))
+        boxes.start(self.network, self.id, self.directory, self.namespace("firewall"), _inspector_program)
 
     def _start_link(self, options):
-        host, interface, other, its_interface = networks.INTERNET_CABLE
+        host, interface, other, its_interface = networks.internet_cable(self.network)
         arguments = [_link_program(), f"--left={self.namespace(host)}:{interface}",
                      f"--right={self.namespace(other)}:{its_interface}", "--json", *options.link_arguments()]
         with open(self.directory / "link.log", "wb") as log:
@@ -153,7 +165,7 @@ class Lab:
         with contextlib.suppress(OSError, ValueError):
             counts = json.loads((self.directory / "link.log").read_text(encoding="utf-8"))
         hosts.remove(self.namespaces)
-        if self.network.proxy:
+        if self.network.proxy or self.network.boxes:
             proxies.forget(self.id)
         shutil.rmtree(self.directory, ignore_errors=True)
         return counts
@@ -179,7 +191,7 @@ class Lab:
     def environment(self):
         """The LAB variables."""
         return {"LAB": str(PROGRAM), "LAB_ID": self.id, "LAB_STATE": str(self.directory),
-                **networks.environment(self.network)}
+                **networks.environment(self.network, self.directory)}
 
     def __getitem__(self, variable):
         """lab["CORE_ADDR6"]: the value of LAB_CORE_ADDR6."""

@@ -1,13 +1,33 @@
-"""The networks of the lab: their hosts, addresses and firewall rules. README.md draws them.
+"""What a network of the lab is made of: hosts, addresses, translation, filter, inspection, proxy. README.md draws it.
 
 A family that is translated has private addresses on the site; one that is routed has public ones, from
-the documentation ranges. The internet has no way back to a private address.
+the documentation ranges. The internet has no way back to a private address. catalogue.py lists the networks.
 """
 import dataclasses
+
+import translations
 
 FAMILIES = (4, 6)
 SITE_HOSTS = ("device", "firewall")
 FAR_HOSTS = ("internet", "core", "peer")
+POOL = 4               # public addresses of a NAT that has several
+
+
+@dataclasses.dataclass(frozen=True)
+class Proxy:
+    """An HTTP proxy: what takes CONNECT, for whom, and to where."""
+    program: str           # tinyproxy, squid or mitmproxy
+    scheme: str = ""       # how one logs in: basic, digest, ntlm, negotiate, or not at all
+    any_port: bool = False  # CONNECT to any port, not to 443 alone
+    opens_tls: bool = False  # TLS ends at it, with certificates of its own authority
+
+    @property
+    def port(self):
+        return {"tinyproxy": 8888, "squid": 3128, "mitmproxy": 8080}[self.program]
+
+    @property
+    def password(self):
+        return PROXY_PASSWORD.replace(" ", "-") if self.program == "tinyproxy" else PROXY_PASSWORD  # it takes no spaces
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,88 +35,53 @@ class Network:
     """What tells one network from another."""
     name: str
     sentence: str
-    translated: tuple      # families that leave with the firewall's address
     forward: str           # nft rules of the firewall, in chain "forward", before the refusal
+    translated: tuple = FAMILIES  # families that leave with another address
+    nat: str = "port-restricted"  # kind of translations.py, for the translated families
     chains: str = ""       # further nft chains
-    proxy: str = ""        # the program, or none
-    login: bool = False    # the proxy wants a password
+    inspects: tuple = ()   # rules of the inspecting firewall: inspector ACTION=CLASS...
+    proxy: Proxy = None    # the program, or none
+    boxes: tuple = ()      # what runs in the firewall itself, see boxes.py
+    outer: str = ""        # kind of a second NAT, the carrier's
+    verdict: object = None  # what is to be found out about it
+
+    @property
+    def login(self):
+        """Whether the proxy wants to know who is asking."""
+        return bool(self.proxy and self.proxy.scheme)
 
     @property
     def hosts(self):
-        return SITE_HOSTS + (("proxy",) if self.proxy else ()) + FAR_HOSTS
+        return SITE_HOSTS + (("proxy",) if self.proxy else ()) + (("carrier",) if self.outer else ()) + FAR_HOSTS
 
 
-PROXY_PORTS = {"tinyproxy": 8888, "squid": 3128}
 PROXY_USER = "alice"
 PROXY_PASSWORD = "correct horse"
+REALM = "LAB.TEPKIT"
 
-_OUTBOUND = "iifname lan oifname wan"
-_RETURN = "ct state established,related accept\n"
-
-# TLS by content. A connection's mark says how far it is: 1 the client's hello was seen, 2 the server's
-# answer too, 3 refused. @ih is what follows the TCP header; a comparison with it fails where there is
-# nothing, so the third rule of each chain matches any payload, and the last the bare handshake of TCP.
-_TLS_FORWARD = f"""
-ct state related accept
-ct mark 3 jump refuse_content
-{_OUTBOUND} tcp dport 443 goto from_client
-iifname wan oifname lan tcp sport 443 ct state established goto from_server
-"""
-_TLS_CHAINS = """
-chain from_client {
-  ct mark 1-2 accept
-  @ih,0,16 0x1603 @ih,40,8 0x01 ct mark set 1 accept
-  @ih,0,8 >= 0 ct mark set 3 jump refuse_content
-  accept
+# Ports of the firewall on which its boxes take what was meant for others.
+REDIRECTED = {
+    "transparent proxy": {80: 3129},
+    "tls opener": {443: 3130},
+    "portal": {80: 8000},
 }
-chain from_server {
-  ct mark 2 accept
-  ct mark 1 @ih,0,16 { 0x1603, 0x1503 } ct mark set 2 accept
-  @ih,0,8 >= 0 ct mark set 3 jump refuse_content
-  accept
-}
-"""
-
-
-def _proxy_forward(port):
-    return f"""{_RETURN}
-iifname lan oifname dmz tcp dport {port} accept
-iifname dmz oifname wan meta l4proto tcp accept
-"""
-
-
-NETWORKS = {network.name: network for network in (
-    Network("open", "No firewall and no translation: every packet passes both ways.",
-            (), "accept\n"),
-    Network("nat", "A home router: what the device starts passes, with the router's address, and only "
-            "the address and port it went to may answer; IPv4 and IPv6 are both translated.",
-            FAMILIES, f"{_RETURN}{_OUTBOUND} accept\n"),
-    Network("web-only", "Only TCP to ports 80 and 443 gets out, whatever it carries; IPv4 is translated.",
-            (4,), f"{_RETURN}{_OUTBOUND} tcp dport {{ 80, 443 }} accept\n"),
-    Network("tls-only", "Only TLS over TCP to port 443 gets out, judged by what the first packets carry; "
-            "anything else there is reset. IPv4 is translated.",
-            (4,), _TLS_FORWARD, _TLS_CHAINS),
-    Network("tcp-443", "Only TCP to port 443 gets out, whatever it carries; IPv4 is translated.",
-            (4,), f"{_RETURN}{_OUTBOUND} tcp dport 443 accept\n"),
-    Network("proxy", "Only an HTTP proxy (tinyproxy) gets out; the device reaches the proxy and nothing "
-            "else. CONNECT to port 443 alone, without a password.",
-            (4,), _proxy_forward(PROXY_PORTS["tinyproxy"]), proxy="tinyproxy"),
-    Network("proxy-basic", "Only an HTTP proxy (squid) gets out, and it wants a password (Basic); the "
-            "device reaches the proxy and nothing else. CONNECT to port 443 alone.",
-            (4,), _proxy_forward(PROXY_PORTS["squid"]), proxy="squid", login=True),
-)}
 
 
 def addresses(network):
     """Address by (host or interface, family), and prefix lengths where they differ from the usual."""
     private = {4: 4 in network.translated, 6: 6 in network.translated}
     lan = {4: "192.168.1" if private[4] else "203.0.113", 6: "fd07:1::" if private[6] else "2001:db8:1::"}
-    return {
+    wan = {4: "100.64.0", 6: "fd64::"} if network.outer else {4: "198.51.100", 6: "2001:db8:f::"}
+    pool = {(f"outside-{n}", 4): f"198.51.100.{n + 2}" for n in range(1, POOL)}
+    pool |= {(f"outside-{n}", 6): f"2001:db8:f::{n + 2}" for n in range(1, POOL)}
+    return pool | {
         ("device", 4): f"{lan[4]}.10", ("device", 6): f"{lan[6]}10",
         ("lan", 4): f"{lan[4]}.1", ("lan", 6): f"{lan[6]}1",
         ("proxy", 4): "192.168.2.10", ("proxy", 6): "2001:db8:2::10",
         ("dmz", 4): "192.168.2.1", ("dmz", 6): "2001:db8:2::1",
-        ("wan", 4): "198.51.100.2", ("wan", 6): "2001:db8:f::2",
+        ("wan", 4): f"{wan[4]}.2", ("wan", 6): f"{wan[6]}2",
+        ("access", 4): f"{wan[4]}.1", ("access", 6): f"{wan[6]}1",
+        ("outside", 4): "198.51.100.2", ("outside", 6): "2001:db8:f::2",
         ("site", 4): "198.51.100.1", ("site", 6): "2001:db8:f::1",
         ("core", 4): "192.0.2.10", ("core", 6): "2001:db8:c::10",
         ("core-2", 4): "192.0.2.11", ("core-2", 6): "2001:db8:c::11",
@@ -113,8 +98,16 @@ def public(network, family):
     """The address under which the site's connections arrive at the core."""
     plan = addresses(network)
     if family in network.translated:
-        return plan["wan", family]
+        return plan["outside", family]
     return plan["proxy" if network.proxy else "device", family]
+
+
+def _translation(network, kind, inside, outside):
+    """The rules of one translating router: inside, outside are names of the plan."""
+    plan = addresses(network)
+    names = [outside] + [f"outside-{n}" for n in range(1, POOL) if kind.startswith("pool")]
+    return translations.rules(kind, translations.Router(
+        network.translated, {f: plan[inside, f] for f in FAMILIES}, {f: [plan[n, f] for n in names] for f in FAMILIES}))
 
 
 def ruleset(network, refuse):
@@ -122,8 +115,9 @@ def ruleset(network, refuse):
     drop, reset = "drop", "meta l4proto tcp reject with tcp reset\nreject with icmpx admin-prohibited"
     for_rest = reset if refuse == "reset" else drop
     for_content = drop if refuse == "drop" else reset
-    families = {(): "", (4,): "meta nfproto ipv4", FAMILIES: ""}[network.translated]
-    translation = f"oifname wan {families} masquerade" if network.translated else ""
+    nat = _translation(network, network.nat, "device", "wan")
+    redirected = "".join(f"iifname lan tcp dport {port} redirect to :{to}\n"
+                         for box in network.boxes for port, to in REDIRECTED.get(box, {}).items())
     return f"""
 table inet lab {{
   counter refused_udp {{ }}
@@ -141,14 +135,47 @@ table inet lab {{
   {network.chains}
   chain forward {{
     type filter hook forward priority filter; policy drop;
+    {nat.accepted}
     {network.forward}
     jump count_refused
     {for_rest}
   }}
+{_nat_chains(nat, redirected)}
+}}
+"""
+
+
+def _nat_chains(nat, redirected=""):
+    return f"""
+  {nat.sets}
+  chain prerouting {{
+    type nat hook prerouting priority dstnat;
+    {redirected}
+    {nat.prerouting}
+  }}
+  chain before_translation {{
+    type filter hook postrouting priority mangle;
+    {nat.before}
+  }}
   chain postrouting {{
     type nat hook postrouting priority srcnat;
-    {translation}
+    {nat.postrouting}
   }}
+"""
+
+
+def _carrier_ruleset(network):
+    """The second NAT filters nothing but what its kind does."""
+    nat = _translation(network, network.outer, "wan", "outside")
+    return f"""
+table inet lab {{
+  chain forward {{
+    type filter hook forward priority filter; policy drop;
+    ct state established,related accept
+    iifname lan oifname wan accept
+    {nat.accepted}
+  }}
+{_nat_chains(nat)}
 }}
 """
 
@@ -198,13 +225,25 @@ def host_scripts(network, congestion="", refuse=""):
     firewall = scripts["firewall"]
     firewall.routes_packets()
     firewall.device("lan", "lan")
-    firewall.device("wan", "wan")
-    firewall.route("site")
+    pool = [f"outside-{n}" for n in range(1, POOL)]
+    firewall.device("wan", "wan", *(pool if network.nat.startswith("pool") else ()))
+    firewall.route("access" if network.outer else "site")
+    if network.outer:
+        carrier = scripts["carrier"]
+        carrier.routes_packets()
+        carrier.device("lan", "access")
+        carrier.device("wan", "outside", *(pool if network.outer.startswith("pool") else ()))
+        carrier.route("site")
+        carrier.lines.append(f"nft -f - <<'RULES'\n{_carrier_ruleset(network)}\nRULES")
     if network.proxy:
         firewall.device("dmz", "dmz")
         scripts["proxy"].device("eth0", "proxy")
         scripts["proxy"].route("dmz")
     firewall.lines.append(f"nft -f - <<'RULES'\n{ruleset(network, refuse)}\nRULES")
+    if network.inspects:
+        # nft has no queue here; packets wait before the chains above see them.
+        firewall.lines += [f"{tables} -t mangle -A FORWARD -p {protocol} -j NFQUEUE --queue-num 0"
+                           for tables in ("iptables", "ip6tables") for protocol in ("tcp", "udp")]
 
     internet = scripts["internet"]
     internet.routes_packets()
@@ -213,7 +252,7 @@ def host_scripts(network, congestion="", refuse=""):
     internet.device("peer", "peer-router")
     for family, lan, dmz in ((4, "203.0.113.0/24", None), (6, "2001:db8:1::/64", "2001:db8:2::/64")):
         if family not in network.translated:
-            internet.lines += [f"ip -{family} route add {prefix} via {plan['wan', family]}"
+            internet.lines += [f"ip -{family} route add {prefix} via {plan['outside', family]}"
                                for prefix in (lan, dmz) if prefix]
 
     scripts["core"].device("eth0", "core", "core-2")
@@ -228,11 +267,15 @@ def cables(network):
     yield "firewall", "lan", "device", "eth0"
     if network.proxy:
         yield "firewall", "dmz", "proxy", "eth0"
+    if network.outer:
+        yield "carrier", "lan", "firewall", "wan"
     yield "internet", "core", "core", "eth0"
     yield "internet", "peer", "peer", "eth0"
 
 
-INTERNET_CABLE = ("firewall", "wan", "internet", "site")
+def internet_cable(network):
+    """The cable that the link takes the place of."""
+    return "carrier" if network.outer else "firewall", "wan", "internet", "site"
 
 
 def names(network):
@@ -245,8 +288,8 @@ def names(network):
     return "\n".join(lines) + "\n"
 
 
-def environment(network):
-    """The variables that tell a script where everything is."""
+def environment(network, directory):
+    """The variables that tell a script where everything is. directory: where the network's files are."""
     plan = addresses(network)
     variables = {"LAB_NETWORK": network.name}
     for family, mark in ((4, ""), (6, "6")):
@@ -257,10 +300,15 @@ def environment(network):
         if network.proxy:
             address = plan["proxy", family] if family == 4 else f"[{plan['proxy', family]}]"
             variables[f"LAB_PROXY_ADDR{mark}"] = plan["proxy", family]
-            variables[f"LAB_PROXY_URL{mark}"] = f"http://{address}:{PROXY_PORTS[network.proxy]}"
+            variables[f"LAB_PROXY_URL{mark}"] = f"http://{address}:{network.proxy.port}"
     if network.proxy:
-        variables["LAB_PROXY_PORT"] = str(PROXY_PORTS[network.proxy])
+        variables["LAB_PROXY_PORT"] = str(network.proxy.port)
     if network.login:
         variables["LAB_PROXY_USER"] = PROXY_USER
-        variables["LAB_PROXY_PASSWORD"] = PROXY_PASSWORD
+        variables["LAB_PROXY_PASSWORD"] = network.proxy.password
+        variables["LAB_PROXY_SCHEME"] = network.proxy.scheme
+        if network.proxy.scheme == "negotiate":
+            variables |= {"KRB5_CONFIG": f"{directory}/krb5.conf", "KRB5CCNAME": f"FILE:{directory}/tickets"}
+    if "tls opener" in network.boxes or (network.proxy and network.proxy.opens_tls):
+        variables["LAB_AUTHORITY"] = f"{directory}/authority.pem"
     return variables

@@ -16,7 +16,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 import certificate  # noqa: E402
-from lab import FAMILIES, NETWORKS, Lab, LabError, Options, sweep  # noqa: E402
+from lab import BASIC, FAMILIES, NETWORKS, Lab, LabError, Options, sweep  # noqa: E402
 from responder import Responder  # noqa: E402
 from tap import run, test  # noqa: E402
 
@@ -174,7 +174,7 @@ def check_passes(network, options):
         assert (refused > 0) == (network not in ("open", "nat")), f"{refused} packets refused"
 
 
-for _network in NETWORKS:
+for _network in BASIC:
     test(f"/lab/{_network}/passes-just-what-it-says-over-ipv4-and-ipv6")(
         functools.partial(check_passes, _network, Options()))
 test("/lab/tls-only/can-also-refuse-by-silence")(
@@ -371,9 +371,17 @@ def _():
     assert lab_command("run", "open").returncode == 1
 
 
+@test("/lab/readme/shows-the-table-of-the-catalogue")
+def _():
+    readme = (PROGRAM.parent / "README.md").read_text(encoding="utf-8")
+    shown = readme.partition("<!-- verdicts -->\n")[2].partition("<!-- end")[0]
+    said = lab_command("list", "--verdicts").stdout
+    assert shown == said and len(said.splitlines()) == len(NETWORKS) + 2, "write it anew: tests/lab/lab list --verdicts"
+
+
 @test("/lab/command/run-passes-on-the-exit-status-and-cleans-up")
 def _():
-    for network in NETWORKS:
+    for network in BASIC:
         lab_id = own_id(network)
         result = lab_command("run", network, "--id", lab_id, "--", "sh", "-c", "exit 5")
         assert result.returncode == 5, result
@@ -432,7 +440,7 @@ def _():
 
 @test("/lab/parallel/twenty-networks-side-by-side")
 def _():
-    names = (list(NETWORKS) * 3)[:20]
+    names = (BASIC * 3)[:20]
     processes = [subprocess.Popen([PROGRAM, "run", name, "--", "sh", "-c",
                                    '"$LAB" exec "$LAB_ID" core -- cat /etc/hosts'],
                                   stdout=subprocess.PIPE, text=True) for name in names]

@@ -1,0 +1,52 @@
+#!/usr/bin/python3
+"""How the networks of the lab translate and filter UDP, found by programs that are not ours: coturn's turnutils_natdiscovery
+against coturn on two addresses and two ports in both families, and the stun client of RFC 3489."""
+import concurrent.futures
+import functools
+import pathlib
+import re
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+from lab import NETWORKS, Lab  # noqa: E402
+from catalogue import BY_ADDRESS, BY_PORT, INDEPENDENT  # noqa: E402  where lab is found, it is
+from rfc5780 import classic_client, nat_discovery, two_addresses  # noqa: E402
+from side_by_side import run_side_by_side  # noqa: E402
+
+AT_A_TIME = 16         # they wait, mostly
+
+# Where those programs are wrong, and why. They take another address for another port.
+MISTAKEN = {"pool-by-flow": (BY_PORT, BY_PORT)}
+# What the client of RFC 3489 says; it knows IPv4 alone.
+CLASSIC = {
+    (INDEPENDENT, INDEPENDENT): r"Independent Mapping, Independent Filter",
+    (INDEPENDENT, BY_ADDRESS): r"Independent Mapping, Address Dependent Filter",
+    (INDEPENDENT, BY_PORT): r"Independent Mapping, Port Dependent Filter",
+    (BY_PORT, BY_PORT): r"Dependent Mapping",
+    (None, INDEPENDENT): r"Open",
+    (None, BY_PORT): r"Firewall",
+}
+
+
+def is_of_interest(name):
+    """UDP passes, and the kind of translation is not that of half the networks, which inspect besides."""
+    network = NETWORKS[name]
+    return network.verdict.filtering is not None and (not network.inspects or network.nat != "port-restricted" or network.outer)
+
+
+def check(name):
+    verdict = NETWORKS[name].verdict
+    expected = MISTAKEN.get(name, (verdict.mapping, verdict.filtering))
+    with Lab.up(name) as lab, two_addresses(lab):
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            classic = pool.submit(classic_client, lab)
+            # No translation is the same as one that depends on nothing, to who does not compare addresses.
+            found = list(pool.map(functools.partial(nat_discovery, lab), ("", "6")))
+        said = classic.result()
+    for each in found:
+        assert each == (expected[0] or INDEPENDENT, expected[1]), (name, found)
+    assert re.fullmatch(CLASSIC[expected] + r"(, .*)?", said), (name, said)
+
+
+run_side_by_side({f"/lab/nat/{name}/translates-and-filters-as-the-catalogue-says-over-ipv4-and-ipv6": functools.partial(check, name)
+                  for name in filter(is_of_interest, NETWORKS)}, AT_A_TIME)
