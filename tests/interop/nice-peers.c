@@ -3,6 +3,7 @@
  * server, talking to each other. Prints what happens, one JSON object a line. Exits 0 if everything
  * arrived, 3 if the gathering ended without relayed candidates, 4 if the agents did not connect or
  * messages were lost, 64 on wrong use. */
+#include "stun-ext/credentials.h"
 #include "turn-connect/local/nice-bridge.h"
 
 #include <nice/agent.h>
@@ -13,14 +14,20 @@
 #define EXIT_NOT_RELAYED 3
 #define EXIT_LOST 4
 
-static char *server_text, *proxy, *ca, *server_name;
-static char *user = (char *)"alice", *password = (char *)"correct horse";
+static char *server_text, *other_server, *proxy, *ca, *server_name, *rest_secret;
+static char *user, *password;
 static gboolean is_back_to_back, by_listener, waits, gathers_only, stays, is_slow_start;
-static int limit_s = 20, budget_ms;
+static int limit_s = 20, budget_ms, rest_lifetime_s = 60;
+static gboolean is_never_renewed;
 
 static const GOptionEntry options[] = {
   { "server", 0, 0, G_OPTION_ARG_STRING, &server_text, "TURN server, spoken to by TLS",
     "HOST:PORT" },
+  { "other-server", 0, 0, G_OPTION_ARG_STRING, &other_server, "the other agent's", "HOST:PORT" },
+  { "rest-secret", 0, 0, G_OPTION_ARG_STRING, &rest_secret,
+    "issue time-limited credentials, and renew them in half of their time", "TEXT" },
+  { "rest-lifetime", 0, 0, G_OPTION_ARG_INT, &rest_lifetime_s, "how long they are good", "S" },
+  { "never-renew", 0, 0, G_OPTION_ARG_NONE, &is_never_renewed, "issue them once", NULL },
   { "name", 0, 0, G_OPTION_ARG_STRING, &server_name, "name in its certificate", "NAME" },
   { "proxy", 0, 0, G_OPTION_ARG_STRING, &proxy, "proxy", "URL" },
   { "ca", 0, 0, G_OPTION_ARG_FILENAME, &ca, "certificates to trust", "FILE" },
@@ -205,6 +212,45 @@ gathered (NiceAgent *agent, guint stream, gpointer data)
 }
 
 static void
+connected (TurnConnectBridge *bridge, guint server, gpointer data)
+{
+  Peer *peer = data;
+
+  if (stays)
+    g_print ("{\"event\": \"connected\", \"agent\": %d, \"ms\": %.1f}\n", peer->number,
+             (double)(g_get_monotonic_time () - peer->begun_at) / 1000);
+}
+
+static gboolean
+say_received (gpointer data)
+{
+  g_print ("{\"event\": \"received\", \"agent_0\": %u, \"agent_1\": %u, \"wrong\": %u}\n",
+           peers[0].n_received, peers[1].n_received, peers[0].n_wrong + peers[1].n_wrong);
+  return G_SOURCE_CONTINUE;
+}
+
+/* What a service for time-limited credentials would send. */
+static gboolean
+issue_credentials (gpointer data)
+{
+  gint64 ends_s = g_get_real_time () / G_USEC_PER_SEC + rest_lifetime_s;
+  char fresh[STUN_EXT_REST_PASSWORD_LENGTH + 1];
+  char *name = g_strdup_printf ("%" G_GINT64_FORMAT ":tester", ends_s);
+  if (!stun_ext_rest_password (STUN_EXT_HASH_SHA1,
+                               (StunExtSpan){ rest_secret, strlen (rest_secret) },
+                               (StunExtSpan){ name, strlen (name) }, fresh))
+    return G_SOURCE_REMOVE;
+  g_free (user);
+  g_free (password);
+  user = name;
+  password = g_strdup (fresh);
+  for (int i = 0; i < 2 && !is_over; i++)
+    if (peers[i].bridge != NULL)
+      turn_connect_bridge_set_turn_credentials (peers[i].bridge, 1, user, password, NULL);
+  return G_SOURCE_CONTINUE;
+}
+
+static void
 failed (TurnConnectBridge *bridge, guint server, GError *error, gpointer data)
 {
   Peer *peer = data;
@@ -216,12 +262,12 @@ failed (TurnConnectBridge *bridge, guint server, GError *error, gpointer data)
 }
 
 static TurnConnectTarget *
-make_target (GError **error)
+make_target (const char *place, GError **error)
 {
   static const char *const protocols[] = { "stun.turn", NULL };
   g_autoptr (TurnConnectTlsOptions) tls = turn_connect_tls_options_new ();
-  const char *colon = strrchr (server_text, ':');
-  g_autofree char *host = g_strndup (server_text, (gsize)(colon - server_text));
+  const char *colon = strrchr (place, ':');
+  g_autofree char *host = g_strndup (place, (gsize)(colon - place));
   TurnConnectTarget *target =
       turn_connect_target_new (host, (guint)g_ascii_strtoull (colon + 1, NULL, 10), error);
 
@@ -276,6 +322,7 @@ begin (Peer *peer, TurnConnectTarget *target, GError **error)
   if (budget_ms > 0)
     turn_connect_bridge_set_budget (peer->bridge, (guint)budget_ms);
   g_signal_connect (peer->bridge, "failed", G_CALLBACK (failed), peer);
+  g_signal_connect (peer->bridge, "connected", G_CALLBACK (connected), peer);
   if (waits)
     turn_connect_bridge_prepare_async (peer->bridge, 1, 1, NULL, prepared, peer);
   else
@@ -325,21 +372,35 @@ main (int argc, char **argv)
 {
   g_autoptr (GOptionContext) context = g_option_context_new (NULL);
   g_autoptr (TurnConnectTarget) target = NULL;
+  g_autoptr (TurnConnectTarget) other = NULL;
   g_autoptr (GError) error = NULL;
 
   setvbuf (stdout, NULL, _IOLBF, 0);
   g_option_context_add_main_entries (context, options, NULL);
   if (!g_option_context_parse (context, &argc, &argv, &error) || server_text == NULL ||
-      strrchr (server_text, ':') == NULL || (target = make_target (&error)) == NULL) {
+      strrchr (server_text, ':') == NULL || (target = make_target (server_text, &error)) == NULL ||
+      (other_server != NULL && (strrchr (other_server, ':') == NULL ||
+                                (other = make_target (other_server, &error)) == NULL))) {
     g_printerr ("nice-peers: %s\n",
                 error != NULL ? error->message : "--server HOST:PORT is missing");
     return 64;
   }
+  if (user == NULL)
+    user = g_strdup ("alice");
+  if (password == NULL)
+    password = g_strdup ("correct horse");
   loop = g_main_loop_new (NULL, FALSE);
   g_timeout_add_seconds ((guint)limit_s, too_late, NULL);
+  if (rest_secret != NULL) {
+    issue_credentials (NULL);
+    if (!is_never_renewed)
+      g_timeout_add ((guint)rest_lifetime_s * 500, issue_credentials, NULL);
+  }
+  if (stays)
+    g_timeout_add (200, say_received, NULL);
   for (int i = 0; i < (gathers_only ? 1 : 2); i++) {
     peers[i].number = i;
-    if (!begin (&peers[i], target, &error)) {
+    if (!begin (&peers[i], i == 1 && other != NULL ? other : target, &error)) {
       g_printerr ("nice-peers: %s\n", error->message);
       return 64;
     }
