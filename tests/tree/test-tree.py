@@ -30,6 +30,7 @@ FOREIGN = {
     "libcurl": r"curl/",
     "GSSAPI": r"gssapi",
     "c-ares": r"ares",
+    "json-glib": r"json-glib/",
     "libsystemd": r"systemd/",
     "libproxy": r"proxy\.h|pacparser",
     "hiredis": r"hiredis",
@@ -49,6 +50,9 @@ REACHES_OUT = re.compile(
     r"|g_socket_client_\w+|g_socket_connection_connect\w*|g_tls_client_connection_new|g_resolver_lookup\w*|ares_init\w*"
     r"|gethostbyname\w*|curl_easy_init|pcap_(inject|sendpacket)) \(")
 MAY_REACH_OUT = {
+    "turn-connect/detect/asker.c": "asks many servers from one socket, and hears who else answers",
+    "turn-connect/detect/port-probe.c": "several connections to one port at once, from an interface that is named",
+    "turn-connect/detect/run.c": "makes the sockets of all probes, for the interface that is named",
     # The way out itself: all others take dial.h or datagram.h.
     "turn-connect/reach-tcp.c": "TCP of each dial",
     "turn-connect/datagram.c": "UDP and DTLS of each dial",

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* tep-detect: which firewall is this, how do you know, and what gets through. */
+#include "tools/tep-detect.h"
+
+#include "tools/cli.h"
+#include "tools/reach-options.h"
+#include "turn-connect/detect/detection.h"
+#include "turn-connect/detect/record.h"
+#include "turn-connect/secret-file.h"
+
+#include <glib-unix.h>
+#include <signal.h>
+#include <unistd.h>
+
+static ReachOptions reach;
+static char *credentials_file, *interface, *replay_file;
+static gboolean is_json, is_four, is_six, is_deep, is_quiet, is_verbose;
+
+static const GOptionEntry entries[] = {
+  { "credentials", 'u', 0, G_OPTION_ARG_FILENAME, &credentials_file, "user:password at the far end",
+    "FILE" },
+  { "json", 'j', 0, G_OPTION_ARG_NONE, &is_json, "Print the result as JSON", NULL },
+  { "ipv4", '4', 0, G_OPTION_ARG_NONE, &is_four, "IPv4 alone", NULL },
+  { "ipv6", '6', 0, G_OPTION_ARG_NONE, &is_six, "IPv6 alone", NULL },
+  { "interface", 'i', 0, G_OPTION_ARG_STRING, &interface, "Send by this network interface alone",
+    "NAME" },
+  { "deep", 0, 0, G_OPTION_ARG_NONE, &is_deep, "Also what takes minutes: lifetimes, MTU, quality",
+    NULL },
+  { "replay", 0, 0, G_OPTION_ARG_FILENAME, &replay_file,
+    "Judge the observations in this file, as --json printed them", "FILE" },
+  { "quiet", 'q', 0, G_OPTION_ARG_NONE, &is_quiet, "No progress on standard error", NULL },
+  { "verbose", 'v', 0, G_OPTION_ARG_NONE, &is_verbose, "Every probe on standard error, as it ends",
+    NULL },
+  REACH_OPTION_ENTRIES (reach),
+  REACH_OPTION_TLS_ENTRIES (reach),
+  G_OPTION_ENTRY_NULL
+};
+
+/* Telling */
+
+static int
+report (const TurnConnectObservations *observations, const TurnConnectVerdict *verdict)
+{
+  TurnConnectExit status = turn_connect_verdict_get_exit (verdict);
+
+  if (is_json) {
+    g_autofree char *text = turn_connect_record_write (observations, verdict, isatty (1));
+
+    puts (text);
+  } else
+    tep_detect_text_print (stdout, observations, verdict);
+  return cli_finish (CLI_EXIT_OK) == CLI_EXIT_OK ? (int)status : TURN_CONNECT_EXIT_INTERNAL;
+}
+
+static void
+progress (TurnConnectDetection *detection,
+          const char *doing,
+          const TurnConnectProbe *probe,
+          gpointer data)
+{
+  if (doing != NULL && !is_quiet)
+    cli_say ("%s", doing);
+  if (probe != NULL && is_verbose) {
+    g_autofree char *line = tep_detect_text_describe (probe);
+
+    cli_say ("%s", line);
+  }
+}
+
+/* Replaying */
+
+static int
+replay (void)
+{
+  g_autofree char *text = NULL;
+  gsize length;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (TurnConnectObservations) observations = NULL;
+  g_autoptr (TurnConnectVerdict) verdict = NULL;
+
+  if (!g_file_get_contents (replay_file, &text, &length, &error)) {
+    cli_say ("%s", error->message);
+    return CLI_EXIT_CONFIG;
+  }
+  observations = turn_connect_record_read (text, length, &error);
+  if (observations == NULL) {
+    cli_say ("%s: %s", replay_file, error->message);
+    return CLI_EXIT_CONFIG;
+  }
+  verdict = turn_connect_classify (observations);
+  return report (observations, verdict);
+}
+
+/* Running */
+
+static void
+ended (GObject *source, GAsyncResult *result, gpointer loop)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!turn_connect_detection_run_finish (TURN_CONNECT_DETECTION (source), result, &error))
+    cli_say ("ended before its time: %s", error->message);
+  g_main_loop_quit (loop);
+}
+
+static gboolean
+interrupted (gpointer cancellable)
+{
+  g_cancellable_cancel (cancellable);
+  return G_SOURCE_CONTINUE;
+}
+
+static int
+run (TurnConnectDetection *detection)
+{
+  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+
+  g_unix_signal_add (SIGINT, interrupted, cancellable);
+  g_unix_signal_add (SIGTERM, interrupted, cancellable);
+  g_signal_connect (detection, "progress", G_CALLBACK (progress), NULL);
+  turn_connect_detection_run_async (detection, cancellable, ended, loop);
+  g_main_loop_run (loop);
+  return report (turn_connect_detection_get_observations (detection),
+                 turn_connect_detection_get_verdict (detection));
+}
+
+static TurnConnectTarget *
+make_target (const char *text, GError **error)
+{
+  g_autofree char *host = NULL;
+  guint port;
+  g_autoptr (TurnConnectTarget) target = NULL;
+  g_autoptr (TurnConnectTlsOptions) tls = NULL;
+
+  if (!reach_options_split (text, TURN_CONNECT_DETECT_PORT, &host, &port, error))
+    return NULL;
+  target = turn_connect_target_new (host, port, error);
+  if (target == NULL || !reach_options_apply (&reach, target, error))
+    return NULL;
+  tls = reach_options_make_tls (&reach, NULL, NULL, error);
+  if (tls == NULL)
+    return NULL;
+  turn_connect_target_set_tls (target, tls);
+  return g_steal_pointer (&target);
+}
+
+static gboolean
+set_up (TurnConnectDetection *detection, GError **error)
+{
+  g_autofree char *user = NULL;
+  char *password = NULL;
+
+  turn_connect_detection_set_family (detection, is_four ? 4 : is_six ? 6 : 0);
+  turn_connect_detection_set_deep (detection, is_deep);
+  if (!turn_connect_detection_set_interface (detection, interface, error))
+    return FALSE;
+  if (credentials_file == NULL)
+    return TRUE;
+  if (!reach_options_load_credentials (credentials_file, FALSE, &user, &password, error))
+    return FALSE;
+  turn_connect_detection_set_credentials (detection, user, password);
+  turn_connect_secret_free (password);
+  return TRUE;
+}
+
+int
+main (int argc, char **argv)
+{
+  const CliProgram about = {
+    .name = "tep-detect",
+    .arguments = "HOST[:PORT]",
+    .summary =
+        "Says which NAT or firewall is in the way, how that is known, and what gets through.",
+    .description =
+        "HOST is a tep-s with detection; any STUN server with RFC 5780 does for the NAT alone.\n"
+        "Exit status: 0 nothing in the way; 1 a call gets through by other ways; 2 nothing gets\n"
+        "through; 3 not determined; 64 wrong use; 69 the far end is not there; 70 internal.",
+  };
+  g_autoptr (TurnConnectTarget) target = NULL;
+  g_autoptr (TurnConnectDetection) detection = NULL;
+  g_autoptr (GError) error = NULL;
+  CliExit status;
+
+  if (!cli_parse (&about, entries, &argc, &argv, &status))
+    return status;
+  if (replay_file != NULL)
+    return argc == 1 ? replay () : (int)cli_usage ("--replay asks nobody");
+  if (argc != 2)
+    return cli_usage (argc < 2 ? "which far end?" : "one far end at a time");
+  if (is_four && is_six)
+    return cli_usage ("-4 and -6 exclude each other; without them, both families are tried");
+  target = make_target (argv[1], &error);
+  if (target == NULL)
+    return reach_options_fail (error);
+  detection = turn_connect_detection_new (target);
+  if (!set_up (detection, &error))
+    return reach_options_fail (error);
+  return run (detection);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The reports of tep-detect, each a unit of its own. */
+#pragma once
+
+#include "turn-connect/detect/classifier.h"
+
+#include <stdio.h>
+
+/* For people, verdict first. */
+void tep_detect_text_print (FILE *out,
+                            const TurnConnectObservations *observations,
+                            const TurnConnectVerdict *verdict);
+/* One probe, as it ended: what was asked, and what came of it. */
+char *tep_detect_text_describe (const TurnConnectProbe *probe);

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What to ask the firewall's owner for: the least that would lift the service to the next better
+ * method, each line backed by a probe that failed for want of it.
+ */
+#include "turn-connect/detect/classify-private.h"
+
+#define TYPE_BIT(type) (1u << (type))
+
+static void
+advise (const TurnConnectObservations *observations,
+        TurnConnectVerdict *verdict,
+        const char *protocol,
+        guint16 port,
+        gint probe,
+        const char *text)
+{
+  TurnConnectAdvice *advice = g_new0 (TurnConnectAdvice, 1);
+
+  advice->protocol = protocol;
+  advice->host = g_strdup (observations->host != NULL ? observations->host : "the far end");
+  advice->port = port;
+  advice->text = g_strdup (text);
+  advice->probe = probe;
+  g_ptr_array_add (verdict->advice, advice);
+}
+
+/* The blocked port that is worth most: the one the far end was named by, then those in order. */
+static const TurnConnectPort *
+find_blocked (const TurnConnectObservations *observations,
+              const TurnConnectFamilyVerdict *family,
+              TurnConnectCarry carry,
+              guint16 preferred)
+{
+  const TurnConnectPort *found = NULL;
+
+  for (guint i = 0; i < family->ports->len; i++) {
+    const TurnConnectPort *port = &g_array_index (family->ports, TurnConnectPort, i);
+
+    if (port->carry != carry || port->reach != TURN_CONNECT_REACH_BLOCKED)
+      continue;
+    if (found == NULL || port->port == preferred)
+      found = port;
+  }
+  return found;
+}
+
+static void
+advise_on_ports (const TurnConnectObservations *observations, TurnConnectVerdict *verdict)
+{
+  const TurnConnectFamilyVerdict *family = turn_connect_verdict_get_family (verdict);
+  const TurnConnectPort *port;
+
+  if (family->udp != TURN_CONNECT_TELL_YES) {
+    port = find_blocked (observations, family, TURN_CONNECT_CARRY_UDP, 3478);
+    if (port != NULL)
+      advise (observations, verdict, "UDP", port->port, port->probe,
+              "let UDP to this port out and its answers in: media then needs no TCP");
+  } else if (family->types & TYPE_BIT (5)) {
+    port = find_blocked (observations, family, TURN_CONNECT_CARRY_UDP, 3478);
+    if (port != NULL)
+      advise (observations, verdict, "UDP", port->port, port->probe,
+              "let UDP to this port out as well, and its answers in");
+  }
+  if (family->tcp != TURN_CONNECT_TELL_YES) {
+    port = find_blocked (observations, family, TURN_CONNECT_CARRY_TCP, 443);
+    if (port != NULL)
+      advise (observations, verdict, "TCP", port->port, port->probe,
+              "let TCP to this port out, for TURN over TLS and the media tunnel");
+  }
+}
+
+void
+turn_connect_classify_advise (const TurnConnectObservations *observations,
+                              TurnConnectVerdict *verdict)
+{
+  const TurnConnectInspection *inspection = &verdict->inspection;
+
+  advise_on_ports (observations, verdict);
+  if (verdict->proxy == TURN_CONNECT_WAY_CREDENTIALS)
+    advise (observations, verdict, "HTTP CONNECT", 443, verdict->proxy_probe,
+            "get a user and password for the proxy, and give them with --proxy-credentials");
+  else if (verdict->proxy == TURN_CONNECT_WAY_POLICY)
+    advise (observations, verdict, "HTTP CONNECT", 443, verdict->proxy_probe,
+            "let the proxy connect to the far end on port 443");
+  if (inspection->tls_opened == TURN_CONNECT_TELL_YES)
+    advise (observations, verdict, "TLS", inspection->port, inspection->probe,
+            "exempt this host name from the opening of TLS");
+  else if (inspection->is_seen == TURN_CONNECT_TELL_YES)
+    advise (observations, verdict, "TCP", inspection->port, inspection->probe,
+            "exempt this host from the inspection of content");
+  if (verdict->type == 4)
+    advise (observations, verdict, "UDP", (guint16)observations->port, TURN_CONNECT_NO_PROBE,
+            "have the NAT keep one public port for each inner one, whoever is sent to "
+            "(endpoint-independent mapping, RFC 4787 REQ-1): calls then go without a relay");
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Does what passes depend on what it says? Compared are connections that differ in nothing but
+ * their first octets: same address, same port. A class of octets is held back only if every run of
+ * it failed where another class passed every time, and where the controls before and after passed.
+ */
+#include "turn-connect/detect/classify-private.h"
+
+#include <string.h>
+
+#define QUICK_RUNS 3   /* one-sided exact p = 1/20 against three */
+#define CONFIRM_RUNS 5 /* p = 1/252 against five */
+#define CELLS_MAX 256  /* port and class; a run has some dozens */
+
+/* One class of octets at one port. */
+typedef struct {
+  const TurnConnectProbe *like; /* the first of them */
+  guint index;
+  guint n_runs, n_passed, n_altered, n_unseen;
+} Cell;
+
+typedef struct {
+  Cell cells[CELLS_MAX];
+  guint n;
+} Matrix;
+
+static gboolean
+is_same_port (const TurnConnectProbe *a, const TurnConnectProbe *b)
+{
+  return (a->carry == TURN_CONNECT_CARRY_UDP) == (b->carry == TURN_CONNECT_CARRY_UDP) &&
+         a->family == b->family && stun_ext_address_equal (&a->target, &b->target) &&
+         g_strcmp0 (a->via, b->via) == 0;
+}
+
+static gboolean
+says_something (const TurnConnectProbe *probe)
+{
+  return probe->outcome != TURN_CONNECT_OUTCOME_PENDING &&
+         probe->outcome != TURN_CONNECT_OUTCOME_FAILED &&
+         probe->outcome != TURN_CONNECT_OUTCOME_SKIPPED &&
+         probe->outcome != TURN_CONNECT_OUTCOME_UNSUPPORTED &&
+         probe->outcome != TURN_CONNECT_OUTCOME_CANCELLED;
+}
+
+static Cell *
+find_cell (Matrix *matrix, const TurnConnectProbe *probe)
+{
+  for (guint i = 0; i < matrix->n; i++) {
+    const TurnConnectProbe *like = matrix->cells[i].like;
+
+    if (is_same_port (like, probe) && g_strcmp0 (like->variant, probe->variant) == 0)
+      return &matrix->cells[i];
+  }
+  if (matrix->n == CELLS_MAX)
+    return NULL;
+  matrix->cells[matrix->n] = (Cell){ .like = probe };
+  return &matrix->cells[matrix->n++];
+}
+
+static void
+gather (const TurnConnectObservations *observations, Matrix *matrix)
+{
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+    Cell *cell;
+
+    if (probe->kind != TURN_CONNECT_PROBE_PAYLOAD || !says_something (probe))
+      continue;
+    cell = find_cell (matrix, probe);
+    if (cell == NULL)
+      continue;
+    if (cell->n_runs++ == 0)
+      cell->index = i;
+    cell->n_passed += turn_connect_classify_counts (observations, probe);
+    cell->n_altered += probe->outcome == TURN_CONNECT_OUTCOME_ALTERED;
+    cell->n_unseen += probe->far_saw == TURN_CONNECT_FAR_SAW_NOTHING ||
+                      probe->far_saw == TURN_CONNECT_FAR_SAW_CONNECTION ||
+                      probe->far_saw == TURN_CONNECT_FAR_SAW_OTHER;
+  }
+}
+
+/* Whether all controls at the port of @cell passed; without any, the classes that pass have to do. */
+static gboolean
+controls_passed (const TurnConnectObservations *observations, const Cell *cell)
+{
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+
+    if (probe->kind == TURN_CONNECT_PROBE_PAYLOAD && probe->is_control && says_something (probe) &&
+        is_same_port (probe, cell->like) && !turn_connect_classify_counts (observations, probe))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static const Cell *
+find_passing (const Matrix *matrix, const Cell *cell)
+{
+  for (guint i = 0; i < matrix->n; i++) {
+    const Cell *other = &matrix->cells[i];
+
+    if (is_same_port (other->like, cell->like) && other->n_passed == other->n_runs &&
+        other->n_runs >= cell->n_runs)
+      return other;
+  }
+  return NULL;
+}
+
+static void
+add_once (GPtrArray *words, const char *word)
+{
+  if (word == NULL || g_ptr_array_find_with_equal_func (words, word, g_str_equal, NULL))
+    return;
+  g_ptr_array_add (words, g_strdup (word));
+}
+
+static const char *
+name_mechanism (const TurnConnectProbe *probe)
+{
+  switch (probe->outcome) {
+  case TURN_CONNECT_OUTCOME_RESET:
+  case TURN_CONNECT_OUTCOME_REFUSED:
+    return "reset";
+  case TURN_CONNECT_OUTCOME_CLOSED:
+    return "close";
+  case TURN_CONNECT_OUTCOME_ALTERED:
+    return "altered";
+  case TURN_CONNECT_OUTCOME_WRONG_ANSWER:
+  case TURN_CONNECT_OUTCOME_ANSWER:
+    return "forged-answer";
+  default:
+    return "drop";
+  }
+}
+
+static TurnConnectConfidence
+weigh (const Cell *cell, guint n_cells)
+{
+  if (cell->n_runs >= CONFIRM_RUNS && cell->n_unseen == cell->n_runs)
+    return TURN_CONNECT_CONFIDENCE_CONFIRMED;
+  if (cell->n_runs >= CONFIRM_RUNS || (cell->n_runs >= QUICK_RUNS && n_cells > 1))
+    return TURN_CONNECT_CONFIDENCE_PROBABLE;
+  return TURN_CONNECT_CONFIDENCE_SUSPECTED;
+}
+
+static void
+judge_cell (TurnConnectInspection *inspection, const Cell *cell, guint n_held)
+{
+  TurnConnectConfidence confidence = weigh (cell, n_held);
+
+  inspection->is_seen = TURN_CONNECT_TELL_YES;
+  add_once (inspection->blocked, cell->like->variant);
+  if (confidence > inspection->confidence || inspection->probe == TURN_CONNECT_NO_PROBE) {
+    inspection->confidence = confidence;
+    inspection->mechanism = name_mechanism (cell->like);
+    inspection->port = cell->like->target.port;
+    inspection->probe = (gint)cell->index;
+  }
+}
+
+/* A class that failed in every run while another passed in every run of as many, at one port. */
+static gboolean
+is_held (const TurnConnectObservations *observations, const Matrix *matrix, const Cell *cell)
+{
+  return cell->n_passed == 0 && cell->n_runs > 0 && find_passing (matrix, cell) != NULL &&
+         controls_passed (observations, cell);
+}
+
+static void
+judge_matrix (const TurnConnectObservations *observations,
+              TurnConnectVerdict *verdict,
+              const Matrix *matrix)
+{
+  TurnConnectInspection *inspection = &verdict->inspection;
+  guint n_held = 0, n_open = 0;
+
+  for (guint i = 0; i < matrix->n; i++)
+    n_held += is_held (observations, matrix, &matrix->cells[i]);
+  for (guint i = 0; i < matrix->n; i++) {
+    const Cell *cell = &matrix->cells[i];
+
+    if (cell->n_runs > 0 && cell->n_passed == cell->n_runs) {
+      add_once (inspection->passing, cell->like->variant);
+      n_open++;
+    } else if (is_held (observations, matrix, cell))
+      judge_cell (inspection, cell, n_held);
+  }
+  if (inspection->is_seen == TURN_CONNECT_TELL_UNKNOWN && n_open > 1 && n_open == matrix->n)
+    inspection->is_seen = TURN_CONNECT_TELL_NO;
+}
+
+/* Both ends of a TLS connection see another one: it ends in between. */
+static void
+judge_tls (const TurnConnectObservations *observations, TurnConnectVerdict *verdict)
+{
+  TurnConnectInspection *inspection = &verdict->inspection;
+
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+
+    if (probe->kind != TURN_CONNECT_PROBE_TLS)
+      continue;
+    if (turn_connect_classify_counts (observations, probe) &&
+        inspection->tls_opened == TURN_CONNECT_TELL_UNKNOWN)
+      inspection->tls_opened = TURN_CONNECT_TELL_NO;
+    if (probe->outcome != TURN_CONNECT_OUTCOME_ALTERED)
+      continue;
+    inspection->tls_opened = TURN_CONNECT_TELL_YES;
+    inspection->is_seen = TURN_CONNECT_TELL_YES;
+    inspection->confidence = TURN_CONNECT_CONFIDENCE_CONFIRMED;
+    inspection->mechanism = "altered";
+    inspection->port = probe->target.port;
+    inspection->probe = (gint)i;
+  }
+}
+
+void
+turn_connect_classify_content (const TurnConnectObservations *observations,
+                               TurnConnectVerdict *verdict)
+{
+  g_autofree Matrix *matrix = g_new0 (Matrix, 1);
+
+  gather (observations, matrix);
+  judge_matrix (observations, verdict, matrix);
+  judge_tls (observations, verdict);
+  if (verdict->inspection.is_seen == TURN_CONNECT_TELL_NO)
+    turn_connect_classify_say (
+        verdict, "no dependence on content in %u classes of octets; others may differ",
+        verdict->inspection.passing->len);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "turn-connect/detect/classifier.h"
+
+/* The parts of the classifier, each for its own part of the vector. All are pure and total. */
+
+/* The right answer, from who was asked: where the far end proves itself, only with that proof. */
+gboolean turn_connect_classify_counts (const TurnConnectObservations *observations,
+                                       const TurnConnectProbe *probe);
+
+/* A sentence for people. */
+void turn_connect_classify_say (TurnConnectVerdict *verdict, const char *format, ...)
+    G_GNUC_PRINTF (2, 3);
+
+/* Address translation of one family. */
+void turn_connect_classify_nat (const TurnConnectObservations *observations,
+                                TurnConnectVerdict *verdict,
+                                TurnConnectFamilyVerdict *family);
+/* Ports of one family, and which of types 5 to 7 hold. */
+void turn_connect_classify_reach (const TurnConnectObservations *observations,
+                                  TurnConnectVerdict *verdict,
+                                  TurnConnectFamilyVerdict *family);
+/* The type 1 to 4 that the family's mapping and filtering make, 0 for none, or
+ * TURN_CONNECT_TYPE_UNKNOWN. */
+gint turn_connect_classify_cone (const TurnConnectFamilyVerdict *family);
+/* Dependence on content. */
+void turn_connect_classify_content (const TurnConnectObservations *observations,
+                                    TurnConnectVerdict *verdict);
+/* Proxy, portal, NAT64, carrier's NAT. */
+void turn_connect_classify_ways (const TurnConnectObservations *observations,
+                                 TurnConnectVerdict *verdict);
+/* Tried methods, best first. */
+void turn_connect_classify_methods (const TurnConnectObservations *observations,
+                                    TurnConnectVerdict *verdict);
+/* What to ask for; needs everything else. */
+void turn_connect_classify_advise (const TurnConnectObservations *observations,
+                                   TurnConnectVerdict *verdict);

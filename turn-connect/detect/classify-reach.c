@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Which ports lead to the far end. A silent port counts as blocked only if the far end is known to
+ * listen there, and a TCP connection counts as nothing where somebody accepts every one.
+ */
+#include "turn-connect/detect/classify-private.h"
+
+#define TYPE_BIT(type) (1u << (type))
+#define HIGH_PORT 10000 /* arbitrary: no service that firewalls know by number lies above */
+#define ENOUGH_UDP_PORTS 4
+
+static gboolean
+is_tcp (TurnConnectCarry carry)
+{
+  return carry == TURN_CONNECT_CARRY_TCP || carry == TURN_CONNECT_CARRY_TLS;
+}
+
+/* Probes that say something of the port they were sent to, straight from here. */
+static gboolean
+tells_of_port (const TurnConnectProbe *probe, const TurnConnectFamilyVerdict *family)
+{
+  if (probe->family != family->family || probe->via != NULL || probe->target.port == 0 ||
+      probe->carry == TURN_CONNECT_CARRY_NONE)
+    return FALSE;
+  switch (probe->kind) {
+  case TURN_CONNECT_PROBE_STUN:
+  case TURN_CONNECT_PROBE_PORT:
+  case TURN_CONNECT_PROBE_MAPPING:
+  case TURN_CONNECT_PROBE_PAYLOAD:
+  case TURN_CONNECT_PROBE_TLS:
+    return TRUE;
+  default:
+    return FALSE;
+  }
+}
+
+static gboolean
+listens (const TurnConnectObservations *observations, TurnConnectCarry carry, guint16 port)
+{
+  for (guint i = 0; i < observations->listeners->len; i++) {
+    const TurnConnectListener *listener =
+        &g_array_index (observations->listeners, TurnConnectListener, i);
+
+    if (is_tcp (listener->carry) == is_tcp (carry) && listener->port == port)
+      return TRUE;
+  }
+  /* A server of others says nothing; that it listens on the port it is named by is taken for
+   * granted, and makes a suspicion of it. */
+  return observations->listeners->len == 0 && observations->port == port;
+}
+
+static TurnConnectPort *
+find_port (TurnConnectFamilyVerdict *family, TurnConnectCarry carry, guint16 port)
+{
+  TurnConnectPort fresh = { .carry = carry, .port = port, .rtt_us = -1, .probe = -1 };
+
+  for (guint i = 0; i < family->ports->len; i++) {
+    TurnConnectPort *known = &g_array_index (family->ports, TurnConnectPort, i);
+
+    if (known->carry == carry && known->port == port)
+      return known;
+  }
+  g_array_append_val (family->ports, fresh);
+  return &g_array_index (family->ports, TurnConnectPort, family->ports->len - 1);
+}
+
+/* Higher wins when probes of one port differ. */
+static guint
+rank_of (TurnConnectReach reach)
+{
+  static const guint ranks[] = { 0, 3, 2, 1 };
+
+  return ranks[reach];
+}
+
+static TurnConnectReach
+judge_probe (const TurnConnectObservations *observations,
+             const TurnConnectFamilyVerdict *family,
+             const TurnConnectProbe *probe)
+{
+  if (turn_connect_classify_counts (observations, probe))
+    return TURN_CONNECT_REACH_OPEN;
+  if (is_tcp (probe->carry) && probe->connect_us >= 0 && !family->is_intercepted)
+    return TURN_CONNECT_REACH_CONNECTED;
+  switch (probe->outcome) {
+  case TURN_CONNECT_OUTCOME_SILENCE:
+  case TURN_CONNECT_OUTCOME_REFUSED:
+  case TURN_CONNECT_OUTCOME_UNREACHABLE:
+  case TURN_CONNECT_OUTCOME_RESET:
+  case TURN_CONNECT_OUTCOME_CLOSED:
+  case TURN_CONNECT_OUTCOME_CONNECTED:
+  case TURN_CONNECT_OUTCOME_WRONG_ANSWER:
+    return listens (observations, probe->carry, probe->target.port) ? TURN_CONNECT_REACH_BLOCKED
+                                                                    : TURN_CONNECT_REACH_UNKNOWN;
+  default:
+    return TURN_CONNECT_REACH_UNKNOWN;
+  }
+}
+
+static void
+note_probe (const TurnConnectObservations *observations,
+            TurnConnectFamilyVerdict *family,
+            guint index)
+{
+  const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, index);
+  TurnConnectReach reach = judge_probe (observations, family, probe);
+  TurnConnectPort *port =
+      find_port (family, is_tcp (probe->carry) ? TURN_CONNECT_CARRY_TCP : TURN_CONNECT_CARRY_UDP,
+                 probe->target.port);
+
+  if (port->probe < 0 || rank_of (reach) > rank_of (port->reach)) {
+    port->reach = reach;
+    port->probe = (gint)index;
+  }
+  if (reach == TURN_CONNECT_REACH_OPEN && probe->rtt_us >= 0 &&
+      (port->rtt_us < 0 || probe->rtt_us < port->rtt_us))
+    port->rtt_us = probe->rtt_us;
+}
+
+static gint
+compare_ports (gconstpointer a, gconstpointer b)
+{
+  const TurnConnectPort *one = a, *other = b;
+
+  if (one->carry != other->carry)
+    return (gint)one->carry - (gint)other->carry;
+  return (gint)one->port - (gint)other->port;
+}
+
+static void
+gather_ports (const TurnConnectObservations *observations, TurnConnectFamilyVerdict *family)
+{
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+
+    if (probe->kind == TURN_CONNECT_PROBE_DECOY && probe->family == family->family &&
+        probe->via == NULL && probe->connect_us >= 0)
+      family->is_intercepted = TRUE;
+  }
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+
+    if (!tells_of_port (probe, family))
+      continue;
+    if (probe->outcome != TURN_CONNECT_OUTCOME_SKIPPED)
+      family->is_tried = TRUE;
+    note_probe (observations, family, i);
+  }
+  g_array_sort (family->ports, compare_ports);
+}
+
+/* How many ports there are of each sort. */
+typedef struct {
+  guint n_open;
+  guint n_blocked;
+  gboolean high_open;
+  gboolean high_blocked;
+} Count;
+
+static Count
+count_ports (const TurnConnectFamilyVerdict *family, TurnConnectCarry carry)
+{
+  Count count = { 0 };
+
+  for (guint i = 0; i < family->ports->len; i++) {
+    const TurnConnectPort *port = &g_array_index (family->ports, TurnConnectPort, i);
+    gboolean is_high = port->port >= HIGH_PORT;
+
+    if (port->carry != carry)
+      continue;
+    if (port->reach == TURN_CONNECT_REACH_OPEN || port->reach == TURN_CONNECT_REACH_CONNECTED) {
+      count.n_open++;
+      count.high_open |= is_high;
+    } else if (port->reach == TURN_CONNECT_REACH_BLOCKED) {
+      count.n_blocked++;
+      count.high_blocked |= is_high;
+    }
+  }
+  return count;
+}
+
+static TurnConnectTell
+tell (const Count *count)
+{
+  if (count->n_open > 0)
+    return TURN_CONNECT_TELL_YES;
+  return count->n_blocked > 0 ? TURN_CONNECT_TELL_NO : TURN_CONNECT_TELL_UNKNOWN;
+}
+
+/* Only certain ports: some pass, and the high one, or where none was tried any other, does not. */
+static gboolean
+is_restricted (const Count *count)
+{
+  return count->n_open > 0 && count->n_blocked > 0 && !count->high_open;
+}
+
+static TurnConnectConfidence
+weigh (const TurnConnectObservations *observations, const Count *udp)
+{
+  gboolean is_heard = FALSE;
+
+  if (observations->listeners->len == 0)
+    return TURN_CONNECT_CONFIDENCE_SUSPECTED;
+  for (guint i = 0; i < observations->listeners->len; i++)
+    is_heard |= g_array_index (observations->listeners, TurnConnectListener, i).heard_ago_s >= 0;
+  return is_heard && udp->n_open + udp->n_blocked >= ENOUGH_UDP_PORTS
+             ? TURN_CONNECT_CONFIDENCE_CONFIRMED
+             : TURN_CONNECT_CONFIDENCE_PROBABLE;
+}
+
+static void
+judge_without_udp (TurnConnectVerdict *verdict, TurnConnectFamilyVerdict *family, const Count *tcp)
+{
+  family->is_determined = TRUE;
+  if (tcp->n_open == 1 && tcp->n_blocked > 0)
+    family->types |= TYPE_BIT (7);
+  else if (is_restricted (tcp))
+    family->types |= TYPE_BIT (5);
+  else if (tcp->n_open > 1 || tcp->high_open)
+    family->types |= TYPE_BIT (6);
+  else {
+    family->is_determined = FALSE;
+    turn_connect_classify_say (
+        verdict,
+        "IPv%u: no UDP passes; whether all of TCP does is not determined, for "
+        "the far end is known to listen on one port only",
+        family->family);
+  }
+}
+
+static void
+judge_with_udp (TurnConnectFamilyVerdict *family, const Count *udp)
+{
+  gint cone = turn_connect_classify_cone (family);
+
+  if (cone > 0)
+    family->types |= TYPE_BIT (cone);
+  if (is_restricted (udp))
+    family->types |= TYPE_BIT (5);
+  family->is_determined = cone != TURN_CONNECT_TYPE_UNKNOWN;
+}
+
+void
+turn_connect_classify_reach (const TurnConnectObservations *observations,
+                             TurnConnectVerdict *verdict,
+                             TurnConnectFamilyVerdict *family)
+{
+  Count udp, tcp;
+
+  gather_ports (observations, family);
+  udp = count_ports (family, TURN_CONNECT_CARRY_UDP);
+  tcp = count_ports (family, TURN_CONNECT_CARRY_TCP);
+  family->udp = tell (&udp);
+  family->tcp = tell (&tcp);
+  if (family->is_intercepted)
+    turn_connect_classify_say (verdict,
+                               "IPv%u: somebody on the way accepts TCP connections where nobody "
+                               "listens; only proven answers count",
+                               family->family);
+  if (family->udp == TURN_CONNECT_TELL_YES)
+    judge_with_udp (family, &udp);
+  else if (family->udp == TURN_CONNECT_TELL_NO && family->tcp == TURN_CONNECT_TELL_YES)
+    judge_without_udp (verdict, family, &tcp);
+  if ((family->types >> 5) != 0)
+    family->confidence = weigh (observations, &udp);
+  else
+    family->confidence = family->nat_confidence;
+}

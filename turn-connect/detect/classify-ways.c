@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What stands beside address translation and ports: a proxy, a portal, translators further out, and
+ * the methods that were tried with packets.
+ */
+#include "turn-connect/detect/classify-private.h"
+
+#include <string.h>
+
+#define HTTP_PROXY_AUTHENTICATION 407 /* RFC 9110 section 15.5.8 */
+
+static TurnConnectWay
+judge_proxy_probe (const TurnConnectObservations *observations, const TurnConnectProbe *probe)
+{
+  if (turn_connect_classify_counts (observations, probe))
+    return TURN_CONNECT_WAY_WORKS;
+  switch (probe->outcome) {
+  case TURN_CONNECT_OUTCOME_DENIED:
+    return probe->code == HTTP_PROXY_AUTHENTICATION ? TURN_CONNECT_WAY_CREDENTIALS
+                                                    : TURN_CONNECT_WAY_POLICY;
+  case TURN_CONNECT_OUTCOME_CONNECTED:
+  case TURN_CONNECT_OUTCOME_ALTERED:
+    return TURN_CONNECT_WAY_POLICY;
+  case TURN_CONNECT_OUTCOME_SKIPPED:
+    return TURN_CONNECT_WAY_NONE;
+  case TURN_CONNECT_OUTCOME_SILENCE:
+  case TURN_CONNECT_OUTCOME_REFUSED:
+  case TURN_CONNECT_OUTCOME_UNREACHABLE:
+  case TURN_CONNECT_OUTCOME_RESET:
+  case TURN_CONNECT_OUTCOME_CLOSED:
+  case TURN_CONNECT_OUTCOME_WRONG_ANSWER:
+    return TURN_CONNECT_WAY_DEAD;
+  default:
+    return TURN_CONNECT_WAY_UNKNOWN;
+  }
+}
+
+/* The best of several. */
+static guint
+rank_of (TurnConnectWay way)
+{
+  static const guint ranks[] = { 0, 1, 5, 4, 3, 2 };
+
+  return ranks[way];
+}
+
+static void
+judge_proxy (const TurnConnectObservations *observations, TurnConnectVerdict *verdict)
+{
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+    TurnConnectWay way;
+
+    if (probe->kind != TURN_CONNECT_PROBE_PROXY)
+      continue;
+    way = judge_proxy_probe (observations, probe);
+    if (rank_of (way) <= rank_of (verdict->proxy))
+      continue;
+    verdict->proxy = way;
+    verdict->proxy_code = probe->code;
+    verdict->proxy_probe = (gint)i;
+    g_free (verdict->proxy_url);
+    verdict->proxy_url = g_strdup (probe->via);
+  }
+  if (verdict->proxy == TURN_CONNECT_WAY_CREDENTIALS)
+    turn_connect_classify_say (verdict, "the proxy wants to know who is asking (407)");
+  else if (verdict->proxy == TURN_CONNECT_WAY_POLICY)
+    turn_connect_classify_say (verdict, "the proxy does not let us through to the far end (%u)",
+                               verdict->proxy_code);
+}
+
+static void
+judge_portal (const TurnConnectObservations *observations, TurnConnectVerdict *verdict)
+{
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+
+    if (probe->kind != TURN_CONNECT_PROBE_PORTAL)
+      continue;
+    if (probe->outcome == TURN_CONNECT_OUTCOME_WRONG_ANSWER)
+      verdict->portal = TURN_CONNECT_TELL_YES;
+    else if (turn_connect_classify_counts (observations, probe) &&
+             verdict->portal == TURN_CONNECT_TELL_UNKNOWN)
+      verdict->portal = TURN_CONNECT_TELL_NO;
+  }
+  if (verdict->portal == TURN_CONNECT_TELL_YES)
+    turn_connect_classify_say (verdict, "a captive portal answers in place of the far end: log in "
+                                        "there first; all else is seen from before it");
+}
+
+static void
+judge_nat64 (const TurnConnectObservations *observations, TurnConnectVerdict *verdict)
+{
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+
+    if (probe->kind != TURN_CONNECT_PROBE_NAME || g_strcmp0 (probe->variant, "nat64") != 0)
+      continue;
+    if (probe->outcome == TURN_CONNECT_OUTCOME_ANSWER)
+      verdict->nat64 = TURN_CONNECT_TELL_YES;
+    else if (probe->outcome == TURN_CONNECT_OUTCOME_DENIED)
+      verdict->nat64 = TURN_CONNECT_TELL_NO;
+  }
+}
+
+/* The address that the router says it has against the one the far end sees. */
+static void
+judge_carrier_nat (const TurnConnectObservations *observations, TurnConnectVerdict *verdict)
+{
+  StunExtAddress seen = { 0 };
+
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+
+    if (probe->kind == TURN_CONNECT_PROBE_STUN && probe->mapped.family == 4 &&
+        turn_connect_classify_counts (observations, probe))
+      seen = probe->mapped;
+  }
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+
+    if (probe->kind != TURN_CONNECT_PROBE_GATEWAY || probe->mapped.family != 4 ||
+        probe->outcome != TURN_CONNECT_OUTCOME_ANSWER || seen.family == 0)
+      continue;
+    verdict->carrier_nat = stun_ext_address_equal_host (&probe->mapped, &seen)
+                               ? TURN_CONNECT_TELL_NO
+                               : TURN_CONNECT_TELL_YES;
+  }
+  if (verdict->carrier_nat == TURN_CONNECT_TELL_YES)
+    turn_connect_classify_say (verdict, "the router's own address is not the one the far end sees: "
+                                        "there is a second NAT beyond it");
+}
+
+void
+turn_connect_classify_ways (const TurnConnectObservations *observations,
+                            TurnConnectVerdict *verdict)
+{
+  judge_proxy (observations, verdict);
+  judge_portal (observations, verdict);
+  judge_nat64 (observations, verdict);
+  judge_carrier_nat (observations, verdict);
+}
+
+/* Methods */
+
+#define PACKET_MS 20.0      /* of speech in one packet */
+#define DELAY_BEND_MS 177.3 /* ITU-T G.107: from here delay weighs more */
+#define R_BEST 93.2         /* G.107: nothing impaired but by G.711 */
+#define BPL_CONCEALED 25.1  /* G.113 table I.4: G.711 with concealment, random loss */
+
+/* What listeners would say (G.107 with the usual simplifications), from 1 to 4.5. */
+static double
+estimate_mos (const TurnConnectQuality *quality, double loss)
+{
+  double jitter_ms = (double)quality->jitter_us / 1000;
+  double delay_ms = (double)quality->rtt_us / 2000 + 2 * jitter_ms + PACKET_MS;
+  double impaired = 0.024 * delay_ms + 95 * (100 * loss) / (100 * loss + BPL_CONCEALED);
+  double r;
+
+  if (delay_ms > DELAY_BEND_MS)
+    impaired += 0.11 * (delay_ms - DELAY_BEND_MS);
+  r = CLAMP (R_BEST - impaired, 0, 100);
+  return CLAMP (1 + 0.035 * r + r * (r - 60) * (100 - r) * 7e-6, 1, 4.5);
+}
+
+/* Best first: what works, then what sounds better by a tenth, then what stands sooner. */
+static gint
+compare_methods (gconstpointer a, gconstpointer b)
+{
+  const TurnConnectMethod *one = a, *other = b;
+  gint mos = (gint)(other->mos * 10 + 0.5) - (gint)(one->mos * 10 + 0.5);
+
+  if (one->works != other->works)
+    return (gint)other->works - (gint)one->works;
+  if (mos != 0)
+    return mos;
+  if (one->quality.set_up_us != other->quality.set_up_us)
+    return one->quality.set_up_us < other->quality.set_up_us ? -1 : 1;
+  return one->probe - other->probe;
+}
+
+void
+turn_connect_classify_methods (const TurnConnectObservations *observations,
+                               TurnConnectVerdict *verdict)
+{
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+    TurnConnectMethod method = { .name = probe->variant, .quality = probe->quality, .loss = 1 };
+
+    if (probe->kind != TURN_CONNECT_PROBE_METHOD || probe->variant == NULL)
+      continue;
+    method.probe = (gint)i;
+    if (probe->outcome != TURN_CONNECT_OUTCOME_PENDING &&
+        probe->outcome != TURN_CONNECT_OUTCOME_SKIPPED &&
+        probe->outcome != TURN_CONNECT_OUTCOME_FAILED &&
+        probe->outcome != TURN_CONNECT_OUTCOME_CANCELLED)
+      method.works =
+          turn_connect_probe_passed (probe) ? TURN_CONNECT_TELL_YES : TURN_CONNECT_TELL_NO;
+    if (method.quality.n_sent > 0)
+      method.loss = 1 - (double)MIN (method.quality.n_received, method.quality.n_sent) /
+                            method.quality.n_sent;
+    if (method.works == TURN_CONNECT_TELL_YES && method.quality.n_sent > 0)
+      method.mos = estimate_mos (&method.quality, method.loss);
+    g_array_append_val (verdict->methods, method);
+  }
+  g_array_sort (verdict->methods, compare_methods);
+}

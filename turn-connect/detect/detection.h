@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "turn-connect/detect/classifier.h"
+#include "turn-connect/detect/observations.h"
+#include "turn-connect/target.h"
+#include "turn-connect/version.h"
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+#define TURN_CONNECT_DETECT_PORT 3478 /* where no port is named; RFC 8489 section 18.6 */
+
+#define TURN_CONNECT_TYPE_DETECTION (turn_connect_detection_get_type ())
+
+/**
+ * TurnConnectDetection:
+ *
+ * Finds out which kind of NAT or firewall is in the way to a far end (TR 33.830 clause 4.3), and
+ * what gets through. The far end is a tep-s with detection, or, for address translation alone, any
+ * STUN server with RFC 5780. It needs no rights.
+ *
+ * Everything happens on the main context that is the thread's default when
+ * turn_connect_detection_run_async() is called; nothing blocks.
+ */
+TURN_CONNECT_API
+G_DECLARE_FINAL_TYPE (
+    TurnConnectDetection, turn_connect_detection, TURN_CONNECT, DETECTION, GObject)
+
+/**
+ * TurnConnectDetection::progress:
+ * @detection: a detection
+ * @doing: (nullable): what begins, for people
+ * @probe: (nullable): a #TurnConnectProbe that ended; valid during the call
+ *
+ * Emitted as a run goes on, with one of the two.
+ */
+
+/**
+ * turn_connect_detection_new:
+ * @target: the far end with its port, proxy and whom TLS trusts; copied
+ *
+ * Returns: (transfer full): a detection
+ */
+TURN_CONNECT_API TurnConnectDetection *turn_connect_detection_new (TurnConnectTarget *target);
+
+/**
+ * turn_connect_detection_set_family:
+ * @detection: a detection that does not run
+ * @family: 4 or 6 for one alone, 0 for both
+ */
+TURN_CONNECT_API void turn_connect_detection_set_family (TurnConnectDetection *detection,
+                                                         guint family);
+
+/**
+ * turn_connect_detection_set_interface:
+ * @detection: a detection that does not run
+ * @name: (nullable): network interface to which all probes are bound; %NULL for none
+ * @error: %TURN_CONNECT_ERROR_INVALID if there is none of that name
+ *
+ * Returns: %FALSE on error
+ */
+TURN_CONNECT_API gboolean turn_connect_detection_set_interface (TurnConnectDetection *detection,
+                                                                const char *name,
+                                                                GError **error);
+
+/**
+ * turn_connect_detection_set_credentials:
+ * @detection: a detection that does not run
+ * @user: (nullable): user at the far end
+ * @password: (nullable): his password
+ */
+TURN_CONNECT_API void turn_connect_detection_set_credentials (TurnConnectDetection *detection,
+                                                              const char *user,
+                                                              const char *password);
+
+/**
+ * turn_connect_detection_set_deep:
+ * @detection: a detection that does not run
+ * @is_deep: also ask what takes minutes: lifetimes, MTU, quality over 15 s
+ */
+TURN_CONNECT_API void turn_connect_detection_set_deep (TurnConnectDetection *detection,
+                                                       gboolean is_deep);
+
+/**
+ * turn_connect_detection_run_async:
+ * @detection: a detection that does not run
+ * @cancellable: (nullable): ends the run; what was seen until then is kept
+ * @callback: (scope async) (closure user_data): called once, never before this call returned
+ * @user_data: for @callback
+ *
+ * Sends all probes and waits for what comes of them: at most 12 s, deep runs 330 s.
+ */
+TURN_CONNECT_API void turn_connect_detection_run_async (TurnConnectDetection *detection,
+                                                        GCancellable *cancellable,
+                                                        GAsyncReadyCallback callback,
+                                                        gpointer user_data);
+
+/**
+ * turn_connect_detection_run_finish:
+ * @detection: a detection
+ * @result: as given to the callback
+ * @error: %G_IO_ERROR_CANCELLED
+ *
+ * Returns: %FALSE on error; observations and verdict are there in either case
+ */
+TURN_CONNECT_API gboolean turn_connect_detection_run_finish (TurnConnectDetection *detection,
+                                                             GAsyncResult *result,
+                                                             GError **error);
+
+/**
+ * turn_connect_detection_get_observations:
+ * @detection: a detection
+ *
+ * Returns: (transfer none) (nullable): what the last run saw, until the next begins; %NULL before
+ */
+TURN_CONNECT_API const TurnConnectObservations *
+turn_connect_detection_get_observations (TurnConnectDetection *detection);
+
+/**
+ * turn_connect_detection_get_verdict:
+ * @detection: a detection
+ *
+ * Returns: (transfer none) (nullable): what that means
+ */
+TURN_CONNECT_API const TurnConnectVerdict *
+turn_connect_detection_get_verdict (TurnConnectDetection *detection);
+
+G_END_DECLS

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The Binding requests of a run and their answers, whatever carries them. The far end signs its
+ * answers with a key of the run (stun-ext/PROTOCOL.md section 15); other servers ignore what marks
+ * the requests, and their answers prove nothing.
+ */
+#include "turn-connect/detect/run-private.h"
+
+#include "stun-ext/attribute.h"
+#include "stun-ext/detect.h"
+#include "stun-ext/message.h"
+#include "turn-connect/error-private.h"
+
+#include <string.h>
+
+#define SOFTWARE_MAX 64 /* octets of a server's name that are kept */
+#define REASON_MAX 128
+
+gsize
+turn_connect_run_write_binding (TurnConnectRun *run,
+                                const TurnConnectProbe *probe,
+                                const guint8 id[12],
+                                guint32 change,
+                                guint8 buffer[TURN_CONNECT_BINDING_MAX])
+{
+  StunExtDetectRequest request = { .change = change };
+  const StunExtDetectKey *key = turn_connect_run_get_user_key (run);
+  gsize length = 0;
+
+  request.mark.run = turn_connect_run_get_id (run);
+  request.mark.probe = turn_connect_run_get_number (run, probe);
+  memcpy (request.transaction_id, id, sizeof request.transaction_id);
+  if (key != NULL)
+    request.username = turn_connect_run_get_plan (run)->user;
+  if (!stun_ext_detect_request_write (&request, key, buffer, TURN_CONNECT_BINDING_MAX, &length))
+    return 0;
+  return length;
+}
+
+/* The server's word for itself, if it is fit to be shown. */
+static void
+note_software (TurnConnectRun *run, const StunExtMessage *message)
+{
+  TurnConnectObservations *observations = turn_connect_run_get_observations (run);
+  StunExtSpan text;
+
+  if (observations->software == NULL &&
+      stun_ext_message_get_text (message, STUN_EXT_ATTRIBUTE_SOFTWARE, &text) == STUN_EXT_GET_OK)
+    observations->software =
+        turn_connect_error_quote ((const char *)text.data, text.length, SOFTWARE_MAX);
+}
+
+static TurnConnectOutcome
+note_error (TurnConnectProbe *probe, const StunExtMessage *message)
+{
+  StunExtSpan reason;
+  guint code;
+
+  if (stun_ext_message_get_error (message, &code, &reason) != STUN_EXT_GET_OK)
+    return TURN_CONNECT_OUTCOME_WRONG_ANSWER;
+  probe->code = code;
+  g_free (probe->detail);
+  probe->detail = turn_connect_error_quote ((const char *)reason.data, reason.length, REASON_MAX);
+  return code == STUN_EXT_CODE_UNKNOWN_ATTRIBUTE ? TURN_CONNECT_OUTCOME_UNSUPPORTED
+                                                 : TURN_CONNECT_OUTCOME_DENIED;
+}
+
+static void
+note_proof (TurnConnectRun *run,
+            TurnConnectProbe *probe,
+            StunExtDetectProof proof,
+            const StunExtDetectAnswer *answer)
+{
+  if (proof != STUN_EXT_DETECT_PROOF_NONE &&
+      answer->mark.probe != turn_connect_run_get_number (run, probe))
+    proof = STUN_EXT_DETECT_PROOF_NONE; /* an answer to something else, played again */
+  if (proof == STUN_EXT_DETECT_PROOF_NONE)
+    return;
+  probe->proof =
+      proof == STUN_EXT_DETECT_PROOF_KEYED ? TURN_CONNECT_PROOF_KEYED : TURN_CONNECT_PROOF_UNKEYED;
+  turn_connect_run_get_observations (run)->is_far_end = TRUE;
+  if (answer->mark.flags & STUN_EXT_DETECT_FLAG_REFUSED)
+    turn_connect_probe_set_fact (probe, "credentials", "refused");
+}
+
+static TurnConnectOutcome
+note_answer (TurnConnectRun *run, TurnConnectProbe *probe, const StunExtMessage *message)
+{
+  char text[STUN_EXT_ADDRESS_TEXT_LENGTH];
+  const StunExtDetectRun id = turn_connect_run_get_id (run);
+  StunExtDetectAnswer answer;
+  StunExtDetectProof proof =
+      stun_ext_detect_answer_read (message, &id, turn_connect_run_get_user_key (run), &answer);
+
+  note_proof (run, probe, proof, &answer);
+  if (message->message_class == STUN_EXT_CLASS_ERROR)
+    return note_error (probe, message);
+  if (answer.mapped.family == 0)
+    return TURN_CONNECT_OUTCOME_WRONG_ANSWER;
+  probe->mapped = answer.mapped;
+  probe->origin = answer.origin;
+  probe->other = answer.other;
+  /* Who rewrites addresses that he finds in packets misses the one that is XORed. */
+  if (answer.mapped_plain.family != 0 &&
+      !stun_ext_address_equal (&answer.mapped_plain, &answer.mapped))
+    turn_connect_probe_set_fact (probe, "mapped-plain",
+                                 stun_ext_address_print (&answer.mapped_plain, text));
+  note_software (run, message);
+  return probe->proof != TURN_CONNECT_PROOF_NONE ? TURN_CONNECT_OUTCOME_PROOF
+                                                 : TURN_CONNECT_OUTCOME_ANSWER;
+}
+
+TurnConnectOutcome
+turn_connect_run_read_binding (TurnConnectRun *run,
+                               TurnConnectProbe *probe,
+                               const guint8 id[12],
+                               const guint8 *data,
+                               gsize length,
+                               guint8 *attempt)
+{
+  StunExtMessage message;
+
+  if (stun_ext_message_parse (&message, data, length) != STUN_EXT_PARSE_OK ||
+      message.method != STUN_EXT_METHOD_BINDING ||
+      memcmp (message.transaction_id, id, STUN_EXT_TRANSACTION_ID_LENGTH - 1) != 0 ||
+      (message.message_class != STUN_EXT_CLASS_ERROR &&
+       message.message_class != STUN_EXT_CLASS_SUCCESS))
+    return TURN_CONNECT_OUTCOME_PENDING;
+  *attempt = message.transaction_id[STUN_EXT_TRANSACTION_ID_LENGTH - 1];
+  return note_answer (run, probe, &message);
+}

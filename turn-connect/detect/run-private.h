@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a family of probes is, and what it is given to work with.
+ *
+ * To add a family, "tls" say:
+ *  1. Write detect/tls-probe.c with start () and stop (), and declare both below, beside the others.
+ *  2. Add a line to the table in families.c and a value to TurnConnectFamilyId. The line says which
+ *     families it waits for, and from when on it need not wait any longer (is_ready).
+ *  3. In start (): for every question turn_connect_run_begin (), fill in what is known beforehand
+ *     (target, carry, deadline_us), ask, and whatever happens turn_connect_run_end () exactly once
+ *     for each. Return the family's state; or NULL if there is nothing to ask.
+ *  4. When all its probes ended: turn_connect_run_done (). Then, and when the run is cancelled,
+ *     stop () is called once: it frees everything and calls nothing back. Probes that did not end
+ *     are noted as cancelled by the run.
+ *  5. Teach the classifier what the outcomes mean, in the classify-*.c of its part of the vector,
+ *     and add a recorded case to tests/turn-connect/detect-cases.
+ *
+ * Probes write facts; they judge nothing. What comes from the network is hostile: bounded, and text
+ * of it goes through turn_connect_error_quote () before it becomes a detail or a fact.
+ * Everything happens on the run's main context; nothing blocks.
+ */
+#pragma once
+
+#include "stun-ext/detect.h"
+#include "turn-connect/detect/observations.h"
+#include "turn-connect/target.h"
+
+#include <gio/gio.h>
+
+typedef struct _TurnConnectRun TurnConnectRun;
+
+/* In the order of the table. */
+typedef enum {
+  TURN_CONNECT_FAMILY_STUN,
+  TURN_CONNECT_FAMILY_PORT,
+  TURN_CONNECT_N_FAMILIES,
+} TurnConnectFamilyId;
+#define TURN_CONNECT_WAITS_FOR(name) (1u << TURN_CONNECT_FAMILY_##name)
+
+typedef struct {
+  const char *name;
+  const char *doing; /* for people, while it is at work */
+  guint waits_for;   /* set of TURN_CONNECT_WAITS_FOR; 0: begins at once */
+  /* Whether it can begin before those it waits for have ended; asked whenever a probe ends. NULL:
+   * it cannot. */
+  gboolean (*is_ready) (TurnConnectRun *run);
+  gpointer (*start) (TurnConnectRun *run);
+  void (*stop) (gpointer state);
+} TurnConnectProbeFamily;
+
+extern const TurnConnectProbeFamily turn_connect_families[TURN_CONNECT_N_FAMILIES];
+
+/* What a run was asked for; borrowed, constant while it lasts. */
+typedef struct {
+  TurnConnectTarget *target; /* host, port, proxy, whom TLS trusts */
+  guint family;              /* 4 or 6 alone; 0: both */
+  char *interface;           /* NULL: any */
+  char *user, *password;     /* NULL: none */
+  gboolean is_deep;
+  GArray *udp_ports, *tcp_ports; /* guint16, without repetition */
+} TurnConnectPlan;
+
+/* The run */
+
+const TurnConnectPlan *turn_connect_run_get_plan (TurnConnectRun *run);
+/* The addresses of the far end stand in servers, with port 0. */
+TurnConnectObservations *turn_connect_run_get_observations (TurnConnectRun *run);
+GMainContext *turn_connect_run_get_context (TurnConnectRun *run);
+/* Cancelled when the run ends; for what takes a cancellable. */
+GCancellable *turn_connect_run_get_cancellable (TurnConnectRun *run);
+/* Microseconds since the run began. */
+gint64 turn_connect_run_get_now (TurnConnectRun *run);
+
+/* The address of the far end in a family with this port; FALSE if it has none. */
+gboolean turn_connect_run_get_server (TurnConnectRun *run,
+                                      guint8 family,
+                                      guint16 port,
+                                      StunExtAddress *address);
+/* The shortest round trip to the far end so far, -1 without: what deadlines are made of. */
+gint64 turn_connect_run_get_rtt (TurnConnectRun *run, guint8 family);
+/* From where packets to @remote go, with port 0; FALSE without a route. */
+gboolean turn_connect_run_get_local (TurnConnectRun *run,
+                                     const StunExtAddress *remote,
+                                     StunExtAddress *local);
+/* A number for probes that share a socket. */
+guint turn_connect_run_new_group (TurnConnectRun *run);
+
+/* A probe that begins now; lives as long as the run's observations. NULL target: none. */
+TurnConnectProbe *turn_connect_run_begin (TurnConnectRun *run,
+                                          TurnConnectProbeKind kind,
+                                          const char *variant,
+                                          TurnConnectCarry carry,
+                                          const StunExtAddress *target);
+/* Its number, which is what far end and record know it by. */
+guint turn_connect_run_get_number (TurnConnectRun *run, const TurnConnectProbe *probe);
+/* It ended with this outcome. Families that wait may begin before this returns. */
+void
+turn_connect_run_end (TurnConnectRun *run, TurnConnectProbe *probe, TurnConnectOutcome outcome);
+/* All of the family's probes have ended; its stop () is called soon. */
+void turn_connect_run_done (TurnConnectRun *run, TurnConnectFamilyId id);
+
+/* Has a probe of this kind and family ended with the right answer? */
+const TurnConnectProbe *
+turn_connect_run_find_passed (TurnConnectRun *run, TurnConnectProbeKind kind, guint8 family);
+
+/* A non-blocking socket of the family (4 or 6), bound to the interface the run is bound to; -1 with
+ * errno. */
+int turn_connect_run_open_socket (TurnConnectRun *run, guint8 family, int type);
+/* Calls once, @delay_us from now. Owned by the caller. */
+GSource *
+turn_connect_run_add_timer (TurnConnectRun *run, gint64 delay_us, GSourceFunc func, gpointer data);
+/* Destroys a source and forgets it; NULL is fine. */
+void turn_connect_run_clear_source (GSource **source);
+
+/* What marks this run's probes, and the key that the user's password makes for it, NULL without
+ * credentials; see stun-ext/detect.h. */
+StunExtDetectRun turn_connect_run_get_id (TurnConnectRun *run);
+const StunExtDetectKey *turn_connect_run_get_user_key (TurnConnectRun *run);
+
+/* Binding requests of this run */
+
+#define TURN_CONNECT_BINDING_MAX 512 /* octets of one */
+
+/* Writes one for the probe. Returns its octets, 0 if that cannot be. */
+gsize turn_connect_run_write_binding (TurnConnectRun *run,
+                                      const TurnConnectProbe *probe,
+                                      const guint8 id[12],
+                                      guint32 change,
+                                      guint8 buffer[TURN_CONNECT_BINDING_MAX]);
+/* What exactly one datagram or message is: PENDING if no answer to the request with this id but for
+ * its last octet, which tells attempts apart; else the outcome, with what the answer says noted in
+ * the probe, where it is not an error. @attempt: that last octet. */
+TurnConnectOutcome turn_connect_run_read_binding (TurnConnectRun *run,
+                                                  TurnConnectProbe *probe,
+                                                  const guint8 id[12],
+                                                  const guint8 *data,
+                                                  gsize length,
+                                                  guint8 *attempt);
+
+/* The run's own making, for detection.c */
+
+/* Told when a probe ended (and @doing what else begins), and when all is over. */
+typedef void (*TurnConnectRunProgressFunc) (const char *doing,
+                                            const TurnConnectProbe *probe,
+                                            gpointer user_data);
+typedef void (*TurnConnectRunDoneFunc) (gpointer user_data);
+
+/* Begins at the next iteration of the thread's default main context. @plan must outlive it. */
+TurnConnectRun *turn_connect_run_new (const TurnConnectPlan *plan,
+                                      TurnConnectRunProgressFunc progress,
+                                      TurnConnectRunDoneFunc done,
+                                      gpointer user_data);
+/* Ends it wherever it is; nothing is called back. */
+void turn_connect_run_free (TurnConnectRun *run);
+/* What it saw so far; the run must not be used any more, but freed. */
+TurnConnectObservations *turn_connect_run_steal_observations (TurnConnectRun *run);
+
+/* The families */
+
+gpointer turn_connect_stun_probe_start (TurnConnectRun *run);
+void turn_connect_stun_probe_stop (gpointer state);
+gpointer turn_connect_port_probe_start (TurnConnectRun *run);
+void turn_connect_port_probe_stop (gpointer state);
