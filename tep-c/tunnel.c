@@ -284,7 +284,8 @@ fill_open (TepClientTunnel *tunnel, gint64 now_us)
   };
   if (tunnel->credential_key.length == 0)
     return;
-  if (challenge->is_anonymous)
+  /* A short-term credential has a name only, whatever a nonce says. */
+  if (challenge->is_anonymous && options->mechanism == TEP_CLIENT_MECHANISM_LONG_TERM)
     tunnel->open.userhash = tep_client_span (tunnel->userhash, sizeof tunnel->userhash);
   else
     tunnel->open.username = text_span (tunnel->username);

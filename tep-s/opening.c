@@ -29,7 +29,9 @@ typedef struct {
 static StunExtRealm
 realm_of (const TepServerConfig *config)
 {
+  /* USERHASH is taken whether it was asked for or not: what was may have changed since. */
   return (StunExtRealm){ .realm = { config->realm, strlen (config->realm) },
+                         .is_anonymous = TRUE,
                          .algorithms = STUN_EXT_ALGORITHMS_SHA256 |
                                        (config->is_md5_allowed ? STUN_EXT_ALGORITHMS_MD5 : 0) };
 }
@@ -49,10 +51,13 @@ make_nonce (TepServerCore *core, char nonce[STUN_EXT_NONCE_LENGTH + 1])
   StunExtNonceMaker maker = nonce_maker (core);
   guint8 salt[STUN_EXT_NONCE_SALT_LENGTH];
   const StunExtSpan context = { NULL, 0 };
+  guint features = STUN_EXT_FEATURE_PASSWORD_ALGORITHMS;
 
+  if (tep_server_users_may_be_anonymous (core->settings.config->users))
+    features |= STUN_EXT_FEATURE_USERNAME_ANONYMITY;
   core->host->random (core->host_data, salt, sizeof salt);
-  if (!stun_ext_nonce_make (&maker, STUN_EXT_FEATURE_PASSWORD_ALGORITHMS, (guint64)core->now_ms,
-                            salt, context, nonce))
+  if (!stun_ext_nonce_make (&maker, (StunExtFeatures)features, (guint64)core->now_ms, salt, context,
+                            nonce))
     nonce[0] = '\0';
   stun_ext_crypto_cleanse (&maker, sizeof maker);
 }

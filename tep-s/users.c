@@ -541,6 +541,12 @@ tep_server_users_find_hash (const TepServerUsers *users,
   use_user (find_hash (users, userhash), kind, is_secure, credential);
 }
 
+gboolean
+tep_server_users_may_be_anonymous (const TepServerUsers *users)
+{
+  return users->has_long_term && users->n_secrets == 0;
+}
+
 StunExtSpan
 tep_server_credential_mac_key (const TepServerCredential *credential, guint index)
 {

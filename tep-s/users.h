@@ -179,13 +179,24 @@ TEP_SERVER_API void tep_server_users_find (const TepServerUsers *users,
  * @credential: (out): what was found; always set
  *
  * Like tep_server_users_find(), by USERHASH (RFC 8489 section 14.4). Time-limited names are not
- * found this way.
+ * found this way: see tep_server_users_may_be_anonymous().
  */
 TEP_SERVER_API void tep_server_users_find_hash (const TepServerUsers *users,
                                                 TepServerKeyKind kind,
                                                 const guint8 userhash[32],
                                                 gboolean is_secure,
                                                 TepServerCredential *credential);
+
+/**
+ * tep_server_users_may_be_anonymous:
+ * @users: a store
+ *
+ * Whether everybody who may log in by a long-term credential is found by USERHASH too, so that
+ * clients can be told to use it.
+ *
+ * Returns: %FALSE if there are shared secrets, whose users' names are not known beforehand
+ */
+TEP_SERVER_API gboolean tep_server_users_may_be_anonymous (const TepServerUsers *users);
 
 /**
  * tep_server_credential_mac_key:

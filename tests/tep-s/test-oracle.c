@@ -151,9 +151,15 @@ prepare_long_term (Client *client, StunExtTepRequest *request)
   request->open.password_algorithm = STUN_EXT_PASSWORD_ALGORITHM_SHA256;
 }
 
+typedef enum {
+  BY_SHORT_TERM,
+  BY_LONG_TERM,
+  BY_USERHASH,
+} By;
+
 /* The work that the server does for one request with that name and a key that is wrong. */
 static guint
-try_to_log_in (gboolean is_long_term, const char *user, Work *work)
+try_to_log_in (By by, const char *user, Work *work)
 {
   g_autoptr (World) world = world_new (NULL, 1);
   g_autoptr (Client) client = client_new (world, "192.0.2.7:5000");
@@ -161,6 +167,7 @@ try_to_log_in (gboolean is_long_term, const char *user, Work *work)
   const StunExtSpan key = { "a wrong key of thirty-two octets", 32 };
   const guint8 transaction_id[STUN_EXT_TRANSACTION_ID_LENGTH] = { 42 };
   guint8 frame[2 + STUN_EXT_TEP_MESSAGE_MAX];
+  guint8 hash[STUN_EXT_USERHASH_LENGTH];
   StunExtTepRequest request;
   gsize length;
 
@@ -168,11 +175,16 @@ try_to_log_in (gboolean is_long_term, const char *user, Work *work)
       users, "alice:" WORLD_PASSWORD "\nlarge:" LONG_PASSWORD "\nshort:too short\n", -1, 0, 0600,
       NULL));
   world_reload (world, NULL);
-  if (is_long_term)
+  if (by != BY_SHORT_TERM)
     prepare_long_term (client, &request);
   else
     client_prepare (client, &request);
   request.open.username = (StunExtSpan){ user, strlen (user) };
+  if (by == BY_USERHASH) {
+    g_assert_true (stun_ext_userhash (request.open.username, request.open.realm, hash));
+    request.open.username = (StunExtSpan){ NULL, 0 };
+    request.open.userhash = (StunExtSpan){ hash, sizeof hash };
+  }
   g_assert_true (stun_ext_tep_write_request (&request, transaction_id, key, frame + 2,
                                              sizeof frame - 2, &length));
   frame[0] = (guint8)(length >> 8);
@@ -212,15 +224,15 @@ test_no_user_costs_what_a_wrong_password_costs (gconstpointer data)
 {
   /* Nobody; a password too short for plain TCP; one longer than a block. */
   static const char *const others[] = { "mallo", "short", "large", "alicf", "zzzzz" };
-  gboolean is_long_term = GPOINTER_TO_INT (data);
+  By by = (By)GPOINTER_TO_INT (data);
   Work known, other;
 
-  try_to_log_in (is_long_term, "alice", &known); /* what the library makes at the first call */
-  g_assert_cmpuint (try_to_log_in (is_long_term, "alice", &known), ==, 401);
+  try_to_log_in (by, "alice", &known); /* what the library makes at the first call */
+  g_assert_cmpuint (try_to_log_in (by, "alice", &known), ==, 401);
   tell_work ("alice", &known);
   g_assert_cmpuint (known.n_steps, >, 5);
   for (gsize i = 0; i < G_N_ELEMENTS (others); i++) {
-    g_assert_cmpuint (try_to_log_in (is_long_term, others[i], &other), ==, 401);
+    g_assert_cmpuint (try_to_log_in (by, others[i], &other), ==, 401);
     tell_work (others[i], &other);
     g_assert_true (is_same_work (&known, &other));
   }
@@ -261,9 +273,14 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_data_func ("/tep-s/oracle/no-user-costs-what-a-wrong-password-costs/short-term",
-                        GINT_TO_POINTER (FALSE), test_no_user_costs_what_a_wrong_password_costs);
+                        GINT_TO_POINTER (BY_SHORT_TERM),
+                        test_no_user_costs_what_a_wrong_password_costs);
   g_test_add_data_func ("/tep-s/oracle/no-user-costs-what-a-wrong-password-costs/long-term",
-                        GINT_TO_POINTER (TRUE), test_no_user_costs_what_a_wrong_password_costs);
+                        GINT_TO_POINTER (BY_LONG_TERM),
+                        test_no_user_costs_what_a_wrong_password_costs);
+  g_test_add_data_func ("/tep-s/oracle/no-user-costs-what-a-wrong-password-costs/userhash",
+                        GINT_TO_POINTER (BY_USERHASH),
+                        test_no_user_costs_what_a_wrong_password_costs);
   g_test_add_func ("/tep-s/oracle/a-difference-would-be-seen", test_a_difference_would_be_seen);
   return g_test_run ();
 }

@@ -129,6 +129,7 @@ test_userhash_finds_the_user (Fixture *fixture, gconstpointer data)
   tep_server_users_find_hash (users, TEP_SERVER_KEY_LONG_TERM_SHA256, hash, FALSE, &credential);
   g_assert_cmpint (credential.refusal, ==, TEP_SERVER_REFUSAL_UNKNOWN);
   g_assert_cmpuint (credential.n_keys, ==, 1);
+  g_assert_true (tep_server_users_may_be_anonymous (users));
 }
 
 static void

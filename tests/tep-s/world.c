@@ -177,11 +177,12 @@ static TepServerConfig *
 read_config (World *world, const char *listen, guint n_workers, const char *extra)
 {
   g_autofree char *path = g_build_filename (world->folder, "tep-s.conf", NULL);
+  gboolean has_secret = extra == NULL || !g_str_has_prefix (extra, WORLD_NO_SECRETS);
   g_autofree char *text = g_strdup_printf (
       "[server]\nlisten=%s\nnames=" WORLD_NAME "\nworkers=%u\n"
-      "[credentials]\nusers=users\nsecrets=secret\nrealm=" WORLD_REALM "\n"
+      "[credentials]\nusers=users\n%srealm=" WORLD_REALM "\n"
       "[policy]\nallow=198.18.0.0/24:1024-65535;127.0.0.1:1024-65535\ncore=198.18.0.0/24\n%s",
-      listen, n_workers, extra != NULL ? extra : "");
+      listen, n_workers, has_secret ? "secrets=secret\n" : "", extra != NULL ? extra : "");
   GError *error = NULL;
   TepServerConfig *config = tep_server_config_load_from_data (text, -1, path, &error);
 

@@ -15,6 +15,7 @@
 #define WORLD_REALM "example.org"
 #define WORLD_PASSWORD "correct horse battery"
 #define WORLD_TLS "[tls]\ncertificate=cert.pem\nkey=key.pem\n"
+#define WORLD_NO_SECRETS "# no time-limited credentials\n"
 #define WORLD_REMOTE "198.18.0.9:4000"
 
 typedef struct _World World;
@@ -84,7 +85,8 @@ typedef struct {
   StunExtAddress mapped;
 } Client;
 
-/* extra: lines of further groups, or of [media] and so on; NULL for none. */
+/* extra: lines of further groups, or of [media] and so on; NULL for none. Behind WORLD_NO_SECRETS:
+ * without the shared secret. */
 World *world_new (const char *extra, guint n_cores);
 void world_free (World *world);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (World, world_free)
