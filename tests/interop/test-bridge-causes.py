@@ -79,4 +79,4 @@ def _():
             exchanges(lab, trusted, *proxy, "--wait")
 
 
-run()
+run(at_once=3)

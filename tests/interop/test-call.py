@@ -540,4 +540,4 @@ def _():
         expect(caller, "ice")
 
 
-run()
+run(at_once=3)

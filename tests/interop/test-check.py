@@ -135,4 +135,4 @@ def _():
             assert ended == status, (arguments, ended, said)
 
 
-run()
+run(at_once=3)

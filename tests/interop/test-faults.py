@@ -221,4 +221,4 @@ def _():
         call.assert_undisturbed()
 
 
-run()
+run(at_once=3)

@@ -132,4 +132,4 @@ def _():
         assert in_tls[CONNECT_ACCEPTED] == 0, in_tls
 
 
-run()
+run(at_once=3)

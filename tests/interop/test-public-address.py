@@ -55,4 +55,4 @@ for name in FOUND:
     for answerer in SERVERS:
         test(f"/interop/public-address/{answerer}/{name}")(lambda name=name, answerer=answerer: find(name, answerer))
 
-run()
+run(at_once=3)

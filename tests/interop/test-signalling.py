@@ -289,4 +289,4 @@ def _():
         assert lab.refused()["tcp"] > 0 and not registrar.seen("REGISTER")
 
 
-run()
+run(at_once=3)

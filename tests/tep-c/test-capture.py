@@ -494,4 +494,4 @@ def network_returns():
             phone.exchange(b"back again", 4)
 
 
-run()
+run(at_once=3)
