@@ -449,4 +449,4 @@ def _():
         assert process.returncode == 0 and "core.lab" in said, (process.args, said)
 
 
-run()
+run(at_once=3)

@@ -541,4 +541,4 @@ def no_secrets():
             assert CANARY not in process.output + process.errors
 
 
-run()
+run(at_once=3)
