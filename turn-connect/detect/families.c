@@ -10,4 +10,11 @@ const TurnConnectProbeFamily turn_connect_families[TURN_CONNECT_N_FAMILIES] = {
                                  turn_connect_stun_probe_stop },
   [TURN_CONNECT_FAMILY_PORT] = { "port", "trying TCP ports", 0, NULL, turn_connect_port_probe_start,
                                  turn_connect_port_probe_stop },
+  [TURN_CONNECT_FAMILY_NAT] = { "nat", "asking how IPv4 addresses are translated",
+                                TURN_CONNECT_WAITS_FOR (STUN), turn_connect_nat_probe_is_ready_ipv4,
+                                turn_connect_nat_probe_start_ipv4, turn_connect_nat_probe_stop },
+  [TURN_CONNECT_FAMILY_NAT6] = { "nat6", "asking how IPv6 addresses are translated",
+                                 TURN_CONNECT_WAITS_FOR (STUN),
+                                 turn_connect_nat_probe_is_ready_ipv6,
+                                 turn_connect_nat_probe_start_ipv6, turn_connect_nat_probe_stop },
 };

@@ -33,6 +33,8 @@ typedef struct _TurnConnectRun TurnConnectRun;
 typedef enum {
   TURN_CONNECT_FAMILY_STUN,
   TURN_CONNECT_FAMILY_PORT,
+  TURN_CONNECT_FAMILY_NAT,
+  TURN_CONNECT_FAMILY_NAT6,
   TURN_CONNECT_N_FAMILIES,
 } TurnConnectFamilyId;
 #define TURN_CONNECT_WAITS_FOR(name) (1u << TURN_CONNECT_FAMILY_##name)
@@ -161,3 +163,8 @@ gpointer turn_connect_stun_probe_start (TurnConnectRun *run);
 void turn_connect_stun_probe_stop (gpointer state);
 gpointer turn_connect_port_probe_start (TurnConnectRun *run);
 void turn_connect_port_probe_stop (gpointer state);
+gboolean turn_connect_nat_probe_is_ready_ipv4 (TurnConnectRun *run);
+gboolean turn_connect_nat_probe_is_ready_ipv6 (TurnConnectRun *run);
+gpointer turn_connect_nat_probe_start_ipv4 (TurnConnectRun *run);
+gpointer turn_connect_nat_probe_start_ipv6 (TurnConnectRun *run);
+void turn_connect_nat_probe_stop (gpointer state);
