@@ -9,6 +9,7 @@
 
 /* A pump between two socket pairs; the test holds the outer ends. */
 typedef struct {
+  TurnConnectWatcher *watcher;
   TurnConnectPump *pump;
   TurnConnectStream *left, *right;
   int client, server;
@@ -49,11 +50,17 @@ open_side (int *outer)
 static void
 world_open (World *world, gboolean keeps)
 {
+  g_autoptr (GError) error = NULL;
+
   memset (world, 0, sizeof *world);
   world->left = open_side (&world->client);
   world->right = open_side (&world->server);
   world->kept = keeps ? g_byte_array_new () : NULL;
-  world->pump = turn_connect_pump_new (world->left, world->right, world->kept, &funcs, world);
+  world->watcher = turn_connect_watcher_new (NULL, &error);
+  g_assert_no_error (error);
+  world->pump = turn_connect_pump_new (world->watcher, world->left, world->right, world->kept,
+                                       &funcs, world, &error);
+  g_assert_no_error (error);
 }
 
 static void
@@ -68,6 +75,7 @@ static void
 world_close (World *world)
 {
   turn_connect_pump_free (world->pump);
+  turn_connect_watcher_free (world->watcher);
   g_object_unref (world->left);
   g_object_unref (world->right);
   hang_up (&world->client);

@@ -28,7 +28,8 @@ struct _TurnConnectForward {
   GSocketAddress *address;
   GSource *source; /* accepts, or pauses */
   GMainContext *context;
-  GHashTable *links; /* a set */
+  TurnConnectWatcher *watcher; /* of their streams; NULL unless it listens */
+  GHashTable *links;           /* a set */
   guint64 last_id;
 };
 
@@ -254,7 +255,7 @@ take_in (TurnConnectForward *self, int descriptor)
   g_signal_emit (self, signals[ACCEPTED], 0, self->last_id, client);
   if (self->listener == NULL)
     return;
-  link = turn_connect_link_new (self->last_id, local, self->ways, &link_funcs, self);
+  link = turn_connect_link_new (self->last_id, local, self->ways, self->watcher, &link_funcs, self);
   g_hash_table_add (self->links, link);
   if (self->listener == NULL) /* by a handler of what beginning it brought about */
     end_link (link);
@@ -325,6 +326,7 @@ turn_connect_forward_listen (TurnConnectForward *forward,
                              GError **error)
 {
   g_autoptr (GSocket) listener = NULL;
+  g_autoptr (GMainContext) context = NULL;
   g_autofree char *text = turn_connect_address_to_string (G_SOCKET_ADDRESS (address));
 
   g_return_val_if_fail (forward->listener == NULL, FALSE);
@@ -341,8 +343,15 @@ turn_connect_forward_listen (TurnConnectForward *forward,
     g_prefix_error (error, "%s: ", text);
     return FALSE;
   }
+  context = g_main_context_ref_thread_default ();
+  forward->watcher = turn_connect_watcher_new (context, error);
+  if (forward->watcher == NULL) {
+    g_clear_object (&forward->address);
+    return FALSE;
+  }
   forward->listener = g_steal_pointer (&listener);
-  forward->context = g_main_context_ref_thread_default ();
+  g_clear_pointer (&forward->context, g_main_context_unref);
+  forward->context = g_steal_pointer (&context);
   begin_accepting (forward);
   return TRUE;
 }
@@ -365,4 +374,5 @@ turn_connect_forward_stop (TurnConnectForward *forward)
   drop_source (&forward->source);
   g_clear_object (&forward->listener);
   for_each_link (forward, end_link);
+  g_clear_pointer (&forward->watcher, turn_connect_watcher_free);
 }

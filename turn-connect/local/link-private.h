@@ -3,6 +3,7 @@
 
 #include "turn-connect/dial.h"
 #include "turn-connect/local/ways.h"
+#include "turn-connect/watcher.h"
 
 /* One connection of a forward: from the local socket to the server and back. */
 typedef struct _TurnConnectLink TurnConnectLink;
@@ -23,10 +24,11 @@ typedef struct {
   void (*ended) (TurnConnectLink *link, const GError *error, gpointer user_data);
 } TurnConnectLinkFuncs;
 
-/* Runs in the thread-default main context. */
+/* Runs in the thread-default main context, of which @watcher is; that has to live until it ended. */
 TurnConnectLink *turn_connect_link_new (guint64 id,
                                         TurnConnectStream *local,
                                         TurnConnectWays *ways,
+                                        TurnConnectWatcher *watcher,
                                         const TurnConnectLinkFuncs *funcs,
                                         gpointer user_data);
 guint64 turn_connect_link_get_id (const TurnConnectLink *link);

@@ -32,6 +32,7 @@ struct _TurnConnectLink {
   TurnConnectStream *local;
   TurnConnectStream *server; /* NULL while it is dialled */
   TurnConnectWays *ways;
+  TurnConnectWatcher *watcher;
   TurnConnectWayAttempt attempt;
   GCancellable *dial; /* NULL unless it is dialled */
   GSource *watch;     /* of the local stream, unless a pump has it */
@@ -304,6 +305,7 @@ static void
 begin_passing (TurnConnectLink *link)
 {
   gboolean may_repeat = has_other_way (link) && link->head->len < HEAD_MAX;
+  g_autoptr (GError) error = NULL;
   int on = 1;
 
   drop_source (&link->watch);
@@ -311,8 +313,12 @@ begin_passing (TurnConnectLink *link)
   set_option (link->server, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
   turn_connect_stream_unread (link->local, link->head->data, link->head->len);
   g_byte_array_set_size (link->head, 0);
-  link->pump = turn_connect_pump_new (link->local, link->server, may_repeat ? link->head : NULL,
-                                      &pump_funcs, link);
+  link->pump = turn_connect_pump_new (link->watcher, link->local, link->server,
+                                      may_repeat ? link->head : NULL, &pump_funcs, link, &error);
+  if (link->pump == NULL) {
+    end (link, error, FALSE);
+    return;
+  }
   link->silent_since = 0;
   if (may_repeat)
     set_timer (link, SILENCE_CHECK_MS, check_silence);
@@ -369,6 +375,7 @@ TurnConnectLink *
 turn_connect_link_new (guint64 id,
                        TurnConnectStream *local,
                        TurnConnectWays *ways,
+                       TurnConnectWatcher *watcher,
                        const TurnConnectLinkFuncs *funcs,
                        gpointer user_data)
 {
@@ -377,6 +384,7 @@ turn_connect_link_new (guint64 id,
   link->id = id;
   link->local = g_object_ref (local);
   link->ways = g_object_ref (ways);
+  link->watcher = watcher;
   link->head = g_byte_array_new ();
   link->context = g_main_context_ref_thread_default ();
   link->funcs = funcs;

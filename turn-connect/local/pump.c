@@ -28,11 +28,12 @@ typedef struct {
 /* One stream, waited for. */
 typedef struct {
   TurnConnectStream *stream;
-  GSource *source; /* NULL: there is nothing to wait for */
+  TurnConnectWatch *watch; /* NULL: there is nothing to wait for */
   GIOCondition wanted;
 } Side;
 
 struct _TurnConnectPump {
+  TurnConnectWatcher *watcher;
   Lane rightward;
   Lane leftward;
   Side left;
@@ -47,11 +48,17 @@ struct _TurnConnectPump {
 };
 
 static void
-drop_source (GSource **source)
+drop_timer (TurnConnectPump *pump)
 {
-  if (*source != NULL)
-    g_source_destroy (*source);
-  g_clear_pointer (source, g_source_unref);
+  if (pump->timer != NULL)
+    g_source_destroy (pump->timer);
+  g_clear_pointer (&pump->timer, g_source_unref);
+}
+
+static void
+drop_watch (Side *side)
+{
+  g_clear_pointer (&side->watch, turn_connect_watch_remove);
 }
 
 static void
@@ -190,9 +197,9 @@ end (TurnConnectPump *pump, GError *error)
 
   if (cause == NULL && pump->broken != NULL)
     cause = g_error_copy (pump->broken);
-  drop_source (&pump->timer);
-  drop_source (&pump->left.source);
-  drop_source (&pump->right.source);
+  drop_timer (pump);
+  drop_watch (&pump->left);
+  drop_watch (&pump->right);
   pump->funcs->ended (cause, pump->user_data);
 }
 
@@ -208,7 +215,7 @@ half_open_for_long (gpointer data)
 static void
 arm_timer (TurnConnectPump *pump)
 {
-  drop_source (&pump->timer);
+  drop_timer (pump);
   if (!pump->rightward.is_done && !pump->leftward.is_done)
     return;
   pump->timer = g_timeout_source_new_seconds (HALF_OPEN_TIMEOUT_S);
@@ -216,7 +223,7 @@ arm_timer (TurnConnectPump *pump)
   g_source_attach (pump->timer, pump->context);
 }
 
-static gboolean ready (TurnConnectStream *stream, GIOCondition condition, gpointer data);
+static void ready (TurnConnectStream *stream, GIOCondition condition, gpointer data);
 
 static GIOCondition
 wanted (const Lane *to_it, const Lane *from_it)
@@ -233,20 +240,20 @@ wanted (const Lane *to_it, const Lane *from_it)
   return condition;
 }
 
-static void
-arm (TurnConnectPump *pump, Side *side, GIOCondition condition)
+/* Whatever was done with the stream. */
+static gboolean
+arm (TurnConnectPump *pump, Side *side, GIOCondition condition, GError **error)
 {
-  if (side->source != NULL && side->wanted != condition)
-    turn_connect_stream_source_set_condition (side->source, condition);
-  else if (side->source == NULL && side->wanted != condition) {
-    side->source = turn_connect_stream_create_source (side->stream, condition, NULL);
-    g_source_set_callback (side->source, G_SOURCE_FUNC (ready), pump, NULL);
-    g_source_attach (side->source, pump->context);
-  }
+  if (side->watch != NULL)
+    turn_connect_watch_set_condition (side->watch, condition);
+  else if (side->wanted != condition)
+    side->watch =
+        turn_connect_watcher_add (pump->watcher, side->stream, condition, ready, pump, error);
   side->wanted = condition;
+  return side->watch != NULL || *error == NULL;
 }
 
-static gboolean
+static void
 ready (TurnConnectStream *stream, GIOCondition condition, gpointer data)
 {
   TurnConnectPump *pump = data;
@@ -258,29 +265,31 @@ ready (TurnConnectStream *stream, GIOCondition condition, gpointer data)
   if (!lane_move (pump, &pump->leftward, &has_moved, &error) ||
       !lane_move (pump, &pump->rightward, &has_moved, &error) || has_ended (pump)) {
     end (pump, error);
-    return G_SOURCE_REMOVE;
+    return;
   }
   if (has_moved)
     arm_timer (pump);
-  arm (pump, &pump->left, wanted (&pump->leftward, &pump->rightward));
-  arm (pump, &pump->right, wanted (&pump->rightward, &pump->leftward));
+  if (!arm (pump, &pump->left, wanted (&pump->leftward, &pump->rightward), &error) ||
+      !arm (pump, &pump->right, wanted (&pump->rightward, &pump->leftward), &error))
+    end (pump, error);
   /* A stream that died while nothing is wanted of it would wake us for ever. */
-  if (!has_moved && (condition & (G_IO_ERR | G_IO_HUP)) != 0) {
-    drop_source (&side->source);
-    return G_SOURCE_REMOVE;
-  }
-  return G_SOURCE_CONTINUE;
+  else if (!has_moved && (condition & (G_IO_ERR | G_IO_HUP)) != 0)
+    drop_watch (side);
 }
 
 TurnConnectPump *
-turn_connect_pump_new (TurnConnectStream *left,
+turn_connect_pump_new (TurnConnectWatcher *watcher,
+                       TurnConnectStream *left,
                        TurnConnectStream *right,
                        GByteArray *kept,
                        const TurnConnectPumpFuncs *funcs,
-                       gpointer user_data)
+                       gpointer user_data,
+                       GError **error)
 {
   TurnConnectPump *pump = g_new0 (TurnConnectPump, 1);
+  GError *failure = NULL;
 
+  pump->watcher = watcher;
   pump->left.stream = g_object_ref (left);
   pump->right.stream = g_object_ref (right);
   lane_init (&pump->rightward, left, right);
@@ -289,9 +298,11 @@ turn_connect_pump_new (TurnConnectStream *left,
   pump->funcs = funcs;
   pump->user_data = user_data;
   pump->context = g_main_context_ref_thread_default ();
-  arm (pump, &pump->left, G_IO_IN);
-  arm (pump, &pump->right, G_IO_IN);
-  return pump;
+  if (arm (pump, &pump->left, G_IO_IN, &failure) && arm (pump, &pump->right, G_IO_IN, &failure))
+    return pump;
+  g_propagate_error (error, failure);
+  turn_connect_pump_free (pump);
+  return NULL;
 }
 
 void
@@ -299,9 +310,9 @@ turn_connect_pump_free (TurnConnectPump *pump)
 {
   if (pump == NULL)
     return;
-  drop_source (&pump->timer);
-  drop_source (&pump->left.source);
-  drop_source (&pump->right.source);
+  drop_timer (pump);
+  drop_watch (&pump->left);
+  drop_watch (&pump->right);
   g_clear_pointer (&pump->kept, g_byte_array_unref);
   g_clear_error (&pump->broken);
   g_object_unref (pump->left.stream);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "turn-connect/stream.h"
+#include "turn-connect/watcher.h"
 
 /* Passes octets between two streams, both ways, each way's end included, until both have ended. */
 typedef struct _TurnConnectPump TurnConnectPump;
@@ -14,14 +14,17 @@ typedef struct {
   void (*ended) (const GError *error, gpointer user_data);
 } TurnConnectPumpFuncs;
 
-/* @kept: gets a copy of what comes from the left until the right answers, at most KEPT_MAX octets,
- * and an end without an answer counts as a failure; may be NULL. Takes references; runs in the thread-default main context. */
+/* @watcher: of the thread-default main context; has to outlive the pump. @kept: gets a copy of what comes from the left until the right answers, at most KEPT_MAX octets,
+ * and an end without an answer counts as a failure; may be NULL. Takes references. NULL: the
+ * streams cannot be waited for. */
 #define TURN_CONNECT_PUMP_KEPT_MAX 16384
-TurnConnectPump *turn_connect_pump_new (TurnConnectStream *left,
+TurnConnectPump *turn_connect_pump_new (TurnConnectWatcher *watcher,
+                                        TurnConnectStream *left,
                                         TurnConnectStream *right,
                                         GByteArray *kept,
                                         const TurnConnectPumpFuncs *funcs,
-                                        gpointer user_data);
+                                        gpointer user_data,
+                                        GError **error);
 void turn_connect_pump_free (TurnConnectPump *pump);
 
 /* Octets handed over so far. */
