@@ -184,7 +184,8 @@ take_answer (TurnConnectAsker *asker,
              Question *question,
              const guint8 *data,
              gsize length,
-             const StunExtAddress *source)
+             const StunExtAddress *source,
+             gint64 arrived_us)
 {
   TurnConnectProbe *probe = question->probe;
   guint8 attempt = 0;
@@ -200,7 +201,7 @@ take_answer (TurnConnectAsker *asker,
     question->is_wrong_source = TRUE; /* the right one may be on its way */
     return;
   }
-  probe->rtt_us = g_get_monotonic_time () - question->sent_us[attempt];
+  probe->rtt_us = MAX (arrived_us - question->sent_us[attempt], 0);
   end_question (asker, question, outcome);
 }
 
@@ -208,13 +209,14 @@ static void
 take_datagram (TurnConnectAsker *asker,
                const guint8 *data,
                gsize length,
-               const StunExtAddress *source)
+               const StunExtAddress *source,
+               gint64 arrived_us)
 {
   for (guint i = 0; i < asker->questions->len; i++) {
     Question *question = g_ptr_array_index (asker->questions, i);
 
     if (length >= 20 && memcmp (data + 8, question->id, 11) == 0) {
-      take_answer (asker, question, data, length, source);
+      take_answer (asker, question, data, length, source, arrived_us);
       return;
     }
   }
@@ -279,24 +281,54 @@ read_error (TurnConnectAsker *asker)
   return TRUE;
 }
 
+/* When the datagram arrived, monotonic: its receiver may have been busy since. */
+static gint64
+arrival_of (struct msghdr *message)
+{
+  gint64 waited_us = 0;
+
+  for (struct cmsghdr *c = CMSG_FIRSTHDR (message); c != NULL; c = CMSG_NXTHDR (message, c)) {
+    struct timeval stamp;
+
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMP)
+      continue;
+    memcpy (&stamp, CMSG_DATA (c), sizeof stamp);
+    waited_us = g_get_real_time () - ((gint64)stamp.tv_sec * G_USEC_PER_SEC + stamp.tv_usec);
+  }
+  return g_get_monotonic_time () - CLAMP (waited_us, 0, G_USEC_PER_SEC);
+}
+
+/* FALSE if there is none. */
+static gboolean
+read_datagram (TurnConnectAsker *asker)
+{
+  guint8 datagram[DATAGRAM_MAX], control[256];
+  struct sockaddr_storage native;
+  struct iovec vector = { datagram, sizeof datagram };
+  struct msghdr message = { .msg_name = &native,
+                            .msg_namelen = sizeof native,
+                            .msg_iov = &vector,
+                            .msg_iovlen = 1,
+                            .msg_control = control,
+                            .msg_controllen = sizeof control };
+  StunExtAddress source;
+  ssize_t n = recvmsg (asker->descriptor, &message, MSG_DONTWAIT);
+
+  if (n < 0)
+    return errno == EINTR;
+  if (stun_ext_address_from_sockaddr (&source, (struct sockaddr *)&native, message.msg_namelen))
+    take_datagram (asker, datagram, (gsize)n, &source, arrival_of (&message));
+  return TRUE;
+}
+
 static gboolean
 input_ready (gint descriptor, GIOCondition condition, gpointer data)
 {
   TurnConnectAsker *asker = data;
 
   for (guint i = 0; i < DATAGRAMS_AT_ONCE; i++) {
-    guint8 datagram[DATAGRAM_MAX];
-    struct sockaddr_storage native;
-    socklen_t native_length = sizeof native;
-    StunExtAddress source;
-    ssize_t n = recvfrom (descriptor, datagram, sizeof datagram, MSG_DONTWAIT,
-                          (struct sockaddr *)&native, &native_length);
-
-    if (n < 0 && !read_error (asker) && errno != EINTR)
+    if (!read_datagram (asker) && !read_error (asker))
       break;
-    if (n > 0 &&
-        stun_ext_address_from_sockaddr (&source, (struct sockaddr *)&native, native_length))
-      take_datagram (asker, datagram, (gsize)n, &source);
   }
   arm (asker);
   return G_SOURCE_CONTINUE;
@@ -316,6 +348,7 @@ turn_connect_asker_new (TurnConnectRun *run,
 
   if (descriptor < 0)
     return NULL;
+  setsockopt (descriptor, SOL_SOCKET, SO_TIMESTAMP, &on, sizeof on);
   setsockopt (descriptor, family == 6 ? SOL_IPV6 : SOL_IP, family == 6 ? IPV6_RECVERR : IP_RECVERR,
               &on, sizeof on);
   if (bind (descriptor, (struct sockaddr *)&native,

@@ -47,6 +47,7 @@ typedef struct {
 
 struct _PortProbe {
   TurnConnectRun *run;
+  TurnConnectFamilyId id;
   GPtrArray *ports; /* Port */
   guint n_pending;
 };
@@ -84,7 +85,7 @@ end_port (Port *port, TurnConnectOutcome outcome)
   close_port (port);
   turn_connect_run_end (self->run, port->probe, outcome);
   if (--self->n_pending == 0)
-    turn_connect_run_done (self->run, TURN_CONNECT_FAMILY_PORT);
+    turn_connect_run_done (self->run, self->id);
 }
 
 static TurnConnectOutcome
@@ -341,27 +342,41 @@ find_decoy (PortProbe *self, guint8 family, StunExtAddress *decoy)
   return FALSE;
 }
 
-gpointer
-turn_connect_port_probe_start (TurnConnectRun *run)
+static gpointer
+start (TurnConnectRun *run, TurnConnectFamilyId id, const GArray *ports)
 {
   PortProbe *self = g_new0 (PortProbe, 1);
-  const GArray *ports = turn_connect_run_get_plan (run)->tcp_ports;
   StunExtAddress address;
 
   self->run = run;
+  self->id = id;
   self->ports = g_ptr_array_new_with_free_func (port_free);
   for (guint8 family = 4; family <= 6; family += 2) {
     for (guint i = 0; i < ports->len; i++) {
       if (turn_connect_run_get_server (run, family, g_array_index (ports, guint16, i), &address))
         add_port (self, TURN_CONNECT_PROBE_PORT, &address);
     }
-    if (find_decoy (self, family, &address))
+    if (id == TURN_CONNECT_FAMILY_PORT && find_decoy (self, family, &address))
       add_port (self, TURN_CONNECT_PROBE_DECOY, &address);
   }
   if (self->n_pending > 0)
     return self;
   turn_connect_port_probe_stop (self);
   return NULL;
+}
+
+gpointer
+turn_connect_port_probe_start (TurnConnectRun *run)
+{
+  return start (run, TURN_CONNECT_FAMILY_PORT, turn_connect_run_get_plan (run)->tcp_ports);
+}
+
+gpointer
+turn_connect_port_probe_start_further (TurnConnectRun *run)
+{
+  g_autoptr (GArray) ports = turn_connect_run_find_further_ports (run, TURN_CONNECT_CARRY_TCP);
+
+  return start (run, TURN_CONNECT_FAMILY_PORT_FURTHER, ports);
 }
 
 void

@@ -35,6 +35,10 @@ typedef enum {
   TURN_CONNECT_FAMILY_PORT,
   TURN_CONNECT_FAMILY_NAT,
   TURN_CONNECT_FAMILY_NAT6,
+  TURN_CONNECT_FAMILY_SELF,
+  TURN_CONNECT_FAMILY_SELF_LATE,
+  TURN_CONNECT_FAMILY_STUN_FURTHER,
+  TURN_CONNECT_FAMILY_PORT_FURTHER,
   TURN_CONNECT_N_FAMILIES,
 } TurnConnectFamilyId;
 #define TURN_CONNECT_WAITS_FOR(name) (1u << TURN_CONNECT_FAMILY_##name)
@@ -86,6 +90,12 @@ gboolean turn_connect_run_get_local (TurnConnectRun *run,
                                      StunExtAddress *local);
 /* A number for probes that share a socket. */
 guint turn_connect_run_new_group (TurnConnectRun *run);
+
+/* Is there a proxy to go through, and what to call it before it was found. */
+gboolean turn_connect_run_has_proxy (TurnConnectRun *run);
+char *turn_connect_run_describe_proxy (TurnConnectRun *run);
+/* Ports where the far end says that it listens, UDP or TCP, and which are not in the plan; a few. */
+GArray *turn_connect_run_find_further_ports (TurnConnectRun *run, TurnConnectCarry carry);
 
 /* A probe that begins now; lives as long as the run's observations. NULL target: none. */
 TurnConnectProbe *turn_connect_run_begin (TurnConnectRun *run,
@@ -160,9 +170,15 @@ TurnConnectObservations *turn_connect_run_steal_observations (TurnConnectRun *ru
 /* The families */
 
 gpointer turn_connect_stun_probe_start (TurnConnectRun *run);
+gpointer turn_connect_stun_probe_start_further (TurnConnectRun *run);
 void turn_connect_stun_probe_stop (gpointer state);
 gpointer turn_connect_port_probe_start (TurnConnectRun *run);
+gpointer turn_connect_port_probe_start_further (TurnConnectRun *run);
 void turn_connect_port_probe_stop (gpointer state);
+gboolean turn_connect_self_probe_is_known (TurnConnectRun *run);
+gpointer turn_connect_self_probe_start (TurnConnectRun *run);
+gpointer turn_connect_self_probe_start_late (TurnConnectRun *run);
+void turn_connect_self_probe_stop (gpointer state);
 gboolean turn_connect_nat_probe_is_ready_ipv4 (TurnConnectRun *run);
 gboolean turn_connect_nat_probe_is_ready_ipv6 (TurnConnectRun *run);
 gpointer turn_connect_nat_probe_start_ipv4 (TurnConnectRun *run);

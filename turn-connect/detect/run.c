@@ -22,6 +22,7 @@
 #define LOOKUP_US 2000000       /* how long both are */
 #define RUN_US 12000000         /* whatever happens, it ends; deep runs take longer */
 #define DEEP_RUN_US 330000000
+#define FURTHER_MAX 3 /* ports of each transport */
 
 typedef enum {
   FAMILY_WAITING,
@@ -104,6 +105,47 @@ guint
 turn_connect_run_new_group (TurnConnectRun *run)
 {
   return ++run->n_groups;
+}
+
+gboolean
+turn_connect_run_has_proxy (TurnConnectRun *run)
+{
+  return run->plan->target->source != TURN_CONNECT_PROXY_SOURCE_NONE;
+}
+
+char *
+turn_connect_run_describe_proxy (TurnConnectRun *run)
+{
+  const TurnConnectTarget *target = run->plan->target;
+
+  return g_strdup (target->proxy != NULL ? target->proxy->url : "automatic");
+}
+
+static gboolean
+has_port (const GArray *ports, guint16 port)
+{
+  for (guint i = 0; i < ports->len; i++) {
+    if (g_array_index (ports, guint16, i) == port)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+GArray *
+turn_connect_run_find_further_ports (TurnConnectRun *run, TurnConnectCarry carry)
+{
+  const GArray *known =
+      carry == TURN_CONNECT_CARRY_UDP ? run->plan->udp_ports : run->plan->tcp_ports;
+  const GArray *listeners = run->observations->listeners;
+  GArray *ports = g_array_new (FALSE, FALSE, sizeof (guint16));
+
+  for (guint i = 0; i < listeners->len && ports->len < FURTHER_MAX; i++) {
+    const TurnConnectListener *listener = &g_array_index (listeners, TurnConnectListener, i);
+
+    if (listener->carry == carry && !has_port (known, listener->port))
+      g_array_append_val (ports, listener->port);
+  }
+  return ports;
 }
 
 gboolean
@@ -238,7 +280,8 @@ family_begin (TurnConnectRun *run, guint id)
 {
   Family *family = &run->families[id];
 
-  run->progress (turn_connect_families[id].doing, NULL, run->user_data);
+  if (turn_connect_families[id].doing != NULL)
+    run->progress (turn_connect_families[id].doing, NULL, run->user_data);
   family->state = FAMILY_AT_WORK;
   family->is_starting = TRUE;
   family->data = turn_connect_families[id].start (run);

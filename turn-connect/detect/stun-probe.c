@@ -13,6 +13,7 @@ static const TurnConnectSchedule schedule = { sends_ms, G_N_ELEMENTS (sends_ms),
 
 typedef struct {
   TurnConnectRun *run;
+  TurnConnectFamilyId id;
   GPtrArray *askers;
   guint n_pending;
 } StunProbe;
@@ -27,7 +28,7 @@ asked (TurnConnectProbe *probe, gpointer data)
       !stun_ext_address_equal_host (&probe->other, &probe->target))
     observations->has_second_address = TRUE;
   if (--self->n_pending == 0)
-    turn_connect_run_done (self->run, TURN_CONNECT_FAMILY_STUN);
+    turn_connect_run_done (self->run, self->id);
 }
 
 static void
@@ -47,14 +48,14 @@ ask_port (StunProbe *self, const StunExtAddress *server)
   turn_connect_asker_ask (asker, probe, &schedule, 0, server);
 }
 
-gpointer
-turn_connect_stun_probe_start (TurnConnectRun *run)
+static gpointer
+start (TurnConnectRun *run, TurnConnectFamilyId id, const GArray *ports)
 {
   StunProbe *self = g_new0 (StunProbe, 1);
-  const GArray *ports = turn_connect_run_get_plan (run)->udp_ports;
   StunExtAddress server;
 
   self->run = run;
+  self->id = id;
   self->askers = g_ptr_array_new_with_free_func ((GDestroyNotify)turn_connect_asker_free);
   for (guint8 family = 4; family <= 6; family += 2) {
     for (guint i = 0; i < ports->len; i++) {
@@ -66,6 +67,20 @@ turn_connect_stun_probe_start (TurnConnectRun *run)
     return self;
   turn_connect_stun_probe_stop (self);
   return NULL;
+}
+
+gpointer
+turn_connect_stun_probe_start (TurnConnectRun *run)
+{
+  return start (run, TURN_CONNECT_FAMILY_STUN, turn_connect_run_get_plan (run)->udp_ports);
+}
+
+gpointer
+turn_connect_stun_probe_start_further (TurnConnectRun *run)
+{
+  g_autoptr (GArray) ports = turn_connect_run_find_further_ports (run, TURN_CONNECT_CARRY_UDP);
+
+  return start (run, TURN_CONNECT_FAMILY_STUN_FURTHER, ports);
 }
 
 void

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "turn-connect/detect/run-private.h"
+
+#include "stun-ext/detect-text.h"
+#include "turn-connect/stream.h"
+
+/* One question to the far end by HTTP (stun-ext/PROTOCOL.md section 15.3), over a connection of its
+ * own: what it hears, what it recorded, which TLS connection it sees. */
+typedef struct _TurnConnectFetch TurnConnectFetch;
+
+typedef struct {
+  const char *variant; /* of the probe, which is of the kind RECORD unless another is given */
+  TurnConnectProbeKind kind;
+  StunExtDetectWhat what;
+  guint8 family; /* 4 or 6: straight to that address; 0: through the plan's proxy, by name */
+  guint16 port;
+  gboolean is_tls;
+  guint limit_ms; /* for all of it */
+} TurnConnectFetchWay;
+
+/* Told once, when the probe has its outcome but before it ends; may change the outcome it returns.
+ * @body: the lines in front of the proof, @length octets; NULL if none came, or none that was
+ * proven. @stream: the connection, while this is called; NULL without. */
+typedef TurnConnectOutcome (*TurnConnectFetchedFunc) (TurnConnectProbe *probe,
+                                                      TurnConnectOutcome outcome,
+                                                      const char *body,
+                                                      gsize length,
+                                                      TurnConnectStream *stream,
+                                                      gpointer user_data);
+
+/* NULL if there is no such way; then nothing is told, and there is no probe. */
+TurnConnectFetch *turn_connect_fetch_new (TurnConnectRun *run,
+                                          const TurnConnectFetchWay *way,
+                                          TurnConnectFetchedFunc fetched,
+                                          gpointer user_data);
+/* Ends it wherever it is. Not while it tells. */
+void turn_connect_fetch_free (TurnConnectFetch *fetch);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (TurnConnectFetch, turn_connect_fetch_free)
