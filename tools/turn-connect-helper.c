@@ -6,6 +6,7 @@
 
 #include "tools/causes.h"
 #include "tools/cli.h"
+#include "tools/helper-login.h"
 #include "tools/reach-options.h"
 #include "tools/turn-connect.h"
 #include "turn-connect/local/bridge.h"
@@ -16,7 +17,8 @@
 
 static ReachOptions reach;
 static char *credentials;
-static char **listen_at, **servers, **users;
+static gboolean logs_in; /* the helper itself, and not its clients */
+static char **listen_at, **servers, **users, **turn_credentials, **turn_secrets;
 static gboolean is_json, allows_plain, only_try;
 
 static const GOptionEntry entries[] = {
@@ -26,6 +28,12 @@ static const GOptionEntry entries[] = {
     "turns:HOST:PORT" },
   { "credentials", 'u', 0, G_OPTION_ARG_FILENAME, &credentials,
     "user:password that clients have to give which take this for a proxy", "FILE" },
+  { "turn-credentials", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &turn_credentials,
+    "user:password for the server, read again when it changes; clients get local ones. Once for "
+    "each --server, or for all",
+    "FILE" },
+  { "turn-secret", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &turn_secrets,
+    "user:secret, to make time-limited credentials from; likewise", "FILE" },
   { "allow-user", 0, 0, G_OPTION_ARG_STRING_ARRAY, &users,
     "Let this user's programs in too; may be repeated", "NAME" },
   { "allow-plain", 0, 0, G_OPTION_ARG_NONE, &allows_plain,
@@ -44,6 +52,7 @@ typedef struct {
   GMainLoop *loop;
   guint n_servers;
   guint n_tried;
+  GPtrArray *watches; /* GFileMonitor */
   CliExit status;
 } Helper;
 
@@ -89,8 +98,16 @@ tell_listening (TurnConnectBridge *bridge, guint server, const char *host, guint
   g_autofree char *where = strchr (host, ':') != NULL ? g_strdup_printf ("[%s]:%u", host, port)
                                                       : g_strdup_printf ("%s:%u", host, port);
 
+  const char *user = logs_in ? turn_connect_bridge_get_user (bridge) : NULL;
+  const char *password = logs_in && credentials == NULL
+                             ? turn_connect_bridge_get_password (bridge)
+                             : NULL; /* one that is in a file stays there */
+
   if (!is_json) {
     cli_say ("ready: turn:%s?transport=tcp is %s", where, name_of (server));
+    if (user != NULL)
+      cli_say ("  log in there as %s, password %s", user,
+               password != NULL ? password : "as in the file of --credentials");
     cli_say ("  for clients with an HTTP proxy: proxy %s, server %s or %s, port %d", where, literal,
              literal6, TURN_CONNECT_BRIDGE_LITERAL_PORT);
     return;
@@ -101,6 +118,10 @@ tell_listening (TurnConnectBridge *bridge, guint server, const char *host, guint
   cli_json_text (event, "literal", literal);
   cli_json_text (event, "literal6", literal6);
   cli_json_integer (event, "literal_port", TURN_CONNECT_BRIDGE_LITERAL_PORT);
+  if (user != NULL)
+    cli_json_text (event, "user", user);
+  if (password != NULL)
+    cli_json_text (event, "password", password);
   cli_event_print (event);
 }
 
@@ -198,7 +219,42 @@ allow_users (Helper *helper, GError **error)
   return TRUE;
 }
 
-/* Without a file, clients are known by whose processes they are. */
+static void
+read_again (guint server, const char *path, const GError *error, gpointer data)
+{
+  if (is_json) {
+    GString *event = cli_event_begin (error != NULL ? "credentials-kept" : "credentials-renewed");
+
+    cli_json_text (event, "server", name_of (server));
+    cli_json_text (event, "file", path);
+    if (error != NULL)
+      cli_json_text (event, "cause", error->message);
+    cli_event_print (event);
+  } else if (error != NULL)
+    cli_say ("%s: the old credentials are kept: %s", name_of (server), error->message);
+  else
+    cli_say ("%s: new credentials from %s", name_of (server), path);
+}
+
+/* One file for each server, or one for all. */
+static gboolean
+log_in (Helper *helper, char **files, gboolean is_secret, GError **error)
+{
+  for (guint i = 0; files != NULL && i < helper->n_servers; i++) {
+    const char *path = files[1] != NULL ? files[i] : files[0];
+    GFileMonitor *watch;
+
+    if (!helper_login_set (helper->bridge, i + 1, path, is_secret, error))
+      return FALSE;
+    watch = helper_login_watch (helper->bridge, i + 1, path, is_secret, read_again, helper);
+    if (watch != NULL)
+      g_ptr_array_add (helper->watches, watch);
+  }
+  return TRUE;
+}
+
+/* Without a file, clients are known by whose processes they are; where they log in by TURN, by what
+ * the bridge has drawn. */
 static gboolean
 set_credentials (Helper *helper, GError **error)
 {
@@ -209,9 +265,11 @@ set_credentials (Helper *helper, GError **error)
   if (credentials != NULL &&
       !reach_options_load_credentials (credentials, FALSE, &user, &password, error))
     return FALSE;
-  is_set = turn_connect_bridge_set_credentials (helper->bridge, user, password, error);
+  is_set = (user == NULL && logs_in) ||
+           turn_connect_bridge_set_credentials (helper->bridge, user, password, error);
   turn_connect_secret_free (password);
-  return is_set;
+  return is_set && log_in (helper, turn_credentials, FALSE, error) &&
+         log_in (helper, turn_secrets, TRUE, error);
 }
 
 static CliExit
@@ -287,6 +345,15 @@ check_arguments (int argc, char **argv)
     return cli_usage ("--listen and --server are needed");
   if (!only_try && g_strv_length (listen_at) != g_strv_length (servers))
     return cli_usage ("each --server wants a --listen of its own");
+  if (turn_credentials != NULL && turn_secrets != NULL)
+    return cli_usage ("--turn-credentials and --turn-secret exclude each other");
+  for (int i = 0; i < 2; i++) {
+    char **files = i == 0 ? turn_credentials : turn_secrets;
+    guint n = files != NULL ? g_strv_length (files) : 1;
+
+    if (n != 1 && n != g_strv_length (servers))
+      return cli_usage ("the servers want a file of credentials each, or one for all");
+  }
   return CLI_EXIT_OK;
 }
 
@@ -307,6 +374,7 @@ turn_connect_helper_main (int argc, char **argv)
   };
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   g_autoptr (TurnConnectBridge) bridge = NULL;
+  g_autoptr (GPtrArray) watches = NULL;
   g_autoptr (GError) error = NULL;
   Helper helper = { .loop = loop };
   CliExit status;
@@ -316,7 +384,9 @@ turn_connect_helper_main (int argc, char **argv)
   status = check_arguments (argc, argv);
   if (status != CLI_EXIT_OK)
     return status;
+  logs_in = turn_credentials != NULL || turn_secrets != NULL;
   bridge = helper.bridge = turn_connect_bridge_new ();
+  watches = helper.watches = g_ptr_array_new_with_free_func (g_object_unref);
   helper.n_servers = g_strv_length (servers);
   if (!add_servers (&helper, &error) || !allow_users (&helper, &error) ||
       !set_credentials (&helper, &error))

@@ -405,6 +405,24 @@ put("bridge", "refusal", b"\0" + client(ALLOCATE) + DOWN + client(ALLOCATE) + LA
 put("bridge", "late", b"\0" + client(ALLOCATE) + LATER + client(message(0x0004)) + UP + client(message(0x0004)) + LATER * 9 + DRAIN)
 put("bridge", "foreign", b"\0" + client(ALLOCATE) + UP + server(b"\x16\3\1\2") + client(b"\x16\3\1\2"))
 put("bridge", "connect", b"\7CONNECT 192.0.2.1:3478 HTTP/1.0\r\nHost: 192.0.2.1\r\nProxy-Authorization: Basic dXNlcjpwYXNz\r\n\r\n\0")
+# Of the local TURN server: what happens, by how orders are carried out, then the octets.
+ask, wait, said, shed = (lambda n, how=0: bytes([n, how])), bytes([4, 9]), bytes([5, 0]), bytes([7, 0])
+
+
+def request(kind, *attributes):
+    return bytes([kind, len(attributes)]) + b"".join(bytes([t, len(v) // 4]) + v for t, v in attributes)
+
+
+UDP, PEER_OF = (0x19, b"\x11\0\0\0"), (0x12, b"\0\1\x21\x12\xe1\x12\xa6\x42")
+LOGIN = ask(1) + request(0) + shed
+put("turn-server", "call", LOGIN + ask(1) + request(4, UDP) + ask(1) + request(2, PEER_OF) + ask(1)
+    + request(7, (0x0c, b"\x40\0\0\0"), PEER_OF) + said + b"\2\1\2hello..." + ask(0) + b"\2\x40\0\0\4hi!." + wait * 9
+    + ask(1) + request(1, (0x0d, bytes(4))))
+put("turn-server", "families", LOGIN + ask(1) + request(4, UDP, (0xff, b"\2\0\0\0")) + ask(1)
+    + request(9, (0x17, b"\2\0\0\0"), (0x0d, bytes(4))) + shed)
+put("turn-server", "lost", LOGIN + ask(1, 1) + request(4, UDP) + ask(1) + request(4, UDP) + bytes([6, 7]) + wait + ask(1)
+    + request(8, UDP) + bytes([6, 0]) + ask(1) + request(2, PEER_OF))
+put("turn-server", "late", LOGIN + ask(1, 2) + request(4, UDP) + wait + ask(1) + request(8, UDP) + bytes([4, 0xff]) * 4 + shed)
 put("bridge", "connect-bare-six", b"\1CONNECT 2001:db8::1:3478 HTTP/1.0\r\n\r\n")
 
 # Detection: what a run's probes and answers look like.

@@ -5,7 +5,7 @@ import pathlib
 import tempfile
 import urllib.parse
 
-from coturn import coturn
+from coturn import PASSWORD, USER, coturn
 from process import Process, program
 
 CLIENT = ("local", "only here")  # what clients of the proxy kind have to say
@@ -34,14 +34,15 @@ def _secret(directory, name, pair):
 
 
 @contextlib.contextmanager
-def bridged(lab, login=None):
+def bridged(lab, login=None, back_to_back=False):
     """coturn on the core, and the helper to it through the network's proxy on the device; yields (its process, its port, what
-    it says of where it listens)."""
+    it says of where it listens). back_to_back: it logs in at coturn, and its clients, whatever their kind, at the helper."""
     login = login or (lab["PROXY_USER"], lab["PROXY_PASSWORD"])
     with coturn(lab) as (_, trusted), tempfile.TemporaryDirectory(prefix="tepkit-helper-") as keep, Process(
             [program("turn-connect"), "helper", "--json", "--listen", "127.0.0.1:0", "--server", "turns:core.lab:443", "--ca", trusted,
              "--proxy", f"http://{lab['PROXY_ADDR']}:{lab['PROXY_PORT']}", "--proxy-credentials", _secret(keep, "proxy", login),
-             "--credentials", _secret(keep, "clients", CLIENT)], lab, "device", name="helper") as helper:
+             "--credentials", _secret(keep, "clients", CLIENT),
+             *(["--turn-credentials", _secret(keep, "turn", (USER, PASSWORD))] if back_to_back else [])], lab, "device", name="helper") as helper:
         helper.wait_for("listening")
         place = events_of(helper)[0]
         yield helper, int(place["address"].rpartition(":")[2]), place

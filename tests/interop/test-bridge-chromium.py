@@ -11,7 +11,7 @@ import urllib.parse
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "support"))
 from coturn import PASSWORD, USER  # noqa: E402
-from helper import bridged, events_of  # noqa: E402
+from helper import CLIENT, bridged, events_of  # noqa: E402
 from lab import Lab  # noqa: E402
 from process import Process, wait_until  # noqa: E402
 from tap import run, test  # noqa: E402
@@ -72,13 +72,22 @@ def browse(lab, settings):
         return site.result
 
 
-@test("/interop/bridge-chromium/data-and-audio-pass-through-squid-and-tls-443")
-def _():
-    with Lab.up("proxy-basic") as lab, bridged(lab) as (helper, port, _):
-        found = browse(lab, {"url": f"turn:127.0.0.1:{port}?transport=tcp", "user": USER, "password": PASSWORD})
+def talks(login, **options):
+    with Lab.up("proxy-basic") as lab, bridged(lab, **options) as (helper, port, _):
+        found = browse(lab, {"url": f"turn:127.0.0.1:{port}?transport=tcp", "user": login[0], "password": login[1]})
         assert found["end"] == "done" and found["echoed"] == 40 and found["wrong"] == 0, found
         assert found["audio"] >= 50 and set(found["kinds"]) == {"relay"} and set(found["protocols"]) <= {"tcp"}, found
         assert not [e for e in events_of(helper) if e["event"] == "failed"], helper.output
+
+
+@test("/interop/bridge-chromium/data-and-audio-pass-through-squid-and-tls-443")
+def _():
+    talks((USER, PASSWORD))
+
+
+@test("/interop/bridge-chromium/back-to-back/data-and-audio-pass-and-the-page-knows-no-password-of-the-servers")
+def _():
+    talks(CLIENT, back_to_back=True)
 
 
 @test("/interop/bridge-chromium/without-a-way-the-gathering-ends-and-the-bridge-says-why")
