@@ -160,6 +160,40 @@ support_write_all (int descriptor, const void *data, gsize n)
   g_assert_cmpint (send (descriptor, data, n, MSG_NOSIGNAL), ==, (ssize_t)n);
 }
 
+int
+support_call (guint16 port)
+{
+  struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = g_htons (port) };
+  int descriptor = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+  address.sin_addr.s_addr = g_htonl (INADDR_LOOPBACK);
+  g_assert_cmpint (connect (descriptor, (struct sockaddr *)&address, sizeof address), ==, 0);
+  return descriptor;
+}
+
+void
+support_await (int descriptor)
+{
+  struct pollfd look = { .fd = descriptor, .events = POLLIN };
+  gint64 deadline = g_get_monotonic_time () + 10 * G_USEC_PER_SEC;
+
+  while (poll (&look, 1, 1) == 0) {
+    g_assert_cmpint (g_get_monotonic_time (), <, deadline);
+    while (g_main_context_iteration (NULL, FALSE))
+      ;
+  }
+}
+
+gsize
+support_receive (int descriptor, guint8 *octets, gsize size)
+{
+  ssize_t n;
+
+  support_await (descriptor);
+  n = recv (descriptor, octets, size, 0);
+  return n > 0 ? (gsize)n : 0;
+}
+
 typedef struct {
   SupportDial *dial;
   gboolean is_over;

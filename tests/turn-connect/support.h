@@ -29,6 +29,13 @@ void support_black_hole_close (SupportBlackHole *hole);
 void support_read_exactly (int descriptor, void *buffer, gsize n);
 void support_write_all (int descriptor, const void *data, gsize n);
 
+/* A connection to 127.0.0.1. */
+int support_call (guint16 port);
+/* Runs the default context until something can be read, at most 10 s. */
+void support_await (int descriptor);
+/* Does so and reads; 0: it was closed. */
+gsize support_receive (int descriptor, guint8 *octets, gsize size);
+
 /* One dial, run to its end on the default context. */
 typedef struct {
   GString *steps; /* "resolve connect:192.0.2.1:1 ready" */

@@ -72,41 +72,6 @@ world_close (World *world)
   g_free (world->cause);
 }
 
-static int
-call (guint16 port)
-{
-  struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = g_htons (port) };
-  int descriptor = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-  address.sin_addr.s_addr = g_htonl (INADDR_LOOPBACK);
-  g_assert_cmpint (connect (descriptor, (struct sockaddr *)&address, sizeof address), ==, 0);
-  return descriptor;
-}
-
-/* Runs the bridge until something can be read. */
-static void
-await (int descriptor)
-{
-  struct pollfd look = { .fd = descriptor, .events = POLLIN };
-  gint64 deadline = g_get_monotonic_time () + PATIENCE_US;
-
-  while (poll (&look, 1, 1) == 0) {
-    g_assert_cmpint (g_get_monotonic_time (), <, deadline);
-    while (g_main_context_iteration (NULL, FALSE))
-      ;
-  }
-}
-
-static gsize
-receive (int descriptor, guint8 *octets, gsize size)
-{
-  ssize_t n;
-
-  await (descriptor);
-  n = recv (descriptor, octets, size, 0);
-  return n > 0 ? (gsize)n : 0;
-}
-
 static void
 expect (int descriptor, const void *octets, gsize length)
 {
@@ -114,7 +79,7 @@ expect (int descriptor, const void *octets, gsize length)
   gsize at = 0;
 
   while (at < length) {
-    gsize n = receive (descriptor, got + at, length - at);
+    gsize n = support_receive (descriptor, got + at, length - at);
 
     g_assert_cmpuint (n, >, 0);
     at += n;
@@ -125,7 +90,7 @@ expect (int descriptor, const void *octets, gsize length)
 static int
 accept_server (World *world)
 {
-  await (world->listener);
+  support_await (world->listener);
   return support_accept (world->listener);
 }
 
@@ -165,7 +130,7 @@ static void
 expect_refusal (int descriptor, guint8 id, const char *words)
 {
   guint8 octets[1024];
-  gsize length = receive (descriptor, octets, sizeof octets);
+  gsize length = support_receive (descriptor, octets, sizeof octets);
   StunExtMessage message;
   StunExtSpan reason;
   g_autofree char *text = NULL;
@@ -209,7 +174,7 @@ test_both_directions_pass (void)
   World world;
 
   world_open (&world, TRUE);
-  client = call (world.port);
+  client = support_call (world.port);
   n_asked = send_allocate (client, asked, 1);
   server = accept_server (&world);
   expect (server, asked, n_asked);
@@ -218,7 +183,7 @@ test_both_directions_pass (void)
   expect (client, answered, n_answered);
   g_assert_cmpuint (world.n_failed, ==, 0);
   close (client);
-  g_assert_cmpuint (receive (server, answered, sizeof answered), ==, 0);
+  g_assert_cmpuint (support_receive (server, answered, sizeof answered), ==, 0);
   close (server);
   world_close (&world);
 }
@@ -248,7 +213,7 @@ test_proxy_clients_log_in (void)
   World world;
 
   world_open (&world, TRUE);
-  client = call (world.port);
+  client = support_call (world.port);
   ask_as_proxy (&world, client, turn_connect_bridge_get_password (world.bridge));
   n_asked = send_allocate (client, asked, 1);
   server = accept_server (&world);
@@ -256,7 +221,7 @@ test_proxy_clients_log_in (void)
   close (server);
   close (client);
 
-  client = call (world.port);
+  client = support_call (world.port);
   ask_as_proxy (&world, client, "guess");
   g_assert_cmpuint (world.last_server, ==, 0);
   send_allocate (client, asked, 2);
@@ -275,7 +240,7 @@ test_cause_is_answered_and_told_and_the_stream_stays (void)
   World world;
 
   world_open (&world, FALSE);
-  client = call (world.port);
+  client = support_call (world.port);
   for (guint8 id = 1; id < 4; id++) {
     send_allocate (client, asked, id);
     expect_refusal (client, id, "refused");
@@ -300,21 +265,21 @@ test_strangers_are_hung_up_on (void)
 
   world_open (&world, TRUE);
   g_assert_true (turn_connect_bridge_listen (world.bridge, NULL, 0, 0, &proxy_port, NULL));
-  client = call (proxy_port);
+  client = support_call (proxy_port);
   send_allocate (client, octets, 1);
-  g_assert_cmpuint (receive (client, octets, sizeof octets), ==, 0);
+  g_assert_cmpuint (support_receive (client, octets, sizeof octets), ==, 0);
   close (client);
 
   world.bridge->uids[0]++; /* now we are another user */
-  client = call (world.port);
+  client = support_call (world.port);
   send_allocate (client, octets, 1);
-  g_assert_cmpuint (receive (client, octets, sizeof octets), ==, 0);
+  g_assert_cmpuint (support_receive (client, octets, sizeof octets), ==, 0);
   close (client);
   cause = turn_connect_bridge_dup_cause (world.bridge, 0);
   g_assert_nonnull (strstr (cause->message, "another user"));
   g_assert_cmpuint (world.n_failed, ==, 1); /* the other one within a second */
   turn_connect_bridge_allow_uid (world.bridge, geteuid ());
-  client = call (world.port);
+  client = support_call (world.port);
   send_allocate (client, octets, 1);
   close (accept_server (&world));
   close (client);
@@ -334,16 +299,16 @@ test_silent_strangers_keep_nobody_out (void)
 
   world_open (&world, TRUE);
   for (gsize i = 0; i < G_N_ELEMENTS (strangers); i++)
-    strangers[i] = call (world.port);
+    strangers[i] = support_call (world.port);
   while (world.bridge->n_unknown < G_N_ELEMENTS (strangers))
     g_main_context_iteration (NULL, TRUE);
-  client = call (world.port); /* ours */
+  client = support_call (world.port); /* ours */
   send_allocate (client, octets, 1);
   close (accept_server (&world));
   world.bridge->uids[0]++;
   close (client);
-  client = call (world.port); /* another's: not even waited for */
-  g_assert_cmpuint (receive (client, octets, sizeof octets), ==, 0);
+  client = support_call (world.port); /* another's: not even waited for */
+  g_assert_cmpuint (support_receive (client, octets, sizeof octets), ==, 0);
   close (client);
   for (gsize i = 0; i < G_N_ELEMENTS (strangers); i++)
     close (strangers[i]);
@@ -364,12 +329,12 @@ test_denied_strangers_take_few_places (void)
 
   world_open (&world, TRUE);
   for (gsize i = 0; i < G_N_ELEMENTS (strangers); i++) {
-    strangers[i] = call (world.port);
+    strangers[i] = support_call (world.port);
     ask_as_proxy (&world, strangers[i], "guess");
   }
-  client = call (world.port);
+  client = support_call (world.port);
   ask_as_proxy (&world, client, "guess");
-  g_assert_cmpuint (receive (client, octets, sizeof octets), ==, 0);
+  g_assert_cmpuint (support_receive (client, octets, sizeof octets), ==, 0);
   close (client);
   g_assert_cmpuint (world.bridge->passages.length, ==, G_N_ELEMENTS (strangers));
   send_allocate (strangers[0], octets, 1);
@@ -379,7 +344,7 @@ test_denied_strangers_take_few_places (void)
   while (world.bridge->passages.length > 0)
     g_main_context_iteration (NULL, TRUE);
   g_assert_cmpuint (world.bridge->n_unknown, ==, 0);
-  client = call (world.port); /* there is room again */
+  client = support_call (world.port); /* there is room again */
   ask_as_proxy (&world, client, "guess");
   send_allocate (client, octets, 2);
   expect_refusal (client, 2, "wrong user or password");
@@ -399,13 +364,13 @@ test_redirection_goes_where_it_points (void)
   World world;
 
   world_open (&world, TRUE);
-  client = call (world.port);
+  client = support_call (world.port);
   n_asked = send_allocate (client, asked, 1);
   server = accept_server (&world);
   expect (server, asked, n_asked);
   n_answered = make_message (answered, STUN_EXT_CLASS_ERROR, STUN_EXT_METHOD_ALLOCATE, 1, place);
   support_write_all (server, answered, n_answered);
-  await (other);
+  support_await (other);
   close (server);
   server = support_accept (other);
   expect (server, asked, n_asked);
@@ -431,7 +396,7 @@ count_until (int descriptor, guint8 id)
     guint8 octets[65536];
     gsize at = 0;
 
-    g_byte_array_append (all, octets, (guint)receive (descriptor, octets, sizeof octets));
+    g_byte_array_append (all, octets, (guint)support_receive (descriptor, octets, sizeof octets));
     for (n = 0; at < all->len; n++) {
       gsize whole = 0;
 
@@ -458,7 +423,7 @@ test_blocked_server_costs_media_and_no_stun (void)
   World world;
 
   world_open (&world, TRUE);
-  client = call (world.port);
+  client = support_call (world.port);
   send_allocate (client, octets, 1);
   server = accept_server (&world);
   g_assert_cmpuint (count_until (server, 1), ==, 0);
@@ -490,7 +455,7 @@ test_closing_is_safe_at_every_step (void)
     int client;
 
     world_open (&world, n % 2 == 0);
-    client = call (world.port);
+    client = support_call (world.port);
     send_allocate (client, octets, 1);
     for (guint i = 0; i < n; i++)
       g_main_context_iteration (NULL, FALSE);
@@ -508,9 +473,9 @@ test_application_may_close_when_told (void)
 
   world_open (&world, FALSE);
   world.closes = TRUE;
-  client = call (world.port);
+  client = support_call (world.port);
   send_allocate (client, octets, 1);
-  g_assert_cmpuint (receive (client, octets, sizeof octets), ==, 0);
+  g_assert_cmpuint (support_receive (client, octets, sizeof octets), ==, 0);
   g_assert_cmpuint (world.n_failed, ==, 1);
   close (client);
   world_close (&world);
@@ -555,7 +520,7 @@ test_streams_opened_ahead_are_used (void)
   turn_connect_bridge_get_counts (world.bridge, &counts);
   g_assert_cmpuint (counts.n_spares, ==, 2);
   close (servers[0]); /* one does not last: the other is taken */
-  client = call (world.port);
+  client = support_call (world.port);
   n_asked = send_allocate (client, asked, 1);
   expect (servers[1], asked, n_asked);
   turn_connect_bridge_get_counts (world.bridge, &counts);
@@ -588,12 +553,12 @@ test_stream_that_says_nothing_of_http_is_answered_and_closed (void)
 
   world_open (&world, TRUE);
   for (gsize i = 0; i < G_N_ELEMENTS (texts); i++) {
-    int client = call (world.port);
+    int client = support_call (world.port);
 
     support_write_all (client, texts[i], strlen (texts[i]));
-    g_assert_cmpuint (receive (client, octets, sizeof octets), >, 20);
+    g_assert_cmpuint (support_receive (client, octets, sizeof octets), >, 20);
     g_assert_cmpmem (octets, 11, "HTTP/1.0 40", 11);
-    g_assert_cmpuint (receive (client, octets, sizeof octets), ==, 0);
+    g_assert_cmpuint (support_receive (client, octets, sizeof octets), ==, 0);
     close (client);
   }
   g_assert_false (support_has_visitor (world.listener));

@@ -29,6 +29,7 @@ struct _TurnConnectSession {
   TurnConnectClient *upstream;  /* NULL: no allocation is wanted */
   TurnConnectTurnGrant granted; /* by it; no relayed address: not yet */
   char *trouble;                /* why it is being mended; NULL: it is not */
+  gboolean is_reading;          /* octets of the client are still being gone through */
   gboolean has_stream;          /* opened ahead: not dialled for this session */
   guint64 n_unsent;             /* packets that upstream did not take */
 };
@@ -457,6 +458,15 @@ settle (TurnConnectSession *session)
 }
 
 static void
+take (TurnConnectSession *session, const guint8 *octets, gsize length)
+{
+  session->is_reading = TRUE;
+  turn_connect_turn_server_push (session->local, octets, length);
+  settle (session);
+  session->is_reading = FALSE;
+}
+
+static void
 client_ready (TurnConnectStream *stream, GIOCondition condition, gpointer user_data)
 {
   g_autoptr (TurnConnectSession) session = g_rc_box_acquire (user_data);
@@ -464,13 +474,15 @@ client_ready (TurnConnectStream *stream, GIOCondition condition, gpointer user_d
   guint8 buffer[TURN_CONNECT_WRITE_MAX];
   gsize got;
 
-  if (condition & (G_IO_IN | G_IO_ERR | G_IO_HUP))
+  /* An application that is told something may run the main loop. */
+  if (!session->is_reading && (condition & (G_IO_IN | G_IO_ERR | G_IO_HUP)))
     io = turn_connect_stream_try_read (session->client, buffer, sizeof buffer, &got, NULL);
   if (io == TURN_CONNECT_IO_END || io == TURN_CONNECT_IO_FAILED)
     turn_connect_session_close (session);
   else if (io == TURN_CONNECT_IO_OK)
-    turn_connect_turn_server_push (session->local, buffer, got);
-  settle (session);
+    take (session, buffer, got);
+  else
+    settle (session);
 }
 
 static gboolean
@@ -537,8 +549,7 @@ turn_connect_session_begin (TurnConnectBridge *bridge,
     turn_connect_bridge_report (bridge, NULL, error);
     return;
   }
-  turn_connect_turn_server_push (local, octets, length);
-  settle (session);
+  take (session, octets, length);
 }
 
 static void
