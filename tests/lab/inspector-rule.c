@@ -72,7 +72,7 @@ begins (const Packet *p, const char *text)
 static gboolean
 contains (const Packet *p, const char *text)
 {
-  return g_strstr_len ((const char *)p->payload, (gssize)p->payload_length, text) != NULL;
+  return memmem (p->payload, p->payload_length, text, strlen (text)) != NULL;
 }
 
 static gboolean
@@ -177,7 +177,7 @@ hello_says (const Packet *p, guint16 extension, const char *word)
   const guint8 *value;
   gsize length;
   return find_extension (p, extension, &value, &length) &&
-         g_strstr_len ((const char *)value, (gssize)length, word) != NULL;
+         memmem (value, length, word, strlen (word)) != NULL;
 }
 
 static gboolean

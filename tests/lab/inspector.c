@@ -22,6 +22,7 @@
 #define SOCKET_OCTETS (4 << 20) /* the same, as netlink keeps them */
 #define FLOWS_MAX 20000 /* then all are forgotten: a lab's network does not live that long */
 #define NETLINK_MAX (COPY_MAX + 4096)
+#define INSPECTOR_MARK 0x1ab /* as in networks.py */
 
 typedef struct {
   struct mnl_socket *netlink;
@@ -169,6 +170,17 @@ work (Inspector *i)
   }
 }
 
+/* What is made here towards the site belongs to no connection that the firewall knows under these
+ * addresses; the mark tells its rules so. */
+static int
+open_raw (int family)
+{
+  int mark = INSPECTOR_MARK;
+  int raw = socket (family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+  (void)setsockopt (raw, SOL_SOCKET, SO_MARK, &mark, sizeof mark);
+  return raw;
+}
+
 static gboolean
 open_queue (Inspector *i)
 {
@@ -178,8 +190,8 @@ open_queue (Inspector *i)
     return FALSE;
   (void)setsockopt (mnl_socket_get_fd (i->netlink), SOL_SOCKET, SO_RCVBUFFORCE, &octets,
                     sizeof octets);
-  i->inspection.raw4 = socket (AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
-  i->inspection.raw6 = socket (AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+  i->inspection.raw4 = open_raw (AF_INET);
+  i->inspection.raw6 = open_raw (AF_INET6);
   return i->inspection.raw4 >= 0 && i->inspection.raw6 >= 0 && bind_queue (i);
 }
 

@@ -102,6 +102,14 @@ def public(network, family):
     return plan["proxy" if network.proxy else "device", family]
 
 
+# The inspector's packets to the site come in the name of the far end, as no connection has it after translation.
+_UNTRACKED = """chain made_here {
+    type filter hook output priority raw;
+    meta mark 0x1ab oifname != wan notrack
+  }
+"""
+
+
 def _translation(network, kind, inside, outside):
     """The rules of one translating router: inside, outside are names of the plan."""
     plan = addresses(network)
@@ -133,6 +141,7 @@ table inet lab {{
     {for_content}
   }}
   {network.chains}
+  {_UNTRACKED if network.inspects else ""}
   chain forward {{
     type filter hook forward priority filter; policy drop;
     {nat.accepted}

@@ -11,9 +11,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support
 from lab import NETWORKS, Lab  # noqa: E402
 from catalogue import BY_ADDRESS, BY_PORT, INDEPENDENT  # noqa: E402  where lab is found, it is
 from rfc5780 import classic_client, nat_discovery, two_addresses  # noqa: E402
-from side_by_side import run_side_by_side  # noqa: E402
+from tap import run, test  # noqa: E402
 
-AT_A_TIME = 16         # they wait, mostly
+AT_ONCE = 16           # they wait, mostly
 
 # Where those programs are wrong, and why. They take another address for another port.
 MISTAKEN = {"pool-by-flow": (BY_PORT, BY_PORT)}
@@ -48,5 +48,6 @@ def check(name):
     assert re.fullmatch(CLASSIC[expected] + r"(, .*)?", said), (name, said)
 
 
-run_side_by_side({f"/lab/nat/{name}/translates-and-filters-as-the-catalogue-says-over-ipv4-and-ipv6": functools.partial(check, name)
-                  for name in filter(is_of_interest, NETWORKS)}, AT_A_TIME)
+for _name in filter(is_of_interest, NETWORKS):
+    test(f"/lab/nat/{_name}/translates-and-filters-as-the-catalogue-says-over-ipv4-and-ipv6")(functools.partial(check, _name))
+run(AT_ONCE)
