@@ -48,3 +48,19 @@ def classic_client(lab, timeout_s=PATIENCE_S):
     said = lab.run("device", ["stun", lab["CORE_ADDR"]], timeout=timeout_s)
     match = re.search(r"Primary: (.*?)\s*$", said.stdout + said.stderr, re.MULTILINE)
     return match[1] if match else None
+
+
+def as_type(said):
+    """Either's words as a type of TR 33.830 clause 4.3, in a few words where they make none."""
+    if isinstance(said, tuple):
+        mapping, filtering = said
+        if mapping is None:
+            return "no answer"
+        if mapping != "endpoint-independent":
+            return "4"
+        return {"endpoint-independent": "1", "address-dependent": "2", "address-and-port-dependent": "3"}.get(filtering, "1-3")
+    for pattern, type_ in ((r"Independent Mapping, Independent", "1"), (r"Independent Mapping, Address", "2"),
+                           (r"Independent Mapping, Port", "3"), (r"Dependent Mapping", "4"), (r"Open", "0"), (r"Firewall", "firewall")):
+        if said and said.startswith(pattern):
+            return type_
+    return "no answer" if not said or "locked" in said else said

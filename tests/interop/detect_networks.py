@@ -1,0 +1,98 @@
+"""tep-detect in a network of the lab against a far end in the core, and what it says beside what the catalogue expects."""
+import dataclasses
+import json
+import subprocess
+import time
+
+import ends
+from lab import NETWORKS
+from process import program
+
+PORTS = (53, 80, 443, 5060, 5061, 5349, 40000)
+LIMIT_S = 40           # none is to take longer, by far
+FAMILIES = {"4": "", "6": "6"}
+RIGHT, UNDETERMINED, WRONG = "right", "not determined", "wrong"
+
+
+def far_end(lab, scratch):
+    """tep-s in the core with detection on both addresses of both families, on the ports that firewalls know and a high one."""
+    addresses = [lab[f"CORE_{which}ADDR{mark}"] for mark in FAMILIES.values() for which in ("", "2_")]
+    return ends.Server(lab, scratch, {"detect": {"addresses": ";".join(addresses), "ports": ";".join(map(str, PORTS))}})
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What a run said, and what is to be said of it."""
+    judgement: str
+    differences: list      # sentences: what is wrong, or missing
+    result: dict           # the program's JSON, or {}
+    took_s: float
+
+    def __str__(self):
+        return f"{self.judgement} in {self.took_s:.1f} s: type {self.result.get('type')} of {self.result.get('types')}" + \
+            "".join(f"\n  {d}" for d in self.differences)
+
+
+def detect(lab, scratch, family, arguments=()):
+    """Runs it once over a family, "4" or "6"."""
+    vector = [program("tep-detect"), "--json", "--quiet", f"-{family}", "--ca", scratch.certificate(),
+              "--credentials", ends.secret(scratch.path, f"detect-{family}.secret", f"{ends.USER}:{ends.PASSWORD}")]
+    if lab.network.proxy:
+        vector += ["--proxy", lab[f"PROXY_URL{FAMILIES[family]}"]]
+    if lab.network.login and lab.network.proxy.scheme != "negotiate":
+        vector += ["--proxy-credentials", ends.secret(scratch.path, f"proxy-{family}.secret", f"{lab['PROXY_USER']}:{lab['PROXY_PASSWORD']}")]
+    began = time.monotonic()
+    try:
+        done = lab.run("device", [*vector, *arguments, "core.lab"], timeout=LIMIT_S)
+    except subprocess.TimeoutExpired:
+        return Outcome(WRONG, [f"did not end within {LIMIT_S} s"], {}, LIMIT_S)
+    took_s = time.monotonic() - began
+    try:
+        result = json.loads(done.stdout)
+    except ValueError:
+        return Outcome(WRONG, [f"no JSON, exit {done.returncode}: {done.stderr[-2000:]}"], {}, took_s)
+    return judge(lab.network.verdict, result, took_s)
+
+
+def _compare(what, expected, said, missing, wrong):
+    if said == expected:
+        return
+    (missing if said is None else wrong).append(f"{what}: {said}, not {expected}")
+
+
+def _compare_methods(verdict, result, missing, wrong):
+    said = {method["name"]: method["works"] for method in result.get("methods", ())}
+    for names, expected in ((verdict.works, True), (verdict.fails, False)):
+        for name in sorted(names):
+            if said.get(name) is None:
+                missing.append(f"method {name}: not tried")
+            elif said[name] != expected:
+                wrong.append(f"method {name}: {'works' if said[name] else 'fails'}, and is not to")
+
+
+def judge(verdict, result, took_s=0):
+    """Wrong if it says anything that is not so; else not determined if it leaves out anything but methods."""
+    missing, wrong, methods = [], [], []
+    nat = result.get("nat") or {}
+    _compare("type", verdict.type, result.get("type"), missing, wrong)
+    types = result.get("types")
+    if types is not None and not missing:
+        _compare("types", sorted(verdict.types), sorted(types), missing, wrong)
+    elif types is not None and set(types) - set(verdict.types):
+        wrong.append(f"types: {types}, not {verdict.types}")
+    if verdict.filtering:  # UDP passes
+        _compare("mapping", verdict.mapping or "none", nat.get("mapping"), missing, wrong)
+        _compare("filtering", verdict.filtering, nat.get("filtering"), missing, wrong)
+        if nat.get("pool") and not verdict.pool:
+            wrong.append("a pool of addresses, and there is none")
+    for key, expected in (("portal", verdict.portal), ("tls_opened", verdict.tls_opened)):
+        said = result.get("inspection", {}).get(key) if key == "tls_opened" else result.get(key)
+        if expected or said:
+            _compare(key, expected, said, missing, wrong)
+    if result.get("confidence") in ("confirmed", "probable") and verdict.type is None:
+        wrong.append(f"confidence {result['confidence']} where nothing can be known")
+    _compare_methods(verdict, result, methods, wrong)
+    judgement = WRONG if wrong else UNDETERMINED if missing else RIGHT
+    return Outcome(judgement, [*wrong, *missing, *(methods if len(methods) < 4 else [f"{len(methods)} methods not tried"])], result, took_s)
+
+

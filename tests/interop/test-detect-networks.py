@@ -1,0 +1,40 @@
+#!/usr/bin/python3
+"""tep-detect in every network of the lab, over IPv4 and IPv6, against the verdict that the catalogue expects.
+
+Without arguments the networks of COVERED are asserted, and the rest is named as not yet covered. By hand, any:
+test-detect-networks.py symmetric, or test-detect-networks.py /interop for all."""
+import concurrent.futures
+import functools
+import sys
+
+from detect_networks import FAMILIES, RIGHT, detect, far_end
+from ends import Scratch
+from lab import NETWORKS, Lab
+from tap import run, test
+
+AT_ONCE = 8
+
+# Networks in which the program comes to the right verdict every time, both families. Add what it learns; take nothing out.
+COVERED = ()
+
+
+def check(name):
+    with Scratch() as scratch, Lab.up(name) as lab, far_end(lab, scratch):
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            outcomes = dict(zip(FAMILIES, pool.map(functools.partial(detect, lab, scratch), FAMILIES)))
+    for family, outcome in outcomes.items():
+        print(f"{name}, IPv{family}: {outcome}")
+    wrong = {family: outcome for family, outcome in outcomes.items() if outcome.judgement != RIGHT}
+    assert not wrong, "; ".join(f"IPv{family}: {outcome}" for family, outcome in wrong.items())
+
+
+@test("/interop/detect-networks/coverage-is-said")
+def _():
+    open_ones = [name for name in NETWORKS if name not in COVERED]
+    assert set(COVERED) <= set(NETWORKS), COVERED
+    print(f"asserted: {len(COVERED)} of {len(NETWORKS)} networks; not yet covered: {', '.join(open_ones) or 'none'}")
+
+
+for _name in NETWORKS if sys.argv[1:] else COVERED:
+    test(f"/interop/detect-networks/{_name}/is-told-as-it-is-over-both-families")(functools.partial(check, _name))
+run(AT_ONCE)
