@@ -4,6 +4,22 @@
 #include "turn-connect/datagram.h"
 #include "turn-connect/tls-options.h"
 
+#define TURN_CONNECT_DATAGRAMS_MAX 32 /* in one call */
+
+/* Sends up to TURN_CONNECT_DATAGRAMS_MAX datagrams in order, with as few calls of the system as it
+ * takes: over plain UDP one. Goes on after one that no datagram holds. How many went. */
+guint turn_connect_datagram_send_many (TurnConnectDatagram *datagram,
+                                       const GOutputVector *datagrams,
+                                       guint n);
+/* Plain UDP alone. Fills up to TURN_CONNECT_DATAGRAMS_MAX buffers and sets their sizes, 0 for one to
+ * pass over. OK: *@n are filled; fewer than there were buffers: nothing more is there now. Else as
+ * turn_connect_datagram_try_receive(). */
+TurnConnectIo turn_connect_datagram_receive_many (TurnConnectDatagram *datagram,
+                                                  GInputVector *buffers,
+                                                  guint n_buffers,
+                                                  guint *n,
+                                                  GError **error);
+
 /* DTLS to this address, the handshake still to come. @name: whom the certificate is for; @who describes it for messages. */
 TurnConnectDatagram *turn_connect_datagram_new_dtls (GSocketAddress *remote,
                                                      TurnConnectTlsOptions *options,

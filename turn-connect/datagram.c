@@ -113,6 +113,76 @@ receive_plain (TurnConnectDatagram *self, void *buffer, gsize size, gsize *got, 
   return fail (self, "receiving from", errno, error);
 }
 
+/* The kernel stops at what it refuses. An error of the path belongs to an earlier datagram, and is
+ * told once. */
+static guint
+send_many_plain (TurnConnectDatagram *self, const GOutputVector *datagrams, guint n)
+{
+  struct mmsghdr messages[TURN_CONNECT_DATAGRAMS_MAX];
+  guint at = 0, n_refused = 0, n_errors = 0;
+
+  memset (messages, 0, n * sizeof *messages);
+  for (guint i = 0; i < n; i++) {
+    messages[i].msg_hdr.msg_iov = (struct iovec *)&datagrams[i];
+    messages[i].msg_hdr.msg_iovlen = 1;
+  }
+  while (at < n) {
+    int sent = sendmmsg (self->descriptor, messages + at, n - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+    if (sent > 0) {
+      at += (guint)sent;
+      n_errors = 0;
+    } else if (errno == EMSGSIZE) {
+      at++;
+      n_refused++;
+    } else if (is_of_the_path (errno)) {
+      self->pending = errno;
+      if (++n_errors > 1)
+        return n - n_refused; /* the path is down: the receiver is told */
+    } else if (errno != EINTR)
+      return at - n_refused;
+  }
+  return at - n_refused;
+}
+
+static void
+begin_receiving (struct mmsghdr *messages, GInputVector *buffers, guint n)
+{
+  memset (messages, 0, n * sizeof *messages);
+  for (guint i = 0; i < n; i++) {
+    messages[i].msg_hdr.msg_iov = (struct iovec *)&buffers[i];
+    messages[i].msg_hdr.msg_iovlen = 1;
+  }
+}
+
+TurnConnectIo
+turn_connect_datagram_receive_many (
+    TurnConnectDatagram *datagram, GInputVector *buffers, guint n_buffers, guint *n, GError **error)
+{
+  struct mmsghdr messages[TURN_CONNECT_DATAGRAMS_MAX];
+  int got, number = datagram->pending;
+
+  *n = 0;
+  if (datagram->descriptor < 0)
+    return fail_closed (error);
+  datagram->pending = 0;
+  if (number != 0)
+    return fail (datagram, "receiving from", number, error);
+  n_buffers = MIN (n_buffers, TURN_CONNECT_DATAGRAMS_MAX);
+  begin_receiving (messages, buffers, n_buffers);
+  do
+    got = recvmmsg (datagram->descriptor, messages, n_buffers, MSG_DONTWAIT, NULL);
+  while (got < 0 && errno == EINTR);
+  if (got < 0)
+    return errno == EAGAIN || errno == EWOULDBLOCK
+               ? TURN_CONNECT_IO_BLOCKED
+               : fail (datagram, "receiving from", errno, error);
+  for (int i = 0; i < got; i++)
+    buffers[i].size = messages[i].msg_hdr.msg_flags & MSG_TRUNC ? 0 : messages[i].msg_len;
+  *n = (guint)got;
+  return TURN_CONNECT_IO_OK;
+}
+
 /* DTLS. */
 
 /* What cannot go now is lost, as if the network had lost it; DTLS repeats what it needs. */
@@ -221,6 +291,24 @@ turn_connect_datagram_try_send (TurnConnectDatagram *datagram,
     return fail_closed (error);
   return datagram->tls != NULL ? send_dtls (datagram, vectors, n_vectors, error)
                                : send_plain (datagram, vectors, n_vectors, error);
+}
+
+guint
+turn_connect_datagram_send_many (TurnConnectDatagram *datagram,
+                                 const GOutputVector *datagrams,
+                                 guint n)
+{
+  guint n_sent = 0;
+
+  g_return_val_if_fail (n <= TURN_CONNECT_DATAGRAMS_MAX, 0);
+  if (datagram->descriptor < 0)
+    return 0;
+  if (datagram->tls == NULL)
+    return send_many_plain (datagram, datagrams, n);
+  for (guint i = 0; i < n; i++)
+    if (send_dtls (datagram, &datagrams[i], 1, NULL) == TURN_CONNECT_IO_OK)
+      n_sent++;
+  return n_sent;
 }
 
 TurnConnectIo

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "support.h"
 
-#include "turn-connect/datagram.h"
+#include "turn-connect/datagram-private.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -88,6 +88,87 @@ test_datagrams_pass_whole_and_one_by_one (void)
   g_assert_cmpuint (got, ==, 0);
   g_assert_null (turn_connect_datagram_get_tls_info (client));
   close (server);
+}
+
+/* What no datagram holds is passed over; what there is no room for is not counted. */
+static void
+test_many_go_and_come_in_one_call (void)
+{
+  static guint8 huge[65536];
+  guint16 port;
+  int server = open_server (&port), room = 1;
+  g_autoptr (TurnConnectDatagram) client = open_client (port);
+  struct sockaddr_in back = address_of (client);
+  GOutputVector out[TURN_CONNECT_DATAGRAMS_MAX];
+  GInputVector in[4];
+  char texts[4][8], buffer[100];
+  guint n, n_sent;
+
+  for (guint i = 0; i < TURN_CONNECT_DATAGRAMS_MAX; i++)
+    out[i] = (GOutputVector){ i == 3 ? huge : (const guint8 *)"abcdefgh" + i % 8,
+                              i == 3 ? sizeof huge : 1 };
+  g_assert_cmpuint (turn_connect_datagram_send_many (client, out, TURN_CONNECT_DATAGRAMS_MAX), ==,
+                    TURN_CONNECT_DATAGRAMS_MAX - 1);
+  for (guint i = 0; i < TURN_CONNECT_DATAGRAMS_MAX; i++) {
+    if (i == 3)
+      continue;
+    g_assert_cmpint (recv (server, buffer, sizeof buffer, MSG_DONTWAIT), ==, 1);
+    g_assert_cmpint (buffer[0], ==, "abcdefgh"[i % 8]);
+  }
+  /* Six come: one too long for its buffer, and the last two for the next call. */
+  for (guint i = 0; i < 6; i++)
+    sendto (server, "01234567890", i == 1 ? 11 : i + 1, 0, (struct sockaddr *)&back, sizeof back);
+  for (guint i = 0; i < G_N_ELEMENTS (in); i++)
+    in[i] = (GInputVector){ texts[i], sizeof texts[i] };
+  g_assert_cmpint (turn_connect_datagram_receive_many (client, in, 4, &n, NULL), ==,
+                   TURN_CONNECT_IO_OK);
+  g_assert_cmpuint (n, ==, 4);
+  for (guint i = 0; i < 4; i++)
+    g_assert_cmpuint (in[i].size, ==, i == 1 ? 0 : i + 1);
+  for (guint i = 0; i < G_N_ELEMENTS (in); i++)
+    in[i].size = sizeof texts[i];
+  g_assert_cmpint (turn_connect_datagram_receive_many (client, in, 4, &n, NULL), ==,
+                   TURN_CONNECT_IO_OK);
+  g_assert_cmpuint (n, ==, 2);
+  g_assert_cmpint (turn_connect_datagram_receive_many (client, in, 4, &n, NULL), ==,
+                   TURN_CONNECT_IO_BLOCKED);
+  /* No room: the network here is this machine, and nobody reads. */
+  setsockopt (turn_connect_datagram_get_descriptor (client), SOL_SOCKET, SO_SNDBUF, &room,
+              sizeof room);
+  for (guint i = 0; i < TURN_CONNECT_DATAGRAMS_MAX; i++)
+    out[i] = (GOutputVector){ huge, 4000 };
+  n_sent = turn_connect_datagram_send_many (client, out, TURN_CONNECT_DATAGRAMS_MAX);
+  g_assert_cmpuint (n_sent, <=, TURN_CONNECT_DATAGRAMS_MAX);
+  for (n = 0; recv (server, buffer, sizeof buffer, MSG_DONTWAIT) > 0; n++)
+    continue;
+  g_test_message ("%u sent, %u there", n_sent, n);
+  g_assert_cmpuint (n, <=, n_sent);
+  close (server);
+}
+
+/* Nobody listens: told once by the receiver, as for one. */
+static void
+test_many_to_nobody_are_told_once (void)
+{
+  guint16 port;
+  int server = open_server (&port);
+  g_autoptr (TurnConnectDatagram) client = open_client (port);
+  g_autoptr (GError) error = NULL;
+  GOutputVector out[8];
+  char text[8];
+  GInputVector in = { text, sizeof text };
+  guint n;
+
+  close (server);
+  for (guint i = 0; i < G_N_ELEMENTS (out); i++)
+    out[i] = (GOutputVector){ "x", 1 };
+  g_assert_cmpuint (turn_connect_datagram_send_many (client, out, 8), ==, 8);
+  g_assert_cmpint (turn_connect_datagram_receive_many (client, &in, 1, &n, &error), ==,
+                   TURN_CONNECT_IO_FAILED);
+  g_assert_error (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_REFUSED);
+  g_assert_cmpuint (n, ==, 0);
+  turn_connect_datagram_close (client);
+  g_assert_cmpuint (turn_connect_datagram_send_many (client, out, 8), ==, 0);
 }
 
 static void
@@ -368,6 +449,8 @@ main (int argc, char **argv)
   support_resolver_install ();
 #define ADD(name, function) g_test_add_func ("/turn-connect/datagram/" name, function)
   ADD ("datagrams-pass-whole-and-one-by-one", test_datagrams_pass_whole_and_one_by_one);
+  ADD ("many-go-and-come-in-one-call", test_many_go_and_come_in_one_call);
+  ADD ("many-to-nobody-are-told-once", test_many_to_nobody_are_told_once);
   ADD ("strangers-are-not-heard", test_strangers_are_not_heard);
   ADD ("refusal-is-told-once-and-passes", test_refusal_is_told_once_and_passes);
   ADD ("too-large-is-refused-and-harms-nothing", test_too_large_is_refused_and_harms_nothing);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "stun-ext/stream.h"
+#include "turn-connect/datagram-private.h"
 #include "turn-connect/error-private.h"
 #include "turn-connect/stream-private.h"
 
@@ -18,7 +19,8 @@
 #define READS_MAX 16              /* in a row; then others of the main context get their turn */
 #define QUEUE_MAX (256 * 1024)    /* octets of requests that wait; more means nobody reads */
 #define BATCH_SIZE TURN_CONNECT_WRITE_MAX
-#define VECTORS_MAX 20
+#define DATAGRAMS_SIZE (TURN_CONNECT_DATAGRAMS_MAX * 1500) /* of a batch; longer ones go alone */
+#define INBOX_MAX 16 /* datagrams taken at once; of their memory only what is written to is there */
 
 struct _TurnConnectCarrierLink {
   grefcount references; /* held over callbacks */
@@ -29,6 +31,7 @@ struct _TurnConnectCarrierLink {
   TurnConnectCarrierFuncs funcs;
   gpointer user_data;
   GSource *watch;
+  GIOCondition condition; /* that it looks for */
   GError *broken; /* a write failed: told by the source, not within a caller's send */
   StunExtStream cutter;
   gboolean has_read; /* of a stream */
@@ -36,8 +39,10 @@ struct _TurnConnectCarrierLink {
   guint8 *batch;     /* NULL: not collecting */
   guint8 *batch_room;
   gsize batch_length;
-  guint n_batch;   /* packets in it */
-  guint n_refused; /* of this batch */
+  guint n_batch;                                       /* packets in it */
+  guint n_refused;                                     /* of this batch */
+  GOutputVector datagrams[TURN_CONNECT_DATAGRAMS_MAX]; /* where they are in it */
+  guint8 *inbox; /* of plain UDP, INBOX_MAX * READ_SIZE; else NULL */
   guint8 buffer[READ_SIZE];
 };
 
@@ -52,6 +57,7 @@ unref (TurnConnectCarrierLink *self)
   g_clear_object (&self->datagram);
   g_clear_error (&self->broken);
   g_free (self->batch_room);
+  g_free (self->inbox);
   g_free (self->who);
   g_free (self);
 }
@@ -59,8 +65,9 @@ unref (TurnConnectCarrierLink *self)
 static void
 set_condition (TurnConnectCarrierLink *self, GIOCondition condition)
 {
-  if (self->watch == NULL)
-    return;
+  if (self->watch == NULL || condition == self->condition)
+    return; /* to set it wakes the loop up */
+  self->condition = condition;
   if (self->stream != NULL)
     turn_connect_stream_source_set_condition (self->watch, condition);
   else
@@ -206,20 +213,44 @@ send_batch_on_its_way (TurnConnectCarrierLink *self)
 {
   GOutputVector vector = { self->batch_room, self->batch_length };
 
-  if (self->batch_length > 0 &&
-      send_on_stream (self, &vector, 1, self->batch_length) != TURN_CONNECT_IO_OK)
+  if (self->datagram != NULL)
+    self->n_refused += self->n_batch - turn_connect_datagram_send_many (
+                                           self->datagram, self->datagrams, self->n_batch);
+  else if (self->batch_length > 0 &&
+           send_on_stream (self, &vector, 1, self->batch_length) != TURN_CONNECT_IO_OK)
     self->n_refused += self->n_batch;
   self->batch_length = 0;
   self->n_batch = 0;
 }
 
 static TurnConnectIo
+send_datagram (TurnConnectCarrierLink *self, const GOutputVector *vectors, guint n_vectors)
+{
+  g_autoptr (GError) error = NULL;
+  TurnConnectIo io = turn_connect_datagram_try_send (self->datagram, vectors, n_vectors, &error);
+
+  if (io == TURN_CONNECT_IO_FAILED) /* an ICMP error of an earlier one; or too long for DTLS */
+    g_debug ("carrier: %s", error->message);
+  return io == TURN_CONNECT_IO_OK ? io : TURN_CONNECT_IO_BLOCKED;
+}
+
+static gsize
+batch_size (const TurnConnectCarrierLink *self)
+{
+  return self->datagram != NULL ? DATAGRAMS_SIZE : BATCH_SIZE;
+}
+
+static TurnConnectIo
 collect (TurnConnectCarrierLink *self, const GOutputVector *vectors, guint n_vectors, gsize length)
 {
-  if (self->batch_length + length > BATCH_SIZE)
+  if (self->batch_length + length > batch_size (self) ||
+      (self->datagram != NULL && self->n_batch == TURN_CONNECT_DATAGRAMS_MAX))
     send_batch_on_its_way (self);
-  if (length > BATCH_SIZE)
-    return send_on_stream (self, vectors, n_vectors, length);
+  if (length > batch_size (self))
+    return self->datagram != NULL ? send_datagram (self, vectors, n_vectors)
+                                  : send_on_stream (self, vectors, n_vectors, length);
+  if (self->datagram != NULL)
+    self->datagrams[self->n_batch] = (GOutputVector){ self->batch + self->batch_length, length };
   for (guint i = 0; i < n_vectors; i++) {
     if (vectors[i].size > 0)
       memcpy (self->batch + self->batch_length, vectors[i].buffer, vectors[i].size);
@@ -235,28 +266,20 @@ turn_connect_carrier_send_packet (TurnConnectCarrierLink *self,
                                   guint n_vectors,
                                   gsize length)
 {
-  g_autoptr (GError) error = NULL;
-  TurnConnectIo io;
-
   if (self->is_closed || self->broken != NULL)
     return TURN_CONNECT_IO_BLOCKED;
-  if (self->stream != NULL)
-    return self->batch != NULL ? collect (self, vectors, n_vectors, length)
-                               : send_on_stream (self, vectors, n_vectors, length);
-  io = turn_connect_datagram_try_send (self->datagram, vectors, n_vectors, &error);
-  if (io == TURN_CONNECT_IO_FAILED) /* an ICMP error of an earlier one; or too long for DTLS */
-    g_debug ("carrier: %s", error->message);
-  return io == TURN_CONNECT_IO_OK ? io : TURN_CONNECT_IO_BLOCKED;
+  if (self->batch != NULL)
+    return collect (self, vectors, n_vectors, length);
+  return self->stream != NULL ? send_on_stream (self, vectors, n_vectors, length)
+                              : send_datagram (self, vectors, n_vectors);
 }
 
 void
 turn_connect_carrier_begin_batch (TurnConnectCarrierLink *self)
 {
   self->n_refused = 0;
-  if (self->stream == NULL)
-    return;
   if (self->batch_room == NULL)
-    self->batch_room = g_malloc (BATCH_SIZE);
+    self->batch_room = g_malloc (batch_size (self));
   self->batch = self->batch_room;
 }
 
@@ -309,6 +332,24 @@ fail_reading (TurnConnectCarrierLink *self, GError *error)
   return TRUE;
 }
 
+/* Plain UDP. Reads once; FALSE when there is no more now. */
+static gboolean
+read_datagrams (TurnConnectCarrierLink *self)
+{
+  GInputVector buffers[INBOX_MAX];
+  GError *error = NULL;
+  TurnConnectIo io;
+  guint n;
+
+  for (guint i = 0; i < INBOX_MAX; i++)
+    buffers[i] = (GInputVector){ self->inbox + (gsize)i * READ_SIZE, READ_SIZE };
+  io = turn_connect_datagram_receive_many (self->datagram, buffers, INBOX_MAX, &n, &error);
+  for (guint i = 0; i < n && !self->is_closed; i++)
+    if (buffers[i].size > 0)
+      self->funcs.received (buffers[i].buffer, buffers[i].size, self->user_data);
+  return io == TURN_CONNECT_IO_FAILED ? fail_reading (self, error) : n == INBOX_MAX;
+}
+
 /* Reads once; FALSE when there is no more now. */
 static gboolean
 read_some (TurnConnectCarrierLink *self)
@@ -317,6 +358,8 @@ read_some (TurnConnectCarrierLink *self)
   TurnConnectIo io;
   gsize got;
 
+  if (self->inbox != NULL)
+    return read_datagrams (self);
   if (self->stream != NULL)
     io = turn_connect_stream_try_read (self->stream, self->buffer, sizeof self->buffer, &got,
                                        &error);
@@ -395,11 +438,14 @@ turn_connect_carrier_new (TurnConnectStream *stream,
   self->funcs = *funcs;
   self->user_data = user_data;
   self->queue = g_byte_array_new ();
+  self->condition = G_IO_IN;
   stun_ext_stream_init (&self->cutter, STUN_EXT_FRAMING_TURN, UNIT_MAX);
   if (stream != NULL) {
     self->watch = turn_connect_stream_create_source (stream, G_IO_IN, NULL);
     g_source_set_callback (self->watch, G_SOURCE_FUNC (stream_ready), self, NULL);
   } else {
+    if (turn_connect_datagram_get_tls_info (datagram) == NULL)
+      self->inbox = g_malloc ((gsize)INBOX_MAX * READ_SIZE);
     self->watch = turn_connect_datagram_create_source (datagram, G_IO_IN, NULL);
     g_source_set_callback (self->watch, G_SOURCE_FUNC (datagram_ready), self, NULL);
   }

@@ -468,10 +468,13 @@ check_time (TurnConnectClient *self)
   turn_connect_allocation_tick (self->allocation, now_us);
 }
 
+/* Every packet moves the keepalive, and to move a timer costs two system calls: so it is only ever
+ * moved to come earlier. One that comes too early asks again. */
 static void
 set_timer (TurnConnectClient *self)
 {
   gint64 next_us = turn_connect_allocation_next (self->allocation);
+  gint64 set_us = g_source_get_ready_time (self->timer);
 
   if (self->state == TURN_CONNECT_CLIENT_CLOSING)
     next_us = MIN (next_us, self->deadline_us);
@@ -481,6 +484,8 @@ set_timer (TurnConnectClient *self)
     next_us = MIN (next_us, self->renew_us);
   if (self->state == TURN_CONNECT_CLIENT_CLOSED || next_us == G_MAXINT64)
     next_us = -1;
+  else if (set_us >= 0 && set_us <= next_us)
+    return;
   g_source_set_ready_time (self->timer, next_us < 0 && next_us != -1 ? 0 : next_us);
 }
 
