@@ -69,17 +69,27 @@ support_listen (const char *ip, int backlog, guint16 *port)
 }
 
 int
+support_bind_datagrams_at (const char *ip, guint16 port)
+{
+  struct sockaddr_storage native;
+  socklen_t length = to_native (ip, port, &native);
+  int descriptor = socket (native.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+  g_assert_cmpint (descriptor, >=, 0);
+  g_assert_no_errno (bind (descriptor, (struct sockaddr *)&native, length));
+  return descriptor;
+}
+
+int
 support_bind_datagrams (const char *ip, guint16 *port)
 {
   /* Twice: only a port that was asked for by its number outlives a connect () and its undoing. */
   *port = 0;
   for (int i = 0;; i++) {
     struct sockaddr_storage native;
-    socklen_t length = to_native (ip, *port, &native);
-    int descriptor = socket (native.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    socklen_t length = sizeof native;
+    int descriptor = support_bind_datagrams_at (ip, *port);
 
-    g_assert_cmpint (descriptor, >=, 0);
-    g_assert_no_errno (bind (descriptor, (struct sockaddr *)&native, length));
     g_assert_no_errno (getsockname (descriptor, (struct sockaddr *)&native, &length));
     *port = native.ss_family == AF_INET6 ? ntohs (((struct sockaddr_in6 *)&native)->sin6_port)
                                          : ntohs (((struct sockaddr_in *)&native)->sin_port);

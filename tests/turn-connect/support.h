@@ -12,6 +12,7 @@ void support_run_for (guint ms);
 int support_listen (const char *ip, int backlog, guint16 *port);
 /* A UDP socket on @ip and a port it picks. */
 int support_bind_datagrams (const char *ip, guint16 *port);
+int support_bind_datagrams_at (const char *ip, guint16 port);
 /* Waits for a connection, at most 10 s. */
 int support_accept (int listener);
 /* Is anybody waiting to be accepted? */

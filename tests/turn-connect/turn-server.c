@@ -215,6 +215,15 @@ turn_server_open (TurnServer *server,
 }
 
 void
+turn_server_open_at (TurnServer *server, const char *ip, guint16 port, TurnAnswer answer)
+{
+  *server = (TurnServer){ .answer = answer, .port = port, .is_datagram = TRUE };
+  server->listener = support_bind_datagrams_at (ip, port);
+  server->visitors = g_ptr_array_new_with_free_func (visitor_free);
+  server->watch = watch (server->listener, datagram_comes, server);
+}
+
+void
 turn_server_close (TurnServer *server)
 {
   if (server->visitors == NULL)

@@ -50,6 +50,8 @@ void turn_server_open (TurnServer *server,
                        TurnServerKind kind,
                        const TlsPeerIdentity *identity,
                        TurnAnswer answer);
+/* By UDP at an address and port of the test's choice. */
+void turn_server_open_at (TurnServer *server, const char *ip, guint16 port, TurnAnswer answer);
 void turn_server_close (TurnServer *server);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (TurnServer, turn_server_close)
 /* Cuts everybody off, without a word. */

@@ -13,6 +13,7 @@
 #include "turn-connect/datagram-private.h"
 #include "turn-connect/error-private.h"
 #include "turn-connect/stream-private.h"
+#include "turn-connect/turn/rivals.h"
 
 #define UNIT_MAX (4 + 65536 + 20) /* octets of the longest message or ChannelData */
 #define READ_SIZE 65536           /* octets: a whole datagram, or several TLS records */
@@ -27,12 +28,13 @@ struct _TurnConnectCarrierLink {
   gboolean is_closed;
   TurnConnectStream *stream;
   TurnConnectDatagram *datagram;
+  TurnConnectRivals *rivals; /* until there is one of both */
   char *who;
   TurnConnectCarrierFuncs funcs;
   gpointer user_data;
   GSource *watch;
   GIOCondition condition; /* that it looks for */
-  GError *broken; /* a write failed: told by the source, not within a caller's send */
+  GError *broken;         /* a write failed: told by the source, not within a caller's send */
   StunExtStream cutter;
   gboolean has_read; /* of a stream */
   GByteArray *queue; /* of a stream: what has to go before anything else */
@@ -81,6 +83,7 @@ shut (TurnConnectCarrierLink *self)
   if (self->watch != NULL)
     g_source_destroy (self->watch);
   g_clear_pointer (&self->watch, g_source_unref);
+  g_clear_pointer (&self->rivals, turn_connect_rivals_free);
   if (self->stream != NULL)
     g_io_stream_close (G_IO_STREAM (self->stream), NULL, NULL);
   if (self->datagram != NULL)
@@ -145,6 +148,10 @@ turn_connect_carrier_send (TurnConnectCarrierLink *self, const void *data, gsize
 
   if (self->is_closed || self->broken != NULL)
     return;
+  if (self->rivals != NULL) {
+    turn_connect_rivals_send (self->rivals, data, length);
+    return;
+  }
   if (self->datagram != NULL) {
     GOutputVector vector = { data, length };
 
@@ -266,7 +273,7 @@ turn_connect_carrier_send_packet (TurnConnectCarrierLink *self,
                                   guint n_vectors,
                                   gsize length)
 {
-  if (self->is_closed || self->broken != NULL)
+  if (self->is_closed || self->broken != NULL || self->rivals != NULL)
     return TURN_CONNECT_IO_BLOCKED;
   if (self->batch != NULL)
     return collect (self, vectors, n_vectors, length);
@@ -278,6 +285,8 @@ void
 turn_connect_carrier_begin_batch (TurnConnectCarrierLink *self)
 {
   self->n_refused = 0;
+  if (self->rivals != NULL)
+    return;
   if (self->batch_room == NULL)
     self->batch_room = g_malloc (batch_size (self));
   self->batch = self->batch_room;
@@ -420,6 +429,40 @@ datagram_ready (TurnConnectDatagram *datagram, GIOCondition condition, gpointer 
   return ready (user_data, condition);
 }
 
+/* Once there is a stream or datagrams. */
+static void
+begin_watching (TurnConnectCarrierLink *self)
+{
+  g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
+
+  if (self->stream != NULL) {
+    self->watch = turn_connect_stream_create_source (self->stream, G_IO_IN, NULL);
+    g_source_set_callback (self->watch, G_SOURCE_FUNC (stream_ready), self, NULL);
+  } else {
+    if (turn_connect_datagram_get_tls_info (self->datagram) == NULL)
+      self->inbox = g_malloc ((gsize)INBOX_MAX * READ_SIZE);
+    self->watch = turn_connect_datagram_create_source (self->datagram, G_IO_IN, NULL);
+    g_source_set_callback (self->watch, G_SOURCE_FUNC (datagram_ready), self, NULL);
+  }
+  g_source_attach (self->watch, context);
+}
+
+static TurnConnectCarrierLink *
+new_link (const char *who, const TurnConnectCarrierFuncs *funcs, gpointer user_data)
+{
+  TurnConnectCarrierLink *self = g_new (TurnConnectCarrierLink, 1);
+
+  memset (self, 0, offsetof (TurnConnectCarrierLink, buffer));
+  g_ref_count_init (&self->references);
+  self->who = g_strdup (who);
+  self->funcs = *funcs;
+  self->user_data = user_data;
+  self->queue = g_byte_array_new ();
+  self->condition = G_IO_IN;
+  stun_ext_stream_init (&self->cutter, STUN_EXT_FRAMING_TURN, UNIT_MAX);
+  return self;
+}
+
 TurnConnectCarrierLink *
 turn_connect_carrier_new (TurnConnectStream *stream,
                           TurnConnectDatagram *datagram,
@@ -427,29 +470,47 @@ turn_connect_carrier_new (TurnConnectStream *stream,
                           const TurnConnectCarrierFuncs *funcs,
                           gpointer user_data)
 {
-  TurnConnectCarrierLink *self = g_new (TurnConnectCarrierLink, 1);
-  g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
+  TurnConnectCarrierLink *self = new_link (who, funcs, user_data);
 
-  memset (self, 0, offsetof (TurnConnectCarrierLink, buffer));
-  g_ref_count_init (&self->references);
   g_set_object (&self->stream, stream);
   g_set_object (&self->datagram, datagram);
-  self->who = g_strdup (who);
-  self->funcs = *funcs;
-  self->user_data = user_data;
-  self->queue = g_byte_array_new ();
-  self->condition = G_IO_IN;
-  stun_ext_stream_init (&self->cutter, STUN_EXT_FRAMING_TURN, UNIT_MAX);
-  if (stream != NULL) {
-    self->watch = turn_connect_stream_create_source (stream, G_IO_IN, NULL);
-    g_source_set_callback (self->watch, G_SOURCE_FUNC (stream_ready), self, NULL);
-  } else {
-    if (turn_connect_datagram_get_tls_info (datagram) == NULL)
-      self->inbox = g_malloc ((gsize)INBOX_MAX * READ_SIZE);
-    self->watch = turn_connect_datagram_create_source (datagram, G_IO_IN, NULL);
-    g_source_set_callback (self->watch, G_SOURCE_FUNC (datagram_ready), self, NULL);
-  }
-  g_source_attach (self->watch, context);
+  begin_watching (self);
+  return self;
+}
+
+static void
+rival_won (TurnConnectDatagram *datagram, const guint8 *data, gsize length, gpointer user_data)
+{
+  TurnConnectCarrierLink *self = user_data;
+
+  g_ref_count_inc (&self->references);
+  g_clear_pointer (&self->rivals, turn_connect_rivals_free);
+  self->datagram = datagram;
+  begin_watching (self);
+  self->funcs.received (data, length, self->user_data);
+  if (!self->is_closed)
+    self->funcs.drained (self->user_data);
+  unref (self);
+}
+
+static void
+rivals_failed (GError *error, gpointer user_data)
+{
+  TurnConnectCarrierLink *self = user_data;
+
+  lose (self, error);
+}
+
+TurnConnectCarrierLink *
+turn_connect_carrier_new_among (GPtrArray *addresses,
+                                const char *who,
+                                const TurnConnectCarrierFuncs *funcs,
+                                gpointer user_data)
+{
+  static const TurnConnectRivalsFuncs rivals_funcs = { rival_won, rivals_failed };
+  TurnConnectCarrierLink *self = new_link (who, funcs, user_data);
+
+  self->rivals = turn_connect_rivals_new (addresses, &rivals_funcs, self);
   return self;
 }
 

@@ -25,6 +25,11 @@ TurnConnectCarrierLink *turn_connect_carrier_new (TurnConnectStream *stream,
                                                   const char *who,
                                                   const TurnConnectCarrierFuncs *funcs,
                                                   gpointer user_data);
+/* Plain UDP to one of several addresses (GSocketAddress), which the first request finds out. */
+TurnConnectCarrierLink *turn_connect_carrier_new_among (GPtrArray *addresses,
+                                                        const char *who,
+                                                        const TurnConnectCarrierFuncs *funcs,
+                                                        gpointer user_data);
 /* Closes the connection and frees it, also from within a callback. What was queued still goes as
  * far as it can without waiting. */
 void turn_connect_carrier_close (TurnConnectCarrierLink *link);
@@ -47,4 +52,5 @@ guint turn_connect_carrier_end_batch (TurnConnectCarrierLink *link);
 TurnConnectStream *turn_connect_carrier_take_stream (TurnConnectCarrierLink *link);
 
 TurnConnectStream *turn_connect_carrier_get_stream (TurnConnectCarrierLink *link);
+/* NULL while several addresses are tried. */
 TurnConnectDatagram *turn_connect_carrier_get_datagram (TurnConnectCarrierLink *link);

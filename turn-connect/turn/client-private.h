@@ -20,6 +20,7 @@ struct _TurnConnectClient {
   TurnConnectAllocation *allocation; /* NULL before it was begun */
   TurnConnectCarrierLink *link;      /* NULL: not connected */
   GCancellable *dialling;            /* NULL: not dialling */
+  GSocketAddress *address;           /* where plain UDP worked last; NULL: nowhere yet */
   TurnConnectStream *opened;         /* NULL: the first connection is yet to be made */
   TurnConnectProgressFunc progress;  /* NULL: nobody looks on */
   gpointer progress_data;

@@ -229,9 +229,15 @@ link_lost (GError *error, gpointer user_data)
   g_object_unref (self);
 }
 
-/* There is a connection: a stream or datagrams. */
+/* What there is to connect by: one of these. */
+typedef struct {
+  TurnConnectStream *stream;
+  TurnConnectDatagram *datagram;
+  GPtrArray *addresses; /* for plain UDP */
+} Way;
+
 static void
-connected (TurnConnectClient *self, TurnConnectStream *stream, TurnConnectDatagram *datagram)
+connected (TurnConnectClient *self, const Way *way)
 {
   static const TurnConnectCarrierFuncs funcs = { link_received, link_drained, link_troubled,
                                                  link_lost };
@@ -240,7 +246,7 @@ connected (TurnConnectClient *self, TurnConnectStream *stream, TurnConnectDatagr
   g_autofree char *who = g_strconcat ("the TURN server ", place, NULL);
   TurnConnectLinkFlags flags = 0;
 
-  if (stream != NULL)
+  if (way->stream != NULL)
     flags |= TURN_CONNECT_LINK_IS_STREAM;
   if (self->current->tls != NULL)
     flags |= TURN_CONNECT_LINK_IS_VERIFIED;
@@ -248,9 +254,12 @@ connected (TurnConnectClient *self, TurnConnectStream *stream, TurnConnectDatagr
     flags |= TURN_CONNECT_LINK_IS_SAME;
   g_free (self->server);
   self->server = g_steal_pointer (&place);
-  if (stream != NULL)
-    turn_connect_stream_set_user_timeout (stream, USER_TIMEOUT_MS);
-  self->link = turn_connect_carrier_new (stream, datagram, who, &funcs, self);
+  if (way->stream != NULL)
+    turn_connect_stream_set_user_timeout (way->stream, USER_TIMEOUT_MS);
+  if (way->addresses != NULL)
+    self->link = turn_connect_carrier_new_among (way->addresses, who, &funcs, self);
+  else
+    self->link = turn_connect_carrier_new (way->stream, way->datagram, who, &funcs, self);
   turn_connect_client_set_state (self, TURN_CONNECT_CLIENT_ALLOCATING, NULL);
   if (self->link == NULL || self->state != TURN_CONNECT_CLIENT_ALLOCATING)
     return; /* the application changed its mind */
@@ -274,27 +283,48 @@ dial_new (TurnConnectClient *self)
   return dial;
 }
 
+/* The one that worked last is tried first: it has the allocation, if any has. */
+static void
+prefer (GPtrArray *addresses, GSocketAddress *wanted)
+{
+  for (guint i = 1; wanted != NULL && i < addresses->len; i++) {
+    GInetSocketAddress *one = G_INET_SOCKET_ADDRESS (addresses->pdata[i]);
+
+    if (!g_inet_address_equal (g_inet_socket_address_get_address (one),
+                               g_inet_socket_address_get_address (G_INET_SOCKET_ADDRESS (wanted))))
+      continue;
+    g_ptr_array_insert (addresses, 0, g_ptr_array_steal_index (addresses, i));
+    return;
+  }
+}
+
 static void
 dialled (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autofree Dial *dial = user_data;
   g_autoptr (TurnConnectClient) self = dial->client;
   g_autoptr (GCancellable) dialling = dial->dialling;
+  TurnConnectTarget *target = TURN_CONNECT_TARGET (source);
   g_autoptr (TurnConnectStream) stream = NULL;
   g_autoptr (TurnConnectDatagram) datagram = NULL;
+  g_autoptr (GPtrArray) addresses = NULL;
   GError *error = NULL;
 
   if (self->carrier == TURN_CONNECT_CARRIER_STREAM)
-    stream = turn_connect_dial_finish (TURN_CONNECT_TARGET (source), result, &error);
+    stream = turn_connect_dial_finish (target, result, &error);
+  else if (target->tls != NULL)
+    datagram = turn_connect_datagram_dial_finish (target, result, &error);
   else
-    datagram = turn_connect_datagram_dial_finish (TURN_CONNECT_TARGET (source), result, &error);
+    addresses = turn_connect_datagram_look_up_finish (target, result, &error);
   if (self->dialling != dialling) { /* nobody waits for this one any more */
     g_clear_error (&error);
     return;
   }
   g_clear_object (&self->dialling);
+  if (addresses != NULL)
+    prefer (addresses, self->address);
   if (error == NULL)
-    connected (self, stream, datagram);
+    connected (self, &(Way){ stream, datagram, addresses });
   else
     lost (self, error);
   turn_connect_client_settle (self);
@@ -337,12 +367,14 @@ begin_dial (TurnConnectClient *self)
     return; /* closed by a signal's handler */
   if (opened != NULL) {
     g_clear_object (&self->dialling);
-    connected (self, opened, NULL);
+    connected (self, &(Way){ .stream = opened });
   } else if (self->carrier == TURN_CONNECT_CARRIER_STREAM)
     turn_connect_dial_async (self->current, progressed, self, self->dialling, dialled,
                              dial_new (self));
-  else
+  else if (self->current->tls != NULL)
     turn_connect_datagram_dial_async (self->current, self->dialling, dialled, dial_new (self));
+  else
+    turn_connect_datagram_look_up_async (self->current, self->dialling, dialled, dial_new (self));
 }
 
 void
@@ -405,6 +437,11 @@ redirected (TurnConnectClient *self, const TurnConnectEvent *event)
 static void
 came_up (TurnConnectClient *self, const TurnConnectEvent *event)
 {
+  TurnConnectDatagram *datagram =
+      self->link != NULL ? turn_connect_carrier_get_datagram (self->link) : NULL;
+
+  if (datagram != NULL)
+    g_set_object (&self->address, turn_connect_datagram_get_remote_address (datagram));
   turn_connect_back_off_up (&self->back_off, g_get_monotonic_time ());
   self->mismatches = 0;
   if (self->was_up && event->is_new)

@@ -52,6 +52,7 @@ turn_connect_client_finalize (GObject *object)
   g_clear_object (&self->target);
   g_clear_object (&self->current);
   g_clear_object (&self->opened);
+  g_clear_object (&self->address);
   g_clear_pointer (&self->context, g_main_context_unref);
   g_clear_pointer (&self->login, turn_connect_login_unref);
   g_clear_pointer (&self->secret, g_bytes_unref);
