@@ -373,6 +373,13 @@ tep_server_config_own_ranges (const TepServerConfigBuild *build,
                  media->last_relay_port);
   if (config->metrics != NULL && stun_ext_address_parse (config->metrics, &address))
     add_range (ranges, &address, address.port, address.port);
+  for (guint i = 0; i < config->detect.n_addresses; i++)
+    for (guint j = 0; j < config->detect.n_ports; j++) {
+      guint16 port = config->detect.ports[j];
+
+      add_range (ranges, &config->detect.addresses[i], port, port);
+      add_range (ranges, &config->detect.public_addresses[i], port, port);
+    }
   for (guint i = 0; items != NULL && items[i] != NULL; i++) {
     if (!stun_ext_address_parse (items[i], &address)) {
       tep_server_config_file_fail (file, "policy", "own", error,

@@ -39,6 +39,11 @@ gboolean tep_server_config_read_addresses (TepServerConfigBuild *build,
                                            const TepServerConfigFile *file,
                                            GError **error);
 
+/* The group [detect]. */
+gboolean tep_server_config_read_detect (TepServerConfigBuild *build,
+                                        const TepServerConfigFile *file,
+                                        GError **error);
+
 /* Addresses that are this server's own, for the policy; free with g_array_unref(). */
 GArray *tep_server_config_own_ranges (const TepServerConfigBuild *build,
                                       const TepServerConfigFile *file,

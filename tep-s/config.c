@@ -342,6 +342,7 @@ build_from (TepServerConfigBuild *build, const TepServerConfigFile *file, GError
   config->path = tep_server_config_own (build, g_strdup (file->path));
   return tep_server_config_read_values (build, file, error) &&
          tep_server_config_read_addresses (build, file, error) &&
+         tep_server_config_read_detect (build, file, error) &&
          check_together (config, file, error) && read_metrics (build, file, error) &&
          read_mechanisms (config, file, error) && read_media (config, file, error) &&
          read_policy (build, file, error) && check_tls (config, file, error) &&

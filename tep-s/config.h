@@ -228,6 +228,40 @@ typedef struct {
   guint lines_per_second;
 } TepServerLogConfig;
 
+/* Addresses of one family that detection can have, and all its ports on each. */
+#define TEP_SERVER_DETECT_ADDRESSES 2
+#define TEP_SERVER_DETECT_PORTS 32
+
+/**
+ * TepServerDetectConfig:
+ * @is_on: the group [detect] is there
+ * @is_at_front_door: the listeners of the front door answer too
+ * @is_plain_answered: STUN requests that name no run are answered too, as RFC 5780 and RFC 3489 have it
+ * @addresses: (array length=n_addresses): where detection listens, without port: one or two of each family
+ * @public_addresses: (array length=n_addresses): what they are called outside; the same unless a translation lies between
+ * @n_addresses: number of them; 0 if only the front door answers
+ * @ports: (array length=n_ports): ports, TCP and UDP; the first two are those that CHANGE-REQUEST changes between
+ * @n_ports: number of them, at least 2 where there are addresses
+ * @replies_per_second: answers on UDP to one source
+ * @connections: TCP connections in all
+ * @connections_per_source: of one source
+ *
+ * What answers tep-detect (PROTOCOL.md section 15).
+ */
+typedef struct {
+  gboolean is_on;
+  gboolean is_at_front_door;
+  gboolean is_plain_answered;
+  StunExtAddress addresses[2 * TEP_SERVER_DETECT_ADDRESSES];
+  StunExtAddress public_addresses[2 * TEP_SERVER_DETECT_ADDRESSES];
+  guint n_addresses;
+  guint16 ports[TEP_SERVER_DETECT_PORTS];
+  guint n_ports;
+  guint replies_per_second;
+  guint connections;
+  guint connections_per_source;
+} TepServerDetectConfig;
+
 /**
  * TepServerConfig:
  * @path: where it came from, for messages
@@ -250,6 +284,7 @@ typedef struct {
  * @media: the media side
  * @limits: limits
  * @timers: times
+ * @detect: what answers tep-detect
  * @log: logging, for the daemon
  * @metrics: (nullable): where the daemon serves metrics: "unix:PATH" or "127.0.0.1:PORT"
  * @metrics_token: (nullable): what a reader of the metrics has to show as bearer token; set whenever @metrics is an address
@@ -276,6 +311,7 @@ struct _TepServerConfig {
   TepServerMediaConfig media;
   TepServerLimits limits;
   TepServerTimers timers;
+  TepServerDetectConfig detect;
   TepServerLogConfig log;
   const char *metrics;
   const char *metrics_token;

@@ -15,8 +15,8 @@
 #define BACKLOG 1024
 #define PORT_TRIES 20 /* for a port that is free on TCP and UDP alike */
 
-static int
-open_socket (const StunExtAddress *address, int type, gboolean is_shared, guint16 *port)
+int
+tep_server_open_socket (const StunExtAddress *address, int type, gboolean is_shared, guint16 *port)
 {
   struct sockaddr_storage storage;
   socklen_t length = (socklen_t)stun_ext_address_to_sockaddr (address, &storage);
@@ -54,12 +54,12 @@ open_for_worker (const TepServerListener *listener,
                  GArray *tcp,
                  GArray *udp)
 {
-  int fd = open_socket (address, SOCK_STREAM, is_shared, &address->port);
+  int fd = tep_server_open_socket (address, SOCK_STREAM, is_shared, &address->port);
 
   if (fd < 0)
     return FALSE;
   if (listener->has_udp) {
-    int datagram = open_socket (address, SOCK_DGRAM, is_shared, &address->port);
+    int datagram = tep_server_open_socket (address, SOCK_DGRAM, is_shared, &address->port);
 
     if (datagram < 0) {
       int failure = errno;

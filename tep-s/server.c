@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "tep-s/detect.h"
 #include "tep-s/listen.h"
 #include "tep-s/worker-private.h"
 
@@ -21,6 +22,7 @@ struct _TepServer {
   TepServerShared *shared;
   TepServerHelper *helper;
   TepServerRecorder *recorder;
+  TepServerDetect *detect; /* nullable */
   TepServerWorker **workers;
   guint n_workers;
   gboolean is_running; /* their threads do */
@@ -256,6 +258,15 @@ open_recorder (TepServer *self, GError **error)
   return path == NULL || self->recorder != NULL;
 }
 
+static gboolean
+open_detect (TepServer *self, GError **error)
+{
+  if (!self->settings.config->detect.is_on)
+    return TRUE;
+  self->detect = tep_server_detect_new (&self->settings, self->context, random_octets, error);
+  return self->detect != NULL;
+}
+
 static void
 discard_sockets (GArray **sockets, guint n)
 {
@@ -299,7 +310,7 @@ tep_server_open (TepServer *self, GError **error)
   self->shared =
       tep_server_shared_new (self->settings.config, random_octets, NULL, g_get_real_time () / 1000);
   is_open = start_helper (self, n, error) && open_recorder (self, error) &&
-            listen_all (self, tcp, udp, n, error);
+            listen_all (self, tcp, udp, n, error) && open_detect (self, error);
   if (is_open) {
     protect_own (self, &self->settings);
     is_open = create_workers (self, tcp, udp, n, error);
@@ -332,6 +343,8 @@ tep_server_start (TepServer *self, GError **error)
       return FALSE;
     }
   }
+  if (self->detect != NULL)
+    tep_server_detect_start (self->detect);
   self->is_running = TRUE;
   return TRUE;
 }
@@ -344,6 +357,7 @@ tep_server_stop (TepServer *self)
     g_source_destroy (self->drain);
   g_clear_pointer (&self->drain, g_source_unref);
   stop_workers (self);
+  g_clear_pointer (&self->detect, tep_server_detect_free);
   self->is_running = FALSE;
   g_clear_pointer (&self->helper, tep_server_helper_stop);
   g_clear_pointer (&self->recorder, tep_server_recorder_free);
@@ -380,6 +394,8 @@ tep_server_reload (TepServer *self, const TepServerConfig *config, GError **erro
     tep_server_settings_copy (copy, &settings);
     tep_server_worker_post (self->workers[i], apply_settings, copy);
   }
+  if (self->detect != NULL)
+    tep_server_detect_reconfigure (self->detect, &settings);
   tep_server_settings_clear (&self->settings);
   self->settings = settings;
   return TRUE;

@@ -63,6 +63,7 @@ MAY_REACH_OUT = {
     "turn-connect/local/bridge.c": "listens",
     "turn-connect/local/forward.c": "listens",
     "turn-connect/network-watch.c": "netlink",
+    "tep-s/detect.c": "answers datagrams from the address that was asked for",
     "tep-s/listen.c": "listens",
     "tep-s/helper-device.c": "raw sockets and ioctl for the media side",
     "tep-s/helper-netlink.c": "netlink",

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The far end of detection with its sockets, on the control thread's main context, where it can disturb no call. */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "tep-s/shared.h"
+
+G_BEGIN_DECLS
+
+typedef struct _TepServerDetect TepServerDetect;
+
+/**
+ * tep_server_detect_new:
+ * @settings: the configuration, whose [detect] is on, and TLS
+ * @context: where it will run
+ * @random: fills a buffer with octets nobody can guess
+ * @error: return location
+ *
+ * Opens the sockets and reads nothing yet.
+ *
+ * Returns: (transfer full): the far end; NULL with TEP_SERVER_ERROR_LISTEN
+ */
+TepServerDetect *tep_server_detect_new (const TepServerSettings *settings,
+                                        GMainContext *context,
+                                        void (*random) (gpointer data, void *octets, gsize length),
+                                        GError **error);
+void tep_server_detect_free (TepServerDetect *detect);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (TepServerDetect, tep_server_detect_free)
+
+/* Answers from now on. */
+void tep_server_detect_start (TepServerDetect *detect);
+
+/* New rules from a reload; addresses and ports stay. */
+void tep_server_detect_reconfigure (TepServerDetect *detect, const TepServerSettings *settings);
+
+G_END_DECLS
