@@ -76,6 +76,8 @@ turn_connect_classify_advise (const TurnConnectObservations *observations,
 {
   const TurnConnectInspection *inspection = &verdict->inspection;
 
+  if (verdict->is_server_down)
+    return;
   advise_on_ports (observations, verdict);
   if (verdict->proxy == TURN_CONNECT_WAY_CREDENTIALS)
     advise (observations, verdict, "HTTP CONNECT", 443, verdict->proxy_probe,

@@ -82,6 +82,9 @@ judge_probe (const TurnConnectObservations *observations,
     return TURN_CONNECT_REACH_OPEN;
   if (is_tcp (probe->carry) && probe->connect_us >= 0 && !family->is_intercepted)
     return TURN_CONNECT_REACH_CONNECTED;
+  /* A server of others may well not listen there: only our own says that it does. */
+  if (probe->outcome == TURN_CONNECT_OUTCOME_REFUSED && observations->listeners->len == 0)
+    return TURN_CONNECT_REACH_UNKNOWN;
   switch (probe->outcome) {
   case TURN_CONNECT_OUTCOME_SILENCE:
   case TURN_CONNECT_OUTCOME_REFUSED:

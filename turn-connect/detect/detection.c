@@ -30,8 +30,8 @@ enum {
 static guint signals[N_SIGNALS];
 
 /* What firewalls treat differently: STUN, the web and QUIC, DNS, SIP, and a port that nobody knows. */
-static const guint16 udp_ports[] = { 3478, 443, 53, 5060, 49500 };
-static const guint16 tcp_ports[] = { 80, 443, 3478, 5060, 5061, 5349, 49500 };
+static const guint16 udp_ports[] = { 3478, 443, 53, 5060, 40000 };
+static const guint16 tcp_ports[] = { 80, 443, 3478, 5060, 5061, 5349, 40000 };
 
 static void
 add_port (GArray *ports, guint16 port)
