@@ -481,6 +481,56 @@ test_application_may_close_when_told (void)
   world_close (&world);
 }
 
+/* The bridge has one clock for all of them. */
+static void
+test_each_client_has_its_own_deadline (void)
+{
+  gint64 asked_us[4], budget_us = 200 * 1000;
+  guint8 octets[256];
+  int clients[4];
+  World world;
+
+  world_open (&world, TRUE); /* it takes connections and says nothing */
+  turn_connect_bridge_set_budget (world.bridge, (guint)(budget_us / 1000));
+  for (guint8 i = 0; i < 4; i++) {
+    clients[i] = support_call (world.port);
+    asked_us[i] = g_get_monotonic_time ();
+    send_allocate (clients[i], octets, i);
+    support_run_for (30);
+  }
+  for (guint8 i = 0; i < 4; i++) {
+    expect_refusal (clients[i], i, "server");
+    g_assert_cmpint (g_get_monotonic_time (), >=, asked_us[i] + budget_us);
+    close (clients[i]);
+  }
+  g_assert_cmpuint (world.n_failed, ==, 4);
+  world_close (&world);
+}
+
+static void
+test_application_may_close_when_told_of_one_of_several (void)
+{
+  guint8 octets[256];
+  int clients[8];
+  World world;
+
+  world_open (&world, TRUE);
+  world.closes = TRUE;
+  turn_connect_bridge_set_budget (world.bridge, 100);
+  for (guint8 i = 0; i < 8; i++) {
+    clients[i] = support_call (world.port);
+    send_allocate (clients[i], octets, i);
+  }
+  for (guint8 i = 0; i < 8; i++) {
+    /* All are due in the same turn; an answer may have been written before the end. */
+    while (support_receive (clients[i], octets, sizeof octets) > 0)
+      ;
+    close (clients[i]);
+  }
+  g_assert_cmpuint (world.n_failed, ==, 1);
+  world_close (&world);
+}
+
 static void
 prepared (GObject *source, GAsyncResult *result, gpointer data)
 {
@@ -583,6 +633,9 @@ main (int argc, char **argv)
   ADD ("blocked-server-costs-media-and-no-stun", test_blocked_server_costs_media_and_no_stun);
   ADD ("closing-is-safe-at-every-step", test_closing_is_safe_at_every_step);
   ADD ("application-may-close-when-told", test_application_may_close_when_told);
+  ADD ("each-client-has-its-own-deadline", test_each_client_has_its_own_deadline);
+  ADD ("application-may-close-when-told-of-one-of-several",
+       test_application_may_close_when_told_of_one_of_several);
   ADD ("streams-opened-ahead-are-used", test_streams_opened_ahead_are_used);
   ADD ("preparing-says-why-not", test_preparing_says_why_not);
   ADD ("web-requests-are-answered-and-closed",
