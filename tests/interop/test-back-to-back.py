@@ -54,11 +54,22 @@ def calling(lab, trusted, *options):
 @test("/interop/back-to-back/messages-arrive/squid-digest/both-ways")
 def _():
     with Lab.up("nat") as lab, coturn(lab) as (_, trusted), digest_squid(lab) as url:
-        exchanges(lab, trusted, OPTION, "--proxy", url)
-        exchanges(lab, trusted, OPTION, "--proxy", url, "--listener")
+        for way in ((), ("--listener",)):
+            for count in exchanges(lab, trusted, OPTION, "--proxy", url, *way):
+                assert count["dialled"] == 1 and count["accepted"] == 1, count
         ends(lab, trusted, "the proxy", "did not accept the configured user and password",
              options=(OPTION, "--proxy", url.replace("correct", "wrong")))
         ends(lab, trusted, "core.lab:443 did not accept user and password", options=(OPTION, "--proxy", url), password="wrong")
+
+
+@test("/interop/back-to-back/redirection/is-followed")
+def _():
+    with Lab.up("open") as lab, contextlib.ExitStack() as stack:
+        first, second = lab["CORE_ADDR"], lab["CORE_2_ADDR"]
+        _, trusted = stack.enter_context(coturn(lab, f"--tls-alternate-server={second}:443", addresses=[first]))
+        stack.enter_context(coturn(lab, addresses=[second], certificates=trusted))
+        for count in exchanges(lab, trusted, OPTION, server=f"{first}:443"):
+            assert count["dialled"] == 2 and count["accepted"] == 1, count
 
 
 @test("/interop/back-to-back/stream-is-lost-in-a-call/the-agents-notice-nothing-where-the-address-stays")

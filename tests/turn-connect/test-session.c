@@ -2,7 +2,7 @@
 /* A bridge that logs in itself, between a client of TURN and a server, both of which say what they like and leave when
  * they like. */
 #include "turn-connect/local/bridge-private.h"
-#include "turn-connect/local/session.h"
+#include "turn-connect/local/session-private.h"
 
 #include "peers.h"
 
@@ -12,6 +12,7 @@
 #include "turn-mock.h"
 
 #include <glib-unix.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -626,6 +627,80 @@ test_credentials_in_use_are_replaced (void)
 }
 
 static void
+prepared (GObject *source, GAsyncResult *result, gpointer data)
+{
+  turn_connect_bridge_prepare_finish (TURN_CONNECT_BRIDGE (source), result, NULL);
+}
+
+static void
+test_streams_opened_ahead_are_taken (void)
+{
+  TurnConnectBridgeCounts counts;
+  World world;
+
+  for (guint n = 0; n < 2; n++) {
+    world_open (&world);
+    turn_connect_bridge_prepare_async (world.bridge, 1, 1, NULL, prepared, NULL);
+    if (n == 0)
+      run_until (&world, &world.n_connected, 1);
+    allocate (&world);
+    turn_connect_bridge_get_counts (world.bridge, &counts);
+    g_assert_cmpuint (counts.n_dialled, ==, 1);
+    g_assert_cmpuint (counts.n_spares, ==, 0);
+    g_assert_cmpuint (world.n_visitors, ==, 1);
+    world_close (&world);
+  }
+  /* And what was claimed may be given up, or not come. */
+  for (guint n = 0; n < 2; n++) {
+    world_open (&world);
+    get_nonce (&world);
+    if (n == 1) {
+      g_source_remove (world.accepting);
+      close (world.listener);
+      world.listener = -1;
+    }
+    turn_connect_bridge_prepare_async (world.bridge, 1, 1, NULL, prepared, NULL);
+    ask (&world, STUN_EXT_METHOD_ALLOCATE, TRUE, 0, NULL);
+    if (n == 1) {
+      g_assert_cmpuint (hear_answer (&world, NULL), ==, 400);
+      g_assert_nonnull (strstr (world.cause, "refused"));
+      world.listener = support_listen (peers_address (), 1, &world.server_port);
+      world.accepting = g_unix_fd_add (world.listener, G_IO_IN, visitor_came, &world);
+    } else {
+      support_run_for (1);
+      leave (&world);
+      support_run_for (20);
+    }
+    g_assert_cmpuint (world.n_failed, ==, n);
+    world_close (&world);
+  }
+}
+
+static void
+test_media_that_waits_in_the_kernel_is_bounded (void)
+{
+  const TurnConnectSession *session;
+  socklen_t length = sizeof (int);
+  int lowat = 0;
+  World world;
+
+  world_open (&world);
+  turn_connect_bridge_set_late_media (world.bridge, 4321);
+  allocate (&world);
+  for (guint i = 1; i <= 2; i++) {
+    session = world.bridge->sessions.head->data;
+    g_assert_cmpint (getsockopt (turn_connect_stream_get_descriptor (
+                                     turn_connect_client_get_stream (session->upstream)),
+                                 IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, &length),
+                     ==, 0);
+    g_assert_cmpint (lowat, ==, 4321);
+    hang_up (&world);
+    run_until (&world, &world.n_connected, 1 + i);
+  }
+  world_close (&world);
+}
+
+static void
 test_settings_that_cannot_work (void)
 {
   g_autoptr (TurnConnectBridge) bridge = turn_connect_bridge_new ();
@@ -666,6 +741,9 @@ main (int argc, char **argv)
   ADD ("server/that-leaves-at-every-step", test_server_that_leaves_at_every_step);
   ADD ("server/refusals-are-passed-on", test_refusals_are_passed_on);
   ADD ("server/silence-is-told-in-time", test_silent_server_is_told_in_time);
+  ADD ("server/streams-opened-ahead-are-taken", test_streams_opened_ahead_are_taken);
+  ADD ("server/media-that-waits-in-the-kernel-is-bounded",
+       test_media_that_waits_in_the_kernel_is_bounded);
   ADD ("client/that-leaves-at-every-step", test_client_that_leaves_at_every_step);
   ADD ("client/what-is-not-turn-is-hung-up-on", test_what_is_not_turn_is_hung_up_on);
   ADD ("application/may-close-when-told", test_application_may_close_when_told);

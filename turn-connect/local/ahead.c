@@ -14,6 +14,11 @@ typedef struct {
   GSource *end;
 } Spare;
 
+typedef struct {
+  const TurnConnectClaimFuncs *funcs;
+  gpointer claimant;
+} Claim;
+
 static void
 spare_free (Spare *spare)
 {
@@ -79,18 +84,32 @@ turn_connect_ahead_drop (TurnConnectBridgeServer *server)
 }
 
 gboolean
-turn_connect_ahead_claim (TurnConnectBridgeServer *server, TurnConnectPassage *passage)
+turn_connect_ahead_claim (TurnConnectBridgeServer *server,
+                          const TurnConnectClaimFuncs *funcs,
+                          gpointer claimant)
 {
+  Claim *claim;
+
   if (server->claims.length >= server->n_opening)
     return FALSE;
-  g_queue_push_tail (&server->claims, passage);
+  claim = g_new (Claim, 1);
+  *claim = (Claim){ funcs, claimant };
+  g_queue_push_tail (&server->claims, claim);
   return TRUE;
 }
 
 void
-turn_connect_ahead_unclaim (TurnConnectBridgeServer *server, TurnConnectPassage *passage)
+turn_connect_ahead_unclaim (TurnConnectBridgeServer *server, gpointer claimant)
 {
-  g_queue_remove (&server->claims, passage);
+  for (GList *l = server->claims.head; l != NULL; l = l->next) {
+    Claim *claim = l->data;
+
+    if (claim->claimant != claimant)
+      continue;
+    g_queue_delete_link (&server->claims, l);
+    g_free (claim);
+    return;
+  }
 }
 
 static const char *
@@ -183,26 +202,29 @@ progressed (const TurnConnectProgress *progress, gpointer user_data)
 
   g_free (server->doing);
   server->doing = turn_connect_ahead_describe (progress);
-  for (GList *l = server->claims.head; l != NULL; l = l->next)
-    turn_connect_passage_set_doing (l->data, server->doing);
+  for (GList *l = server->claims.head; l != NULL; l = l->next) {
+    Claim *claim = l->data;
+
+    claim->funcs->set_doing (claim->claimant, server->doing);
+  }
 }
 
 static void
 opened (TurnConnectBridge *bridge, Preparing *preparing, GTask *task, TurnConnectStream *stream)
 {
-  TurnConnectPassage *claimant = g_queue_pop_head (&preparing->server->claims);
+  g_autofree Claim *claim = g_queue_pop_head (&preparing->server->claims);
   gboolean is_last = --preparing->n_missing == 0 && !preparing->has_failed;
 
   if (g_cancellable_is_cancelled (bridge->life)) {
     g_io_stream_close (G_IO_STREAM (stream), NULL, NULL);
     g_object_unref (stream);
-  } else if (claimant != NULL)
-    turn_connect_passage_come (claimant, stream, NULL);
+  } else if (claim != NULL)
+    claim->funcs->come (claim->claimant, stream, NULL);
   else
     add_spare (bridge, preparing->server, stream);
   if (!is_last)
     return;
-  if (claimant == NULL)
+  if (claim == NULL)
     turn_connect_bridge_reached (bridge, preparing->server);
   g_task_return_boolean (task, TRUE);
 }
@@ -210,13 +232,13 @@ opened (TurnConnectBridge *bridge, Preparing *preparing, GTask *task, TurnConnec
 static void
 not_opened (TurnConnectBridge *bridge, Preparing *preparing, GTask *task, const GError *error)
 {
-  TurnConnectPassage *claimant = g_queue_pop_head (&preparing->server->claims);
+  g_autofree Claim *claim = g_queue_pop_head (&preparing->server->claims);
   gboolean is_first = !preparing->has_failed;
 
   preparing->n_missing--;
   preparing->has_failed = TRUE;
-  if (claimant != NULL)
-    turn_connect_passage_come (claimant, NULL, error);
+  if (claim != NULL)
+    claim->funcs->come (claim->claimant, NULL, error);
   if (!is_first)
     return;
   if (error->domain == TURN_CONNECT_ERROR)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "turn-connect/local/passage.h"
+#include "turn-connect/local/bridge-private.h"
 
 /* Streams to a server that are opened before anybody asks for them; turn_connect_bridge_prepare_async ()
  * opens them. */
@@ -9,10 +9,19 @@
 /* One that is still good, or NULL. */
 TurnConnectStream *turn_connect_ahead_take (TurnConnectBridgeServer *server);
 
-/* Is one being opened that nobody waits for yet? Then the passage does, and
- * turn_connect_passage_come () tells it what came. */
-gboolean turn_connect_ahead_claim (TurnConnectBridgeServer *server, TurnConnectPassage *passage);
-void turn_connect_ahead_unclaim (TurnConnectBridgeServer *server, TurnConnectPassage *passage);
+/* Whoever waits for one of them. */
+typedef struct {
+  /* What came of it; the claim is over. @stream: (transfer full), or @error: already told to the
+   * application, unless it was cancelled: then the claimant tries by itself. */
+  void (*come) (gpointer claimant, TurnConnectStream *stream, const GError *error);
+  void (*set_doing) (gpointer claimant, const char *doing);
+} TurnConnectClaimFuncs;
+
+/* Is one being opened that nobody waits for yet? Then @claimant does. */
+gboolean turn_connect_ahead_claim (TurnConnectBridgeServer *server,
+                                   const TurnConnectClaimFuncs *funcs,
+                                   gpointer claimant);
+void turn_connect_ahead_unclaim (TurnConnectBridgeServer *server, gpointer claimant);
 
 void turn_connect_ahead_drop (TurnConnectBridgeServer *server);
 

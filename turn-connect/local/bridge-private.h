@@ -26,7 +26,7 @@ typedef struct {
   TurnConnectBridgeLogin *login; /* NULL: clients have their own, which pass */
   GError *cause;
   GQueue spares; /* streams opened ahead, oldest first; of ahead.c */
-  GQueue claims; /* TurnConnectPassage that wait for one of those being opened */
+  GQueue claims; /* of those being opened; of ahead.c */
   guint n_opening;
   char *doing; /* with what the opening is busy, for words */
 } TurnConnectBridgeServer;

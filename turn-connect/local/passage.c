@@ -199,26 +199,11 @@ dial (TurnConnectPassage *passage, TurnConnectTarget *target)
                             dialled, g_rc_box_acquire (passage));
 }
 
+/* What came of a stream that was being opened ahead. */
 static void
-reach_server (TurnConnectPassage *passage)
+come (gpointer claimant, TurnConnectStream *stream, const GError *error)
 {
-  TurnConnectStream *spare = turn_connect_ahead_take (passage->server);
-
-  if (spare != NULL) {
-    join_upstream (passage, spare);
-  } else if (turn_connect_ahead_claim (passage->server, passage)) {
-    passage->is_claiming = TRUE;
-    turn_connect_relay_set_doing (passage->relay, passage->server->doing);
-  } else
-    dial (passage, passage->server->target);
-}
-
-void
-turn_connect_passage_come (TurnConnectPassage *passage,
-                           TurnConnectStream *stream,
-                           const GError *error)
-{
-  g_autoptr (TurnConnectPassage) alive = g_rc_box_acquire (passage);
+  g_autoptr (TurnConnectPassage) passage = g_rc_box_acquire (claimant);
 
   passage->is_claiming = FALSE;
   if (stream != NULL)
@@ -228,10 +213,26 @@ turn_connect_passage_come (TurnConnectPassage *passage,
   settle (passage);
 }
 
-void
-turn_connect_passage_set_doing (TurnConnectPassage *passage, const char *doing)
+static void
+set_doing (gpointer claimant, const char *doing)
 {
-  turn_connect_relay_set_doing (passage->relay, doing);
+  turn_connect_relay_set_doing (((TurnConnectPassage *)claimant)->relay, doing);
+}
+
+static const TurnConnectClaimFuncs claim_funcs = { come, set_doing };
+
+static void
+reach_server (TurnConnectPassage *passage)
+{
+  TurnConnectStream *spare = turn_connect_ahead_take (passage->server);
+
+  if (spare != NULL) {
+    join_upstream (passage, spare);
+  } else if (turn_connect_ahead_claim (passage->server, &claim_funcs, passage)) {
+    passage->is_claiming = TRUE;
+    turn_connect_relay_set_doing (passage->relay, passage->server->doing);
+  } else
+    dial (passage, passage->server->target);
 }
 
 /* The redirection is followed by the same way, and the certificate has to be for the same name, or

@@ -19,10 +19,3 @@ void turn_connect_passage_close (TurnConnectPassage *passage);
 gboolean turn_connect_passage_tick_all (gpointer bridge);
 
 void turn_connect_passage_count (TurnConnectPassage *passage, TurnConnectBridgeCounts *counts);
-
-/* What came of the stream that the passage claimed. @error: if there is none; already told to the
- * application, unless it was cancelled: then the passage tries by itself. */
-void turn_connect_passage_come (TurnConnectPassage *passage,
-                                TurnConnectStream *stream,
-                                const GError *error);
-void turn_connect_passage_set_doing (TurnConnectPassage *passage, const char *doing);

@@ -5,34 +5,14 @@
  * the point: the client's stream outlives that to the server, which may be lost, redirected and
  * made again, and the client notices nothing as long as its relayed address stays.
  */
-#include "turn-connect/local/session.h"
+#include "turn-connect/local/session-private.h"
 
 #include "turn-connect/alarm.h"
 #include "turn-connect/error-private.h"
-#include "turn-connect/local/ahead.h"
-#include "turn-connect/local/bridge-login.h"
-#include "turn-connect/local/turn-server.h"
-#include "turn-connect/turn/client-private.h"
 
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-
-struct _TurnConnectSession {
-  TurnConnectBridge *bridge; /* NULL once it ended */
-  GList *link;               /* in the bridge */
-  TurnConnectBridgeServer *server;
-  TurnConnectStream *client;
-  TurnConnectWatch *client_watch;
-  GSource *timer;
-  TurnConnectTurnServer *local;
-  TurnConnectClient *upstream;  /* NULL: no allocation is wanted */
-  TurnConnectTurnGrant granted; /* by it; no relayed address: not yet */
-  char *trouble;                /* why it is being mended; NULL: it is not */
-  gboolean is_reading;          /* octets of the client are still being gone through */
-  gboolean has_stream;          /* opened ahead: not dialled for this session */
-  guint64 n_unsent;             /* packets that upstream did not take */
-};
 
 /* A request of the client that upstream has to answer. */
 typedef struct {
@@ -50,12 +30,11 @@ session_clear (gpointer data)
   g_free (session->trouble);
 }
 
-static void
-session_unref (TurnConnectSession *session)
+void
+turn_connect_session_unref (TurnConnectSession *session)
 {
   g_rc_box_release_full (session, session_clear);
 }
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (TurnConnectSession, session_unref)
 
 static void
 destroy_source (GSource **source)
@@ -63,201 +42,6 @@ destroy_source (GSource **source)
   if (*source != NULL)
     g_source_destroy (*source);
   g_clear_pointer (source, g_source_unref);
-}
-
-static void settle (TurnConnectSession *session);
-
-/* ---- towards the server ---- */
-
-/* Its allocation is given back, by itself. */
-static void
-end_upstream (TurnConnectSession *session)
-{
-  TurnConnectClient *upstream = g_steal_pointer (&session->upstream);
-
-  if (upstream == NULL)
-    return;
-  g_signal_handlers_disconnect_by_data (upstream, session);
-  turn_connect_client_set_receive (upstream, NULL, NULL, NULL);
-  turn_connect_client_set_progress (upstream, NULL, NULL);
-  turn_connect_client_close_async (upstream, NULL, NULL);
-  g_object_unref (upstream);
-  session->granted = (TurnConnectTurnGrant){ 0 };
-  g_clear_pointer (&session->trouble, g_free);
-}
-
-/* No allocation, or no more. Takes @error. */
-static void
-lose_upstream (TurnConnectSession *session, GError *error)
-{
-  end_upstream (session);
-  turn_connect_turn_server_lost (session->local, turn_connect_error_get_turn_code (error),
-                                 error->message, g_get_monotonic_time ());
-  turn_connect_bridge_report (session->bridge, session->server, error);
-}
-
-static gboolean
-has_grant (const TurnConnectSession *session)
-{
-  return session->granted.relayed[0].family != 0 || session->granted.relayed[1].family != 0;
-}
-
-static void
-read_grant (TurnConnectClient *upstream, TurnConnectTurnGrant *grant)
-{
-  const guint8 *reservation = turn_connect_client_get_reservation (upstream);
-
-  *grant = (TurnConnectTurnGrant){ 0 };
-  turn_connect_client_get_relayed (upstream, 4, &grant->relayed[0]);
-  turn_connect_client_get_relayed (upstream, 6, &grant->relayed[1]);
-  turn_connect_client_get_mapped (upstream, &grant->mapped);
-  grant->family_error = turn_connect_client_get_family_error (upstream);
-  grant->has_reservation = reservation != NULL;
-  if (reservation != NULL)
-    memcpy (grant->reservation, reservation, sizeof grant->reservation);
-}
-
-/* There is an allocation again. Peers know the address of the old one, and no other will do. */
-static void
-check_grant (TurnConnectSession *session)
-{
-  g_autofree char *trouble = g_steal_pointer (&session->trouble);
-  TurnConnectTurnGrant grant;
-
-  read_grant (session->upstream, &grant);
-  for (int i = 0; i < 2; i++)
-    if (session->granted.relayed[i].family != 0 &&
-        !stun_ext_address_equal (&session->granted.relayed[i], &grant.relayed[i])) {
-      lose_upstream (session,
-                     g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_CLOSED,
-                                  "the relayed address was lost, the server gave another one that "
-                                  "peers do not know; before that: %s",
-                                  trouble));
-      return;
-    }
-  session->granted = grant;
-  turn_connect_bridge_reached (session->bridge, session->server);
-}
-
-static void
-state_changed (TurnConnectClient *upstream, guint state, const GError *cause, gpointer user_data)
-{
-  g_autoptr (TurnConnectSession) session = g_rc_box_acquire (user_data);
-
-  if (state == TURN_CONNECT_CLIENT_CONNECTING) {
-    session->bridge->counts.n_dialled += !session->has_stream;
-    session->has_stream = FALSE;
-  }
-  if (!has_grant (session))
-    return; /* allocated () will tell */
-  if (state == TURN_CONNECT_CLIENT_WAITING) {
-    g_free (session->trouble);
-    session->trouble = g_strdup (cause->message);
-    turn_connect_bridge_report (session->bridge, session->server, g_error_copy (cause));
-  } else if (state == TURN_CONNECT_CLIENT_READY && session->trouble != NULL)
-    check_grant (session);
-  else if (state == TURN_CONNECT_CLIENT_CLOSED && cause != NULL)
-    lose_upstream (session, g_error_copy (cause));
-  settle (session);
-}
-
-static void
-peer_lost (TurnConnectClient *upstream,
-           const StunExtAddress *peer,
-           const GError *cause,
-           gpointer user_data)
-{
-  TurnConnectSession *session = user_data;
-
-  g_debug ("session: a peer was lost: %s", cause->message);
-  turn_connect_turn_server_peer_lost (session->local, peer);
-}
-
-static void
-received (TurnConnectClient *upstream,
-          const StunExtAddress *peer,
-          guint16 channel,
-          const guint8 *data,
-          gsize length,
-          gpointer user_data)
-{
-  g_autoptr (TurnConnectSession) session = g_rc_box_acquire (user_data);
-
-  turn_connect_turn_server_from_peer (session->local, peer, data, length);
-  settle (session);
-}
-
-static void
-progressed (const TurnConnectProgress *progress, gpointer user_data)
-{
-  TurnConnectSession *session = user_data;
-  g_autofree char *doing = turn_connect_ahead_describe (progress);
-
-  turn_connect_turn_server_set_doing (session->local, doing);
-}
-
-static void
-allocated (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr (TurnConnectSession) session = user_data;
-  g_autoptr (TurnConnectBridge) bridge = NULL;
-  GError *error = NULL;
-  gboolean is_up =
-      turn_connect_client_allocate_finish (TURN_CONNECT_CLIENT (source), result, &error);
-
-  if (session->bridge == NULL || session->upstream != TURN_CONNECT_CLIENT (source)) {
-    g_clear_error (&error);
-    return;
-  }
-  bridge = g_object_ref (session->bridge);
-  if (is_up) {
-    read_grant (session->upstream, &session->granted);
-    turn_connect_turn_server_granted (session->local, &session->granted, g_get_monotonic_time ());
-    turn_connect_bridge_reached (session->bridge, session->server);
-  } else
-    lose_upstream (session, error);
-  settle (session);
-}
-
-static void
-allocate (TurnConnectSession *session, const TurnConnectTurnWishes *wishes)
-{
-  TurnConnectBridge *bridge = session->bridge;
-  TurnConnectStream *spare = turn_connect_ahead_take (session->server);
-  TurnConnectClient *upstream;
-  GError *error = NULL;
-
-  end_upstream (session);
-  upstream = turn_connect_client_new (session->server->target, TURN_CONNECT_CARRIER_STREAM);
-  session->upstream = upstream;
-  turn_connect_client_set_relay (upstream, TURN_CONNECT_RELAY_UDP, wishes->families);
-  turn_connect_client_set_port (upstream, wishes->even_port,
-                                wishes->has_reservation ? wishes->reservation : NULL);
-  turn_connect_client_set_dont_fragment (upstream, wishes->has_dont_fragment);
-  turn_connect_client_set_receive (upstream, received, session, NULL);
-  turn_connect_client_set_progress (upstream, progressed, session);
-  turn_connect_client_use_stream (upstream, spare);
-  session->has_stream = spare != NULL;
-  if (!turn_connect_bridge_login_apply (session->server->login, upstream, &error)) {
-    lose_upstream (session, error);
-    return;
-  }
-  g_signal_connect (upstream, "state-changed", G_CALLBACK (state_changed), session);
-  g_signal_connect (upstream, "peer-lost", G_CALLBACK (peer_lost), session);
-  g_main_context_push_thread_default (bridge->context);
-  turn_connect_client_allocate_async (upstream, NULL, allocated, g_rc_box_acquire (session));
-  g_main_context_pop_thread_default (bridge->context);
-}
-
-void
-turn_connect_session_renew (TurnConnectSession *session, const TurnConnectBridgeServer *server)
-{
-  g_autoptr (TurnConnectSession) alive = g_rc_box_acquire (session);
-  g_autoptr (GError) error = NULL;
-
-  if (session->server == server && session->upstream != NULL &&
-      !turn_connect_bridge_login_apply (server->login, session->upstream, &error))
-    g_debug ("session: %s", error->message);
 }
 
 /* ---- orders ---- */
@@ -283,7 +67,7 @@ end_call (Call *call, GObject *source, GError *error)
     turn_connect_turn_server_done (session->local, call->token,
                                    cause != NULL ? turn_connect_error_get_turn_code (cause) : 0,
                                    cause != NULL ? cause->message : NULL, g_get_monotonic_time ());
-    settle (session);
+    turn_connect_session_settle (session);
   }
   g_free (call);
 }
@@ -349,7 +133,8 @@ obey (TurnConnectSession *session, const TurnConnectOrder *order)
     return;
   }
   if (order->kind == TURN_CONNECT_ORDER_ALLOCATE) {
-    allocate (session, &order->wishes);
+    session->wishes = order->wishes;
+    turn_connect_session_allocate (session);
     return;
   }
   if (session->upstream == NULL)
@@ -357,7 +142,7 @@ obey (TurnConnectSession *session, const TurnConnectOrder *order)
   g_main_context_push_thread_default (context);
   switch (order->kind) {
   case TURN_CONNECT_ORDER_RELEASE:
-    end_upstream (session);
+    turn_connect_session_end_upstream (session);
     break;
   case TURN_CONNECT_ORDER_PERMIT:
     permit (session, order, order->token);
@@ -440,8 +225,8 @@ set_clock (TurnConnectSession *session)
     g_source_set_ready_time (session->timer, deadline);
 }
 
-static void
-settle (TurnConnectSession *session)
+void
+turn_connect_session_settle (TurnConnectSession *session)
 {
   g_autoptr (TurnConnectBridge) bridge = NULL;
 
@@ -462,7 +247,7 @@ take (TurnConnectSession *session, const guint8 *octets, gsize length)
 {
   session->is_reading = TRUE;
   turn_connect_turn_server_push (session->local, octets, length);
-  settle (session);
+  turn_connect_session_settle (session);
   session->is_reading = FALSE;
 }
 
@@ -482,7 +267,7 @@ client_ready (TurnConnectStream *stream, GIOCondition condition, gpointer user_d
   else if (io == TURN_CONNECT_IO_OK)
     take (session, buffer, got);
   else
-    settle (session);
+    turn_connect_session_settle (session);
 }
 
 static gboolean
@@ -490,7 +275,7 @@ timer_fired (gpointer user_data)
 {
   g_autoptr (TurnConnectSession) session = g_rc_box_acquire (user_data);
 
-  settle (session);
+  turn_connect_session_settle (session);
   return session->bridge != NULL ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
@@ -573,13 +358,13 @@ turn_connect_session_close (TurnConnectSession *session)
     return;
   add_counts (session, &bridge->counts);
   g_main_context_push_thread_default (bridge->context);
-  end_upstream (session);
+  turn_connect_session_end_upstream (session);
   g_main_context_pop_thread_default (bridge->context);
   g_clear_pointer (&session->client_watch, turn_connect_watch_remove);
   destroy_source (&session->timer);
   g_io_stream_close (G_IO_STREAM (session->client), NULL, NULL);
   g_queue_delete_link (&bridge->sessions, g_steal_pointer (&session->link));
-  session_unref (session);
+  turn_connect_session_unref (session);
 }
 
 void
