@@ -3,35 +3,14 @@
  * taken away by `ip`, which needs CAP_NET_ADMIN for it: it comes to be in its ambient set. */
 #include "tools/tep-c-privileges.h"
 
-#include <errno.h>
+#include "tools/privileges.h"
+
 #include <gio/gio.h>
 #include <grp.h>
 #include <pwd.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
 #include <unistd.h>
-
-/* The leak checker of a sanitized build traces its own process. */
-#if defined(__SANITIZE_ADDRESS__)
-#define IS_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define IS_SANITIZED 1
-#endif
-#endif
-#ifndef IS_SANITIZED
-#define IS_SANITIZED 0
-#endif
-
-static gboolean
-fail (GError **error, const char *what)
-{
-  int number = errno;
-
-  g_set_error (error, G_IO_ERROR, (int)g_io_error_from_errno (number), "%s: %s", what,
-               g_strerror (number));
-  return FALSE;
-}
 
 /* Users and groups are the process's, capabilities the thread's: other threads lose theirs with the user, because only
  * this one keeps them. */
@@ -45,11 +24,11 @@ become_nobody (GError **error)
     return FALSE;
   }
   if (prctl (PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0)
-    return fail (error, "capabilities");
+    return privileges_fail (error, "capabilities");
   if (setgroups (0, NULL) != 0 || setresgid (nobody->pw_gid, nobody->pw_gid, nobody->pw_gid) != 0)
-    return fail (error, "groups");
+    return privileges_fail (error, "groups");
   if (setresuid (nobody->pw_uid, nobody->pw_uid, nobody->pw_uid) != 0)
-    return fail (error, "user");
+    return privileges_fail (error, "user");
   return TRUE;
 }
 
@@ -66,7 +45,7 @@ keep_only (gboolean has_device, GError **error)
   is_set = is_set && cap_set_proc (set) == 0 &&
            (!has_device || cap_set_ambient (CAP_NET_ADMIN, CAP_SET) == 0);
   if (!is_set)
-    fail (error, "capabilities");
+    privileges_fail (error, "capabilities");
   if (set != NULL)
     cap_free (set);
   return is_set;
@@ -77,15 +56,6 @@ privileges_reduce (gboolean has_device, GError **error)
 {
   if (geteuid () != 0)
     return TRUE;
-  for (cap_value_t i = 0; i < cap_max_bits (); i++) {
-    if (i != CAP_NET_ADMIN || !has_device)
-      (void)cap_drop_bound (i);
-  }
-  if (!become_nobody (error) || !keep_only (has_device, error))
-    return FALSE;
-  if (prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-    return fail (error, "no_new_privs");
-  if (prctl (PR_SET_DUMPABLE, IS_SANITIZED, 0, 0, 0) != 0)
-    return fail (error, "dumpable");
-  return TRUE;
+  privileges_drop_bounding_set (has_device ? CAP_NET_ADMIN : -1);
+  return become_nobody (error) && keep_only (has_device, error) && privileges_seal (error);
 }

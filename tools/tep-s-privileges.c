@@ -3,6 +3,8 @@
  * Capabilities belong to threads, hence all this happens before the second one starts. */
 #include "tools/tep-s-privileges.h"
 
+#include "tools/privileges.h"
+
 #include <errno.h>
 #include <gio/gio.h>
 #include <grp.h>
@@ -10,31 +12,8 @@
 #include <seccomp.h>
 #include <string.h>
 #include <sys/capability.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-/* The leak checker of a sanitized build traces its own process. */
-#if defined(__SANITIZE_ADDRESS__)
-#define IS_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define IS_SANITIZED 1
-#endif
-#endif
-#ifndef IS_SANITIZED
-#define IS_SANITIZED 0
-#endif
-
-static gboolean
-fail (GError **error, const char *what)
-{
-  int number = errno;
-
-  g_set_error (error, G_IO_ERROR, (int)g_io_error_from_errno (number),
-               "rights cannot be given up: %s: %s", what, g_strerror (number));
-  return FALSE;
-}
 
 static gboolean
 look_up (PrivilegesUser *user, const char *name)
@@ -82,25 +61,17 @@ privileges_user_clear (PrivilegesUser *user)
   g_clear_pointer (&user->name, g_free);
 }
 
-/* The bounding set needs CAP_SETPCAP, which only root has here; for others no_new_privs does the same. */
-static void
-drop_bounding_set (void)
-{
-  for (cap_value_t i = 0; i < cap_max_bits (); i++)
-    (void)cap_drop_bound (i);
-}
-
 static gboolean
 become (const PrivilegesUser *user, GError **error)
 {
   if (user->name == NULL || (getuid () == user->uid && geteuid () == user->uid))
     return TRUE;
   if (initgroups (user->name, user->gid) != 0)
-    return fail (error, "groups");
+    return privileges_fail (error, "groups");
   if (setresgid (user->gid, user->gid, user->gid) != 0)
-    return fail (error, "group");
+    return privileges_fail (error, "group");
   if (setresuid (user->uid, user->uid, user->uid) != 0)
-    return fail (error, "user");
+    return privileges_fail (error, "user");
   return TRUE;
 }
 
@@ -111,10 +82,10 @@ drop_capabilities (GError **error)
   gboolean is_dropped;
 
   if (none == NULL)
-    return fail (error, "capabilities");
+    return privileges_fail (error, "capabilities");
   is_dropped = cap_reset_ambient () == 0 && cap_set_proc (none) == 0;
   if (!is_dropped)
-    fail (error, "capabilities");
+    privileges_fail (error, "capabilities");
   cap_free (none);
   return is_dropped;
 }
@@ -193,14 +164,14 @@ filter_calls (GError **error)
 
   for (gsize i = 0; failure == 0 && i < G_N_ELEMENTS (forbidden_calls); i++)
     failure = seccomp_rule_add (filter, SCMP_ACT_ERRNO (EPERM), forbidden_calls[i], 0);
-  if (failure == 0 && !IS_SANITIZED)
+  if (failure == 0 && !PRIVILEGES_MAY_BE_TRACED)
     failure = seccomp_rule_add (filter, SCMP_ACT_ERRNO (EPERM), SCMP_SYS (ptrace), 0);
   if (failure == 0)
     failure = seccomp_load (filter);
   if (filter != NULL)
     seccomp_release (filter);
   errno = -failure;
-  return failure == 0 || fail (error, "filter of system calls");
+  return failure == 0 || privileges_fail (error, "filter of system calls");
 }
 
 static gboolean
@@ -228,11 +199,11 @@ verify (const PrivilegesUser *user, GError **error)
     cap_free (set);
   errno = EPERM;
   if (!is_bare)
-    return fail (error, "a capability is left");
+    return privileges_fail (error, "a capability is left");
   if (user->name != NULL && (getuid () != user->uid || geteuid () != user->uid))
-    return fail (error, "it is still another user");
+    return privileges_fail (error, "it is still another user");
   if (geteuid () == 0 || setresuid (0, 0, 0) == 0)
-    return fail (error, "it can become root again");
+    return privileges_fail (error, "it can become root again");
   return TRUE;
 }
 
@@ -241,14 +212,10 @@ privileges_drop (const PrivilegesUser *user, GError **error)
 {
   const struct rlimit none = { 0, 0 };
 
-  drop_bounding_set ();
+  privileges_drop_bounding_set (-1);
   if (!become (user, error) || !drop_capabilities (error))
     return FALSE;
-  if (prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-    return fail (error, "no_new_privs");
   if (setrlimit (RLIMIT_CORE, &none) != 0)
-    return fail (error, "core files");
-  if (!IS_SANITIZED && prctl (PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
-    return fail (error, "dumpable");
-  return verify (user, error) && filter_calls (error);
+    return privileges_fail (error, "core files");
+  return privileges_seal (error) && verify (user, error) && filter_calls (error);
 }

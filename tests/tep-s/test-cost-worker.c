@@ -28,21 +28,6 @@ static char rtp[173];
 
 /* ---- the far side ---- */
 
-static int
-open_remote (StunExtAddress *address)
-{
-  struct sockaddr_storage storage;
-  socklen_t length = sizeof storage;
-  StunExtAddress any = world_address ("127.0.0.1:0");
-  int fd = socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-  stun_ext_address_to_sockaddr (&any, &storage);
-  g_assert_cmpint (bind (fd, (struct sockaddr *)&storage, sizeof (struct sockaddr_in)), ==, 0);
-  g_assert_cmpint (getsockname (fd, (struct sockaddr *)&storage, &length), ==, 0);
-  stun_ext_address_from_sockaddr (address, (struct sockaddr *)&storage, length);
-  return fd;
-}
-
 /* Sends what comes to where it came from, as the gateway inside does. */
 static void
 answer_at_remote (int fd, guint n)
@@ -160,7 +145,7 @@ test_relay (gconstpointer data)
   g_autoptr (World) world = world_new_real (is_tls ? RELAY WORLD_TLS : RELAY, 1, NULL, NULL);
   char text[STUN_EXT_ADDRESS_TEXT_LENGTH];
   StunExtAddress remote;
-  int fd = open_remote (&remote);
+  int fd = world_open_remote (&remote);
 
   carry (world, is_tls, fd, stun_ext_address_print (&remote, text));
   close (fd);

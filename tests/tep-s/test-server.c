@@ -10,21 +10,6 @@
 
 #define RELAY "[media]\nbackend=relay\nrelay-addresses=127.0.0.1\nrelay-ports=21000-22999\n"
 
-static int
-open_remote (StunExtAddress *address)
-{
-  struct sockaddr_storage storage;
-  socklen_t length = sizeof storage;
-  StunExtAddress any = world_address ("127.0.0.1:0");
-  int fd = socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-  stun_ext_address_to_sockaddr (&any, &storage);
-  g_assert_cmpint (bind (fd, (struct sockaddr *)&storage, sizeof (struct sockaddr_in)), ==, 0);
-  g_assert_cmpint (getsockname (fd, (struct sockaddr *)&storage, &length), ==, 0);
-  stun_ext_address_from_sockaddr (address, (struct sockaddr *)&storage, length);
-  return fd;
-}
-
 static void
 assert_datagram (int fd, const char *payload, const StunExtAddress *from)
 {
@@ -89,7 +74,7 @@ test_relay_carries_a_call (gconstpointer data)
   g_autoptr (World) world = world_new_real (RELAY, GPOINTER_TO_UINT (data), NULL, NULL);
   g_autoptr (Client) client = client_new (world, NULL);
   StunExtAddress remote;
-  int fd = open_remote (&remote);
+  int fd = world_open_remote (&remote);
   StunExtTepLeased leased;
 
   open_call (client, &leased, &remote);
@@ -114,7 +99,7 @@ test_joins_over_two_workers (gconstpointer data)
   g_autoptr (World) world = world_new_real (is_tls ? RELAY WORLD_TLS : RELAY, 2, NULL, NULL);
   g_autoptr (Client) client = client_new (world, NULL);
   StunExtAddress remote;
-  int fd = open_remote (&remote);
+  int fd = world_open_remote (&remote);
   StunExtTepLeased leased;
 
   if (is_tls)
@@ -141,7 +126,7 @@ test_reload_keeps_sessions (void)
   g_autoptr (World) world = world_new_real (RELAY WORLD_TLS, 2, NULL, NULL);
   g_autoptr (Client) client = client_new (world, NULL);
   StunExtAddress remote;
-  int fd = open_remote (&remote);
+  int fd = world_open_remote (&remote);
   StunExtTepLeased leased;
 
   peer_start_tls (client->peer, WORLD_NAME, "\x05tep/1", 0);
@@ -177,7 +162,7 @@ test_drain_says_when_it_is_done (void)
   gboolean is_drained = FALSE;
   guint n_opened = 0;
   StunExtAddress remote;
-  int fd = open_remote (&remote);
+  int fd = world_open_remote (&remote);
   StunExtTepLeased leased;
 
   g_signal_connect (world->server, "drained", G_CALLBACK (on_drained), &is_drained);

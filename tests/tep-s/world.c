@@ -477,6 +477,21 @@ world_address (const char *text)
   return address;
 }
 
+int
+world_open_remote (StunExtAddress *address)
+{
+  struct sockaddr_storage storage;
+  socklen_t length = sizeof storage;
+  StunExtAddress any = world_address ("127.0.0.1:0");
+  int fd = socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+  stun_ext_address_to_sockaddr (&any, &storage);
+  g_assert_cmpint (bind (fd, (struct sockaddr *)&storage, sizeof (struct sockaddr_in)), ==, 0);
+  g_assert_cmpint (getsockname (fd, (struct sockaddr *)&storage, &length), ==, 0);
+  stun_ext_address_from_sockaddr (address, (struct sockaddr *)&storage, length);
+  return fd;
+}
+
 void
 world_deliver (World *world, const char *source, const StunExtAddress *leased, const char *payload)
 {

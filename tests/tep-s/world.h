@@ -119,6 +119,8 @@ void world_packet_free (WorldPacket *packet);
 void
 world_deliver (World *world, const char *source, const StunExtAddress *leased, const char *payload);
 StunExtAddress world_address (const char *text);
+/* A UDP socket on loopback and where it is: the remote of a real server. */
+int world_open_remote (StunExtAddress *address);
 
 Peer *peer_new (World *world, guint core, const char *source);
 void peer_send (Peer *peer, const void *data, gsize length);
