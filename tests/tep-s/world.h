@@ -118,7 +118,12 @@ void world_packet_free (WorldPacket *packet);
 /* A packet of the core network. */
 void
 world_deliver (World *world, const char *source, const StunExtAddress *leased, const char *payload);
+/* Asserts that the oldest packet that was not taken yet is this one. */
+void
+world_assert_packet (World *world, const StunExtAddress *from, const char *to, const char *payload);
 StunExtAddress world_address (const char *text);
+/* Octets that are the same in each run. */
+void world_random (gpointer world, void *octets, gsize length);
 /* A UDP socket on loopback and where it is: the remote of a real server. */
 int world_open_remote (StunExtAddress *address);
 
@@ -129,6 +134,8 @@ void peer_start_tls (Peer *peer, const char *name, const char *alpn, int max_ver
 void peer_hang_up (Peer *peer);
 /* The next whole frame the server sent; NULL if there is none. */
 GBytes *peer_frame (Peer *peer);
+/* The next compact frame of the server has to be this one. */
+void peer_assert_media (Peer *peer, guint16 flow, const char *payload);
 /* Waits for octets of a real connection. FALSE if none came, or it was closed. */
 gboolean peer_receive (Peer *peer);
 void peer_free (Peer *peer);
@@ -144,6 +151,8 @@ void client_send (Client *client, Peer *peer, const StunExtTepRequest *request, 
 /* 0, or the code of the refusal, 1 without an answer. */
 guint client_try_open (Client *client, gboolean is_keep);
 void client_open (Client *client, gboolean is_keep);
+/* One short-term opening with that name and password: 0, or the code of the refusal. */
+guint client_try_password (Client *client, const char *user, const char *password);
 /* Takes the next answer; 0 for success, else the code. */
 guint client_answer (Client *client, Peer *peer, StunExtTepKind kind, StunExtTepSuccess *success);
 /* Sends a request under the tunnel key and takes its answer. */

@@ -17,7 +17,7 @@ import threading
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 from lab import Lab  # noqa: E402
 from process import Process, program  # noqa: E402
-from tap import run, test  # noqa: E402
+from tap import Late, run, test  # noqa: E402
 
 SOURCE = pathlib.Path(os.environ["TEPKIT_SOURCE"])
 PROGRAM = program("turn-connect")
@@ -282,6 +282,13 @@ ROWS = {
 }
 
 
+def as_said(pattern, cause):
+    """A time limit that this machine, busy with other work, noticed late is tried again."""
+    if not re.search(pattern, cause) and re.search(pattern.replace(r"2\.\d s", r"\d+\.\d s"), cause):
+        raise Late(cause)
+    assert re.search(pattern, cause), cause
+
+
 def provoke(kind, pattern, setting):
     with Place() as place:
         to, options = setting(place)
@@ -291,13 +298,14 @@ def provoke(kind, pattern, setting):
             assert ended.stdout and not ended.stderr, ended
             told = json.loads(ended.stdout.splitlines()[-1])
             assert (told["kind"], told["advice"], ended.returncode) == (kind, advice, status), (told, advice, ended.returncode)
-            assert re.search(pattern, told["cause"]), told
+            as_said(pattern, told["cause"])
             assert told["step"] in ("resolve", "connect", "proxy", "tls"), told
             assert CANARY not in ended.stdout
         ended = place.lab.run("device", [PROGRAM, "forward", "--try", "--to", to, *options], timeout=LIMIT_S)
         # The verdict first, then what to do, then the words for scripts.
         said = [line.removeprefix("turn-connect forward: ") for line in ended.stderr.splitlines()]
-        assert re.search(pattern, said[0]) and said[1:] == [f"  what to do: {advice}", f"  cause {kind}, step {told['step']}"], said
+        as_said(pattern, said[0])
+        assert said[1:] == [f"  what to do: {advice}", f"  cause {kind}, step {told['step']}"], said
         assert ended.stdout == "" and ended.returncode == status, ended
 
 
