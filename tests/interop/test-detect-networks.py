@@ -15,7 +15,11 @@ from tap import run, test
 AT_ONCE = 8
 
 # Networks in which the program comes to the right verdict every time, both families. Add what it learns; take nothing out.
-COVERED = ()
+COVERED = (
+    "open", "nat", "web-only", "tcp-443", "full-cone", "address-restricted", "port-restricted", "ports-tcp", "tcp-only", "one-port",
+    "stateful", "pool", "ports-dns", "quic-blocked", "udp-blocked-icmp", "port-80", "full-cone-carrier", "address-restricted-carrier",
+    "port-restricted-carrier", "ports-tcp-carrier", "tcp-only-carrier", "one-port-carrier", "cone-carrier-port", "proxy-beside", "dead",
+)
 
 
 def check(name):

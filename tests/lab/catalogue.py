@@ -34,6 +34,7 @@ class Verdict:
     works: frozenset
     fails: frozenset
     why: str
+    also: tuple = ()       # types that may hold besides: true, but hard to find out
     pool: bool = False     # several public addresses take turns
     portal: bool = False   # who is asked first is a login page
     tls_opened: bool = False
@@ -156,8 +157,8 @@ _SYMMETRIC = Network(
     _ALL_OUT, nat="symmetric",
     verdict=_free(4, BY_PORT, BY_PORT, "the public port differs by destination, so what STUN tells serves for nobody else"))
 _UDP_PORTS = Network(
-    "ports", "Of UDP only ports 53, 443 and 3478 get out, of TCP only 80 and 443.",
-    _out("udp dport { 53, 443, 3478 }", _WEB),
+    "ports", "Of UDP only ports 53, 443, 3478 and 3479 get out, of TCP only 80 and 443.",
+    _out("udp dport { 53, 443, 3478, 3479 }", _WEB),
     verdict=Verdict(5, (3, 5), INDEPENDENT, BY_PORT, frozenset({"turn-udp"}) | PLAIN_80 | PLAIN_443 | TLS_443, TCP_3478 | PROXIED,
                     "UDP passes to ports that firewalls know, and to no high one: the UDP form of 5"))
 _WEB_ONLY = Network(
@@ -218,6 +219,10 @@ _NAT = [
     Network("pool-by-flow", "A NAT with four public addresses that take turns: each of whom a socket talks to sees another, the port stays.",
             _ALL_OUT, nat="pool by flow",
             verdict=_free(3, INDEPENDENT, BY_PORT, "ports do not depend on the destination, addresses take turns: reported beside the type", pool=True)),
+    Network("ports-dns", "Of UDP only ports 53 and 443 get out, of TCP only 80 and 443.",
+            _out("udp dport { 53, 443 }", _WEB),
+            verdict=Verdict(5, (5,), None, None, PLAIN_80 | PLAIN_443 | TLS_443, TCP_3478 | PROXIED,
+                            "UDP passes to two ports; how it is translated nobody can tell whose alternate port is none of them", also=(3,))),
     Network("quic-blocked", "A home router that drops UDP to port 443 and nothing else.",
             f"{_RETURN}{_OUTBOUND} udp dport 443 drop\n{_OUTBOUND} accept\n",
             verdict=_free(3, INDEPENDENT, BY_PORT, "one UDP port that does not pass makes no firewall for TCP alone")),

@@ -189,6 +189,7 @@ REACHED = {
     "pool": _ALL,
     "stateful": _ALL,
     "ports": _ports((80, 443), (53, 443, 3478)),
+    "ports-dns": _ports((80, 443), (53, 443)),
     "ports-carrier": _ports((80, 443), (53, 443, 3478)),
     "ports-tcp": _ports((80, 443)),
     "ports-tcp-carrier": _ports((80, 443)),
