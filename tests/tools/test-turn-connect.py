@@ -454,6 +454,8 @@ WRONG = (
     ["helper", "--try", "--server", "turns:a?transport=udp"], ["helper", "--listen", "0.0.0.0:0", "--server", "turns:a"],
     ["helper", "--listen", "127.0.0.1:0", "--server", "turns:a", "--server", "turns:b"],
     ["helper", "--try", "--server", "turns:a", "--allow-user", "nobody-of-that-name"],
+    ["helper", "--try", "--server", "turns:a", "--turn-credentials", "/a", "--turn-secret", "/a"],
+    ["helper", "--try", "--server", "turns:a", "--turn-credentials", "/a", "--turn-credentials", "/b"],
     ["forward", "--listen", "127.0.0.1:0", "--to", "a", "--allow-user", "nobody-of-that-name"],
 )
 
@@ -480,6 +482,42 @@ def wrong_files():
             for command in (["forward", "--try", "--to", "a"], ["helper", "--try", "--server", "turns:a"]):
                 ended = run_it(*command, *more)
                 assert ended.returncode == 78 and str(name) in ended.stderr and CANARY not in ended.stderr, ended
+        for option in ("--turn-credentials", "--turn-secret"):
+            ended = run_it("helper", "--try", "--server", "turns:a", option, open_to_all)
+            assert ended.returncode == 78 and str(open_to_all) in ended.stderr and CANARY not in ended.stderr, ended
+
+
+def logging_in(folder, option, *more):
+    """A helper that logs in itself, and the file by which it does."""
+    path = pathlib.Path(folder, "turn.secret")
+    path.touch(mode=0o600)
+    path.write_text(f"bob:{CANARY}\n", encoding="ascii")
+    return path, Process([PROGRAM, "helper", "--json", "--listen", "127.0.0.1:0", "--server", "turns:127.0.0.1:9", option, path, *more],
+                         name="turn-connect")
+
+
+@test("turn-connect: a helper that logs in itself has a password for its clients, and reads its own again when the file changes")
+def logs_in():
+    with tempfile.TemporaryDirectory() as folder:
+        path, process = logging_in(folder, "--turn-credentials")
+        with process:
+            ready = json.loads(process.wait_for('.*"listening".*')[0])
+            assert len(ready["user"]) == 32 and len(ready["password"]) == 32 and ready["user"] != ready["password"], ready
+            path.write_text(f"carol:{CANARY}\n", encoding="ascii")
+            process.wait_for('"credentials-renewed".*"server":"turns:127.0.0.1:9"')
+            fresh = path.with_name("fresh")
+            fresh.touch(mode=0o600)
+            fresh.write_text("carol\n", encoding="ascii")
+            fresh.rename(path)
+            process.wait_for('"credentials-kept".*"cause":"[^"]*user:password')
+            assert CANARY not in process.output + process.errors, process.output
+        local = pathlib.Path(folder, "local.secret")
+        local.touch(mode=0o600)
+        local.write_text("local:only-here\n", encoding="ascii")
+        _, process = logging_in(folder, "--turn-secret", "--credentials", local)
+        with process:
+            ready = json.loads(process.wait_for('.*"listening".*')[0])
+            assert ready["user"] == "local" and "password" not in ready, ready
 
 
 @test("turn-connect: a port that is taken ends with 71")

@@ -38,6 +38,7 @@ typedef struct {
   guint refusal; /* code for permissions and channels; 0: none */
   GString *got;  /* of packets to peers */
   const char *user, *password;
+  gboolean is_whole; /* its Allocate wants DONT-FRAGMENT */
 
   int client; /* -1: not there */
   StunExtStream answers;
@@ -71,6 +72,8 @@ answer_request (World *world, const StunExtMessage *request)
     mock_challenge (&message, request, 401, "a nonce");
   else if (!mock_is_signed (request))
     mock_challenge (&message, request, 401, "a nonce");
+  else if (stun_ext_message_find (request, STUN_EXT_ATTRIBUTE_DONT_FRAGMENT) != NULL)
+    mock_error (&message, request, STUN_EXT_CODE_UNKNOWN_ATTRIBUTE, MOCK_SIGNED);
   else if (request->method == STUN_EXT_METHOD_ALLOCATE)
     mock_allocated (&message, request, &allocated, MOCK_SIGNED);
   else if (request->method == STUN_EXT_METHOD_REFRESH) {
@@ -246,6 +249,8 @@ ask (World *world, guint16 method, gboolean is_signed, guint16 channel, const ch
   stun_ext_builder_begin (&builder, octets, sizeof octets, STUN_EXT_CLASS_REQUEST, method, id);
   if (method == STUN_EXT_METHOD_ALLOCATE)
     stun_ext_builder_add_u8 (&builder, STUN_EXT_ATTRIBUTE_REQUESTED_TRANSPORT, 17);
+  if (method == STUN_EXT_METHOD_ALLOCATE && world->is_whole)
+    stun_ext_builder_add_flag (&builder, STUN_EXT_ATTRIBUTE_DONT_FRAGMENT);
   if (channel != 0)
     stun_ext_builder_add_u16 (&builder, STUN_EXT_ATTRIBUTE_CHANNEL_NUMBER, channel);
   if (peer != NULL) {
@@ -564,6 +569,16 @@ test_refusals_are_passed_on (void)
   world.refusal = 0;
   g_assert_cmpuint (request (&world, STUN_EXT_METHOD_CHANNEL_BIND, 0x4003, PEER), ==, 0);
   assert_passes (&world);
+  world_close (&world);
+
+  /* A server without DONT-FRAGMENT: who wants it has to know, and may ask without at once. */
+  world_open (&world);
+  get_nonce (&world);
+  world.is_whole = TRUE;
+  g_assert_cmpuint (request (&world, STUN_EXT_METHOD_ALLOCATE, 0, NULL), ==, 420);
+  run_until (&world, &world.n_released, 1);
+  world.is_whole = FALSE;
+  g_assert_cmpuint (request (&world, STUN_EXT_METHOD_ALLOCATE, 0, NULL), ==, 0);
   world_close (&world);
 }
 

@@ -53,8 +53,7 @@ set_login (TurnConnectBridge *bridge, guint server, TurnConnectBridgeLogin *logi
     return FALSE;
   g_clear_pointer (&found->login, turn_connect_bridge_login_free);
   found->login = g_steal_pointer (&owned);
-  for (GList *l = bridge->sessions.head; l != NULL; l = l->next)
-    turn_connect_session_renew (l->data, found);
+  turn_connect_session_renew_all (bridge, found);
   return TRUE;
 }
 

@@ -158,6 +158,13 @@ allocated (GObject *source, GAsyncResult *result, gpointer user_data)
     return;
   }
   bridge = g_object_ref (session->bridge);
+  if (is_up && session->wishes.has_dont_fragment &&
+      !turn_connect_allocation_knows_dont_fragment (session->upstream->allocation)) {
+    is_up = FALSE;
+    error = g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_TURN_REFUSED,
+                         "%s does not know DONT-FRAGMENT", session->server->name);
+    turn_connect_error_set_turn_code (error, STUN_EXT_CODE_UNKNOWN_ATTRIBUTE);
+  }
   if (is_up) {
     read_grant (session->upstream, &session->granted);
     turn_connect_turn_server_granted (session->local, &session->granted, g_get_monotonic_time ());
@@ -234,13 +241,26 @@ turn_connect_session_allocate (TurnConnectSession *session)
     begin_upstream (session, spare);
 }
 
-void
-turn_connect_session_renew (TurnConnectSession *session, const TurnConnectBridgeServer *server)
+static gpointer
+acquire (gconstpointer session, gpointer user_data)
 {
-  g_autoptr (TurnConnectSession) alive = g_rc_box_acquire (session);
-  g_autoptr (GError) error = NULL;
+  return g_rc_box_acquire ((gpointer)session);
+}
 
-  if (session->server == server && session->upstream != NULL &&
-      !turn_connect_bridge_login_apply (server->login, session->upstream, &error))
-    g_debug ("session: %s", error->message);
+void
+turn_connect_session_renew_all (TurnConnectBridge *bridge, const TurnConnectBridgeServer *server)
+{
+  g_autoptr (TurnConnectBridge) alive = g_object_ref (bridge);
+  /* A copy: an application that is told what comes of it may close any of them. */
+  GList *sessions = g_list_copy_deep (bridge->sessions.head, acquire, NULL);
+
+  for (GList *l = sessions; l != NULL; l = l->next) {
+    g_autoptr (TurnConnectSession) session = l->data;
+    g_autoptr (GError) error = NULL;
+
+    if (session->bridge != NULL && session->server == server && session->upstream != NULL &&
+        !turn_connect_bridge_login_apply (server->login, session->upstream, &error))
+      g_debug ("session: %s", error->message);
+  }
+  g_list_free (sessions);
 }

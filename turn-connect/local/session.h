@@ -19,6 +19,6 @@ void turn_connect_session_close (TurnConnectSession *session);
 
 void turn_connect_session_count (TurnConnectSession *session, TurnConnectBridgeCounts *counts);
 
-/* The bridge logs in otherwise from now on. */
-void turn_connect_session_renew (TurnConnectSession *session,
-                                 const TurnConnectBridgeServer *server);
+/* The bridge logs in otherwise from now on: in all its sessions with the server. */
+void turn_connect_session_renew_all (TurnConnectBridge *bridge,
+                                     const TurnConnectBridgeServer *server);

@@ -96,11 +96,17 @@ turn_connect_turn_server_answer_cause (TurnConnectTurnServer *server,
                                        guint code,
                                        const char *cause)
 {
+  static const guint16 dont_fragment[] = { STUN_EXT_ATTRIBUTE_DONT_FRAGMENT };
   char reason[TURN_CONNECT_REASON_MAX + 1];
 
+  server->counts.n_answered++;
+  if (code == STUN_EXT_CODE_UNKNOWN_ATTRIBUTE && server->wishes.has_dont_fragment &&
+      asked->method == STUN_EXT_METHOD_ALLOCATE) {
+    turn_connect_turn_server_refuse_unknown (server, asked, dont_fragment, 1);
+    return;
+  }
   turn_connect_relay_make_reason (reason, sizeof reason, cause);
   turn_connect_turn_server_refuse (server, asked, pass_code (code), reason);
-  server->counts.n_answered++;
 }
 
 void

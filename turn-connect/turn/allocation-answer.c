@@ -366,6 +366,12 @@ turn_connect_allocation_has_ticket (const TurnConnectAllocation *self)
   return self->ticket != NULL;
 }
 
+gboolean
+turn_connect_allocation_knows_dont_fragment (const TurnConnectAllocation *self)
+{
+  return !self->lacks_dont_fragment;
+}
+
 guint
 turn_connect_allocation_get_family_error (const TurnConnectAllocation *self)
 {

@@ -165,6 +165,8 @@ const StunExtAddress *turn_connect_allocation_get_mapped (const TurnConnectAlloc
 guint turn_connect_allocation_get_lifetime (const TurnConnectAllocation *allocation);
 const guint8 *turn_connect_allocation_get_reservation (const TurnConnectAllocation *allocation);
 gboolean turn_connect_allocation_has_ticket (const TurnConnectAllocation *allocation);
+/* FALSE: the server said that it does not, so nothing is sent with it. */
+gboolean turn_connect_allocation_knows_dont_fragment (const TurnConnectAllocation *allocation);
 guint turn_connect_allocation_get_family_error (const TurnConnectAllocation *allocation);
 const char *turn_connect_allocation_get_software (const TurnConnectAllocation *allocation);
 const char *turn_connect_allocation_get_who (const TurnConnectAllocation *allocation);
