@@ -6,13 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
-static TlsPeerIdentity *authority;
-static char *authority_path;
-
 static TlsPeerIdentity *
 make_identity (const char *names)
 {
-  TlsPeerSpec spec = { .common_name = "server.test", .names = names, .signer = authority };
+  TlsPeerSpec spec = { .common_name = "server.test",
+                       .names = names,
+                       .signer = tls_peer_authority () };
 
   return tls_peer_identity_new (&spec);
 }
@@ -22,7 +21,7 @@ make_options (void)
 {
   TurnConnectTlsOptions *options = turn_connect_tls_options_new ();
 
-  g_assert_true (turn_connect_tls_options_set_ca_file (options, authority_path, NULL));
+  g_assert_true (turn_connect_tls_options_set_ca_file (options, tls_peer_authority_path (), NULL));
   return options;
 }
 
@@ -168,7 +167,7 @@ test_address_is_checked_and_not_sent_as_a_name (void)
 static void
 test_client_certificate_is_shown (void)
 {
-  TlsPeerSpec spec = { .common_name = "device 7", .signer = authority };
+  TlsPeerSpec spec = { .common_name = "device 7", .signer = tls_peer_authority () };
   g_autoptr (TlsPeerIdentity) client = tls_peer_identity_new (&spec);
   g_autoptr (TlsPeerIdentity) identity = make_identity ("DNS:server.test");
   guint16 port = 0;
@@ -196,7 +195,7 @@ test_client_certificate_is_shown (void)
 static void
 test_server_of_a_configuration_file_gets_trust_alone (void)
 {
-  TlsPeerSpec spec = { .common_name = "device 7", .signer = authority };
+  TlsPeerSpec spec = { .common_name = "device 7", .signer = tls_peer_authority () };
   g_autoptr (TlsPeerIdentity) client = tls_peer_identity_new (&spec);
   g_autoptr (TlsPeerIdentity) identity = make_identity ("DNS:pac.test");
   g_autofree char *pin = tls_peer_identity_get_pin (client);
@@ -566,13 +565,8 @@ test_false_proxy_gets_no_password (void)
 int
 main (int argc, char **argv)
 {
-  TlsPeerSpec spec = { .common_name = "Authority", .is_authority = TRUE };
-  int result;
-
   g_test_init (&argc, &argv, NULL);
   support_resolver_install ();
-  authority = tls_peer_identity_new (&spec);
-  authority_path = tls_peer_identity_write (authority, NULL);
   ADD ("server-is-verified-and-talked-to", test_server_is_verified_and_talked_to);
   ADD ("alpn-that-fits-nothing-is-told", test_alpn_that_fits_nothing_is_told);
   ADD ("refused-server-gets-no-octet", test_refused_server_gets_no_octet);
@@ -594,9 +588,5 @@ main (int argc, char **argv)
   ADD ("tls-of-a-proxy-is-not-shown-as-the-servers",
        test_tls_of_a_proxy_is_not_shown_as_the_servers);
   ADD ("false-proxy-gets-no-password", test_false_proxy_gets_no_password);
-  result = g_test_run ();
-  g_unlink (authority_path);
-  g_free (authority_path);
-  tls_peer_identity_free (authority);
-  return result;
+  return g_test_run ();
 }
