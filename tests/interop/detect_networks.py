@@ -88,8 +88,11 @@ def judge(verdict, result, took_s=0):
     if verdict.filtering:  # UDP passes
         _compare("mapping", verdict.mapping or "none", nat.get("mapping"), missing, wrong)
         _compare("filtering", verdict.filtering, nat.get("filtering"), missing, wrong)
-        if nat.get("pool") and not verdict.pool:
-            wrong.append("a pool of addresses, and there is none")
+        if verdict.pool is not None and bool(nat.get("pool")) != verdict.pool:
+            (missing if verdict.pool else wrong).append(f"pool: {nat.get('pool')}, not {verdict.pool}")
+    if 8 in verdict.types and 9 not in verdict.types:
+        state = result.get("proxy", {}).get("state")
+        _compare("proxy", "works", None if state == "not-determined" else state, missing, wrong)
     for key, expected in (("portal", verdict.portal), ("tls_opened", verdict.tls_opened)):
         said = result.get("inspection", {}).get(key) if key == "tls_opened" else result.get(key)
         if expected or said:

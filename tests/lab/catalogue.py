@@ -35,7 +35,7 @@ class Verdict:
     fails: frozenset
     why: str
     also: tuple = ()       # types that may hold besides: true, but hard to find out
-    pool: bool = False     # several public addresses take turns
+    pool: bool = False     # several public addresses take turns; None: they do, and not every run can see it
     portal: bool = False   # who is asked first is a login page
     tls_opened: bool = False
 
@@ -215,7 +215,7 @@ _NAT = [
                             "nothing is translated and every method works; strangers are not heard before they were sent to")),
     Network("pool", "A NAT with four public addresses: each socket has one of them, towards everybody.",
             _ALL_OUT, nat="pool",
-            verdict=_free(3, INDEPENDENT, BY_PORT, "one socket keeps address and port, sockets differ: a pool, not a symmetric NAT", pool=True)),
+            verdict=_free(3, INDEPENDENT, BY_PORT, "one socket keeps address and port, sockets differ: a pool, not a symmetric NAT", pool=None)),
     Network("pool-by-flow", "A NAT with four public addresses that take turns: each of whom a socket talks to sees another, the port stays.",
             _ALL_OUT, nat="pool by flow",
             verdict=_free(3, INDEPENDENT, BY_PORT, "ports do not depend on the destination, addresses take turns: reported beside the type", pool=True)),
