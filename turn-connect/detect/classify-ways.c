@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define HTTP_PROXY_AUTHENTICATION 407 /* RFC 9110 section 15.5.8 */
+#define HTTP_LOG_IN 511               /* RFC 6585 section 6 */
 
 static TurnConnectWay
 judge_proxy_probe (const TurnConnectObservations *observations, const TurnConnectProbe *probe)
@@ -69,23 +70,37 @@ judge_proxy (const TurnConnectObservations *observations, TurnConnectVerdict *ve
                                verdict->proxy_code);
 }
 
+/* A page in answer to a question to nobody; a transparent proxy says that it reaches nobody. */
+static gboolean
+is_of_portal (const TurnConnectProbe *probe)
+{
+  return probe->outcome == TURN_CONNECT_OUTCOME_WRONG_ANSWER &&
+         g_strcmp0 (probe->variant, "decoy") == 0 &&
+         ((probe->code >= 200 && probe->code < 400) || probe->code == HTTP_LOG_IN);
+}
+
 static void
 judge_portal (const TurnConnectObservations *observations, TurnConnectVerdict *verdict)
 {
+  gboolean is_proxied = FALSE;
+
   for (guint i = 0; i < observations->probes->len; i++) {
     const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
 
     if (probe->kind != TURN_CONNECT_PROBE_PORTAL)
       continue;
-    if (probe->outcome == TURN_CONNECT_OUTCOME_WRONG_ANSWER)
+    if (is_of_portal (probe))
       verdict->portal = TURN_CONNECT_TELL_YES;
-    else if (turn_connect_classify_counts (observations, probe) &&
+    else if (probe->outcome == TURN_CONNECT_OUTCOME_PROOF &&
              verdict->portal == TURN_CONNECT_TELL_UNKNOWN)
       verdict->portal = TURN_CONNECT_TELL_NO;
+    is_proxied |= probe->code >= 400 && g_strcmp0 (probe->variant, "decoy") == 0;
   }
   if (verdict->portal == TURN_CONNECT_TELL_YES)
     turn_connect_classify_say (verdict, "a captive portal answers in place of the far end: log in "
                                         "there first; all else is seen from before it");
+  else if (is_proxied)
+    turn_connect_classify_say (verdict, "a transparent proxy answers on port 80 for everybody");
 }
 
 static void
@@ -94,6 +109,10 @@ judge_nat64 (const TurnConnectObservations *observations, TurnConnectVerdict *ve
   for (guint i = 0; i < observations->probes->len; i++) {
     const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
 
+    if (probe->kind == TURN_CONNECT_PROBE_NAME && g_strcmp0 (probe->variant, "random") == 0 &&
+        probe->outcome == TURN_CONNECT_OUTCOME_WRONG_ANSWER)
+      turn_connect_classify_say (verdict, "the name service makes up addresses for names that do "
+                                          "not exist");
     if (probe->kind != TURN_CONNECT_PROBE_NAME || g_strcmp0 (probe->variant, "nat64") != 0)
       continue;
     if (probe->outcome == TURN_CONNECT_OUTCOME_ANSWER)

@@ -30,4 +30,9 @@ const TurnConnectProbeFamily turn_connect_families[TURN_CONNECT_N_FAMILIES] = {
   [TURN_CONNECT_FAMILY_PORT_FURTHER] = { "port-further", NULL, TURN_CONNECT_WAITS_FOR (SELF_LATE),
                                          NULL, turn_connect_port_probe_start_further,
                                          turn_connect_port_probe_stop },
+  [TURN_CONNECT_FAMILY_NAME] = { "name", "asking for names, and for a portal", 0, NULL,
+                                 turn_connect_name_probe_start, turn_connect_name_probe_stop },
+  [TURN_CONNECT_FAMILY_GATEWAY] = { "gateway", "asking the router", 0, NULL,
+                                    turn_connect_gateway_probe_start,
+                                    turn_connect_gateway_probe_stop },
 };

@@ -343,11 +343,13 @@ turn_connect_fetch_new (TurnConnectRun *run,
                         TurnConnectFetchedFunc fetched,
                         gpointer user_data)
 {
-  StunExtAddress server = { 0 };
+  StunExtAddress server = way->address;
   TurnConnectTarget *target;
   TurnConnectFetch *self;
 
-  if (way->family != 0 && !turn_connect_run_get_server (run, way->family, way->port, &server))
+  server.port = way->port;
+  if (way->family != 0 && way->address.family == 0 &&
+      !turn_connect_run_get_server (run, way->family, way->port, &server))
     return NULL;
   target = make_target (run, way, &server);
   if (target == NULL)

@@ -15,6 +15,8 @@ typedef struct {
   TurnConnectProbeKind kind;
   StunExtDetectWhat what;
   guint8 family; /* 4 or 6: straight to that address; 0: through the plan's proxy, by name */
+  StunExtAddress
+      address; /* straight to this one in place of the far end's; "no address": to that */
   guint16 port;
   gboolean is_tls;
   guint limit_ms; /* for all of it */

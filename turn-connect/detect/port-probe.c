@@ -320,28 +320,6 @@ add_port (PortProbe *self, TurnConnectProbeKind kind, const StunExtAddress *targ
   port->join = turn_connect_run_add_timer (self->run, 0, begin_port, port);
 }
 
-/* An address that nobody has (RFC 5737, RFC 3849), and that is not next to those of this network. */
-static gboolean
-find_decoy (PortProbe *self, guint8 family, StunExtAddress *decoy)
-{
-  static const char *const candidates[] = { "203.0.113.201", "198.51.100.201", "192.0.2.201",
-                                            "2001:db8:ffff:ffff::201" };
-  StunExtAddress server, local = { 0 };
-
-  if (!turn_connect_run_get_server (self->run, family, DECOY_PORT, &server))
-    return FALSE;
-  turn_connect_run_get_local (self->run, &server, &local);
-  for (guint i = 0; i < G_N_ELEMENTS (candidates); i++) {
-    stun_ext_address_parse (candidates[i], decoy);
-    decoy->port = DECOY_PORT;
-    if (decoy->family == family &&
-        memcmp (decoy->octets, server.octets, 3 * (family / 2 - 1)) != 0 &&
-        memcmp (decoy->octets, local.octets, 3 * (family / 2 - 1)) != 0)
-      return TRUE;
-  }
-  return FALSE;
-}
-
 static gpointer
 start (TurnConnectRun *run, TurnConnectFamilyId id, const GArray *ports)
 {
@@ -356,8 +334,10 @@ start (TurnConnectRun *run, TurnConnectFamilyId id, const GArray *ports)
       if (turn_connect_run_get_server (run, family, g_array_index (ports, guint16, i), &address))
         add_port (self, TURN_CONNECT_PROBE_PORT, &address);
     }
-    if (id == TURN_CONNECT_FAMILY_PORT && find_decoy (self, family, &address))
+    if (id == TURN_CONNECT_FAMILY_PORT && turn_connect_run_find_decoy (run, family, &address)) {
+      address.port = DECOY_PORT;
       add_port (self, TURN_CONNECT_PROBE_DECOY, &address);
+    }
   }
   if (self->n_pending > 0)
     return self;

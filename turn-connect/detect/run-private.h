@@ -39,6 +39,8 @@ typedef enum {
   TURN_CONNECT_FAMILY_SELF_LATE,
   TURN_CONNECT_FAMILY_STUN_FURTHER,
   TURN_CONNECT_FAMILY_PORT_FURTHER,
+  TURN_CONNECT_FAMILY_NAME,
+  TURN_CONNECT_FAMILY_GATEWAY,
   TURN_CONNECT_N_FAMILIES,
 } TurnConnectFamilyId;
 #define TURN_CONNECT_WAITS_FOR(name) (1u << TURN_CONNECT_FAMILY_##name)
@@ -91,6 +93,8 @@ gboolean turn_connect_run_get_local (TurnConnectRun *run,
 /* A number for probes that share a socket. */
 guint turn_connect_run_new_group (TurnConnectRun *run);
 
+/* An address that nobody has (RFC 5737, RFC 3849), not next to the far end or this network. */
+gboolean turn_connect_run_find_decoy (TurnConnectRun *run, guint8 family, StunExtAddress *decoy);
 /* Is there a proxy to go through, and what to call it before it was found. */
 gboolean turn_connect_run_has_proxy (TurnConnectRun *run);
 char *turn_connect_run_describe_proxy (TurnConnectRun *run);
@@ -184,3 +188,7 @@ gboolean turn_connect_nat_probe_is_ready_ipv6 (TurnConnectRun *run);
 gpointer turn_connect_nat_probe_start_ipv4 (TurnConnectRun *run);
 gpointer turn_connect_nat_probe_start_ipv6 (TurnConnectRun *run);
 void turn_connect_nat_probe_stop (gpointer state);
+gpointer turn_connect_name_probe_start (TurnConnectRun *run);
+void turn_connect_name_probe_stop (gpointer state);
+gpointer turn_connect_gateway_probe_start (TurnConnectRun *run);
+void turn_connect_gateway_probe_stop (gpointer state);

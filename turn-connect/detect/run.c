@@ -210,6 +210,26 @@ turn_connect_run_get_local (TurnConnectRun *run,
   return is_known;
 }
 
+gboolean
+turn_connect_run_find_decoy (TurnConnectRun *run, guint8 family, StunExtAddress *decoy)
+{
+  static const char *const candidates[] = { "203.0.113.201", "198.51.100.201", "192.0.2.201",
+                                            "2001:db8:ffff:ffff::201" };
+  gsize n = family == 4 ? 3 : 6; /* octets that make neighbours */
+  StunExtAddress server, local = { 0 };
+
+  if (!turn_connect_run_get_server (run, family, 0, &server))
+    return FALSE;
+  turn_connect_run_get_local (run, &server, &local);
+  for (guint i = 0; i < G_N_ELEMENTS (candidates); i++) {
+    if (stun_ext_address_parse (candidates[i], decoy) && decoy->family == family &&
+        memcmp (decoy->octets, server.octets, n) != 0 &&
+        memcmp (decoy->octets, local.octets, n) != 0)
+      return TRUE;
+  }
+  return FALSE;
+}
+
 int
 turn_connect_run_open_socket (TurnConnectRun *run, guint8 family, int type)
 {
