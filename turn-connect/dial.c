@@ -31,6 +31,7 @@ typedef struct {
   /* What the target said when the dial began. */
   char *host;
   guint16 port;
+  char *interface; /* NULL: any */
   TurnConnectProxy *proxy;
   TurnConnectHttp *http;    /* NULL if no CONNECT is sent */
   TurnConnectGss *gss;      /* the dialogue of Negotiate or NTLM, once there is one */
@@ -78,6 +79,7 @@ dial_free (gpointer data)
   g_clear_object (&dial->tls);
   g_clear_object (&dial->proxy_tls);
   g_free (dial->host);
+  g_free (dial->interface);
   g_free (dial->tls_name);
   g_free (dial->server_name);
   g_free (dial->peer_name);
@@ -511,7 +513,7 @@ static void
 begin_reaching (Dial *dial, const char *host)
 {
   enter (dial, TURN_CONNECT_STEP_RESOLVE, host);
-  turn_connect_reach_async (&turn_connect_reach_tcp, NULL, host,
+  turn_connect_reach_async (&turn_connect_reach_tcp, dial->interface, host,
                             dial->proxy != NULL ? dial->proxy->port : dial->port, dial->deadline,
                             trying, dial, dial->cancellable, reached, g_object_ref (dial->task));
 }
@@ -543,6 +545,7 @@ plan (Dial *dial, TurnConnectTarget *target)
 
   dial->host = g_strdup (target->host);
   dial->port = target->port;
+  dial->interface = g_strdup (target->interface);
   dial->server_name = g_strconcat ("the server ", place, NULL);
   if (target->proxy != NULL) {
     dial->proxy = turn_connect_proxy_ref (target->proxy);

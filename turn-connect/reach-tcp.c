@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <glib-unix.h>
 #include <netinet/in.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -50,7 +51,7 @@ trial_ended (gint descriptor, GIOCondition condition, gpointer user_data)
 }
 
 static int
-begin_connecting (GSocketAddress *address)
+begin_connecting (GSocketAddress *address, const char *interface)
 {
   struct sockaddr_storage native = { 0 };
   int descriptor;
@@ -62,6 +63,14 @@ begin_connecting (GSocketAddress *address)
   descriptor = socket (native.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
   if (descriptor < 0)
     return -1;
+  if (interface != NULL && setsockopt (descriptor, SOL_SOCKET, SO_BINDTODEVICE, interface,
+                                       (socklen_t)strlen (interface) + 1) != 0) {
+    int number = errno;
+
+    close (descriptor);
+    errno = number;
+    return -1;
+  }
   if (connect (descriptor, (struct sockaddr *)&native,
                (socklen_t)g_socket_address_get_native_size (address)) != 0 &&
       errno != EINPROGRESS) {
@@ -75,9 +84,12 @@ begin_connecting (GSocketAddress *address)
 }
 
 static gpointer
-trial_begin (TurnConnectAttempt *attempt, GSocketAddress *address, gpointer unused, GError **error)
+trial_begin (TurnConnectAttempt *attempt,
+             GSocketAddress *address,
+             gpointer interface,
+             GError **error)
 {
-  int descriptor = begin_connecting (address);
+  int descriptor = begin_connecting (address, interface);
   Trial *trial;
 
   if (descriptor < 0) {

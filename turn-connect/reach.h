@@ -27,7 +27,8 @@ void turn_connect_attempt_won (TurnConnectAttempt *attempt, gpointer result);
 /* Becomes the owner of @error. That somebody answered and fails verification ends the race. */
 void turn_connect_attempt_failed (TurnConnectAttempt *attempt, GError *error);
 
-/* TCP; the result is a TurnConnectStream. */
+/* TCP; the result is a TurnConnectStream. The way's data is the name of the interface that it goes
+ * out by, const char *, or NULL. */
 extern const TurnConnectReachWay turn_connect_reach_tcp;
 
 /* Told whenever an address is about to be tried. */

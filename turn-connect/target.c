@@ -26,6 +26,7 @@ turn_connect_target_finalize (GObject *object)
   g_clear_pointer (&self->host, g_free);
   g_clear_pointer (&self->tls_name, g_free);
   g_clear_pointer (&self->domain, g_free);
+  g_clear_pointer (&self->interface, g_free);
   g_clear_pointer (&self->proxy, turn_connect_proxy_unref);
   g_clear_pointer (&self->pac_url, g_free);
   g_clear_pointer (&self->user, turn_connect_secret_free);
@@ -70,11 +71,19 @@ turn_connect_target_new (const char *host, guint port, GError **error)
   return self;
 }
 
+void
+turn_connect_target_set_interface (TurnConnectTarget *target, const char *name)
+{
+  g_free (target->interface);
+  target->interface = g_strdup (name);
+}
+
 /* All but the server itself. */
 static void
 copy_way (TurnConnectTarget *self, TurnConnectTarget *target)
 {
   self->timeout_ms = target->timeout_ms;
+  turn_connect_target_set_interface (self, target->interface);
   g_set_object (&self->tls, target->tls);
   g_set_object (&self->proxy_tls, target->proxy_tls);
   self->source = target->source;

@@ -160,8 +160,8 @@ set_up (TurnConnectTls *tls)
   return set_name (tls);
 }
 
-static void
-trust_system (TurnConnectTlsContext *context)
+void
+turn_connect_tls_context_load_trust (TurnConnectTlsContext *context)
 {
   if (context->has_ca_file || context->has_trust)
     return;
@@ -186,7 +186,7 @@ make (TurnConnectTlsContext *context,
                          "a pinned key is to stand for the certificate, but none is given");
     return NULL;
   }
-  trust_system (context);
+  turn_connect_tls_context_load_trust (context);
   tls = g_new0 (TurnConnectTls, 1);
   tls->context = context;
   tls->generation = context->generation;

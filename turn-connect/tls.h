@@ -16,6 +16,9 @@ void turn_connect_tls_context_free (TurnConnectTlsContext *context);
 gboolean turn_connect_tls_context_set_ca_file (TurnConnectTlsContext *context,
                                                const char *path,
                                                GError **error);
+/* Reads the system's authorities, unless others were set or they were read: takes 80 ms, and else
+ * is done at the first handshake. */
+void turn_connect_tls_context_load_trust (TurnConnectTlsContext *context);
 void turn_connect_tls_context_trust_as (TurnConnectTlsContext *context,
                                         TurnConnectTlsContext *other);
 gboolean turn_connect_tls_context_set_certificate (TurnConnectTlsContext *context,

@@ -154,6 +154,7 @@ turn_connect_detection_set_interface (TurnConnectDetection *detection,
   }
   g_free (detection->plan.interface);
   detection->plan.interface = g_strdup (name);
+  turn_connect_target_set_interface (detection->plan.target, name);
   return TRUE;
 }
 

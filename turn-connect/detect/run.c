@@ -5,9 +5,12 @@
  */
 #include "turn-connect/detect/run-private.h"
 
+#include "stun-ext/credentials.h"
 #include "turn-connect/error-private.h"
 #include "turn-connect/lookup.h"
+#include "turn-connect/secret-file.h"
 #include "turn-connect/target-private.h"
+#include "turn-connect/tls-options-private.h"
 
 #include <errno.h>
 #include <net/if.h>
@@ -493,16 +496,20 @@ found_addresses (GSocketFamily family, GList *addresses, gpointer data)
   }
 }
 
-/* Far ends know users by the short-term mechanism: the password itself is the key. */
+/* Far ends know users by the short-term mechanism: the prepared password is the key. */
 static void
 make_key (TurnConnectRun *run)
 {
-  const char *password = run->plan->password;
   const StunExtDetectRun id = turn_connect_run_get_id (run);
+  char *password;
 
-  if (run->plan->user != NULL && password != NULL)
+  if (run->plan->user == NULL || run->plan->password == NULL)
+    return;
+  password = stun_ext_opaque_string (run->plan->password, NULL);
+  if (password != NULL)
     run->has_user_key = stun_ext_detect_key_derive (
         &run->user_key, (StunExtSpan){ (const guint8 *)password, strlen (password) }, &id);
+  turn_connect_secret_free (password);
 }
 
 static void
@@ -532,6 +539,9 @@ turn_connect_run_new (const TurnConnectPlan *plan,
 {
   TurnConnectRun *run = g_new0 (TurnConnectRun, 1);
 
+  /* Later it would hold up the loop while answers arrive. */
+  if (plan->target->tls != NULL)
+    turn_connect_tls_context_load_trust (turn_connect_tls_options_get_context (plan->target->tls));
   run->plan = plan;
   run->context = g_main_context_ref_thread_default ();
   run->cancellable = g_cancellable_new ();

@@ -1,0 +1,84 @@
+#!/usr/bin/python3
+"""tep-detect as people and scripts use it, as far as that sends nothing: options, files, exit statuses."""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+from process import SANITIZER, program  # noqa: E402
+from tap import run, test  # noqa: E402
+
+SOURCE = pathlib.Path(os.environ["TEPKIT_SOURCE"])
+CASES = sorted((SOURCE / "tests/turn-connect/detect-cases").glob("*.json"))
+USAGE, CONFIG = 64, 78
+
+
+def detect(*arguments):
+    done = subprocess.run([program("tep-detect"), *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False)
+    assert not SANITIZER.search(done.stderr) and "CRITICAL" not in done.stderr, done.stderr
+    return done
+
+
+@test("/tools/tep-detect/what-was-recorded-is-judged-again")
+def _():
+    assert CASES
+    for case in CASES:
+        recorded = json.loads(case.read_text(encoding="utf-8"))
+        done = detect("--replay", case, "--json")
+        said = json.loads(done.stdout)
+        assert done.returncode == said["exit"] == recorded["exit"], (case, done.returncode)
+        assert (said["type"], said["types"], said["schema"]) == (recorded["type"], recorded["types"], 1), case
+        assert said["probes"] == recorded["probes"], case
+
+
+@test("/tools/tep-detect/the-verdict-stands-first")
+def _():
+    for case in CASES:
+        recorded = json.loads(case.read_text(encoding="utf-8"))
+        done = detect("--replay", case)
+        first = done.stdout.splitlines()[0]
+        begin = {None: "not determined", 0: "nothing in the way"}.get(recorded["type"], f"type {recorded['type']}: ")
+        assert first.startswith(begin) and done.returncode == recorded["exit"], (case, first)
+        assert done.stdout.count("\n  probe ") == len(recorded["probes"]), case
+
+
+@test("/tools/tep-detect/wrong-use-is-said-with-a-hint")
+def _():
+    for arguments in ((), ("one", "two"), ("-4", "-6", "far.example"), ("--odd",), ("far.example:port",), ("bad host",),
+                      ("--replay", CASES[0], "far.example"), ("--interface", "nowhere0", "127.0.0.1"),
+                      ("--proxy-ca", "/dev/null", "127.0.0.1")):
+        done = detect(*arguments)
+        assert done.returncode == USAGE and "tep-detect --help" in done.stderr and not done.stdout, (arguments, done)
+
+
+@test("/tools/tep-detect/a-file-that-is-no-record-is-refused")
+def _():
+    with tempfile.TemporaryDirectory(prefix="tepkit-detect-") as keep:
+        path = pathlib.Path(keep, "record.json")
+        for text in ("", "{}", "[" * 100000, '{"schema":1,"probes":[{"kind":"odd"}]}', CASES[0].read_text(encoding="utf-8")[:-20]):
+            path.write_text(text, encoding="utf-8")
+            done = detect("--replay", path)
+            assert done.returncode == CONFIG and str(path) in done.stderr and not done.stdout, (text[:40], done)
+        assert detect("--replay", path.with_name("missing")).returncode == CONFIG
+        assert detect("--credentials", path.with_name("missing"), "127.0.0.1").returncode == CONFIG
+
+
+@test("/tools/tep-detect/the-manual-has-every-option-and-status")
+def _():
+    page = (SOURCE / "tools/man/tep-detect.1").read_text(encoding="utf-8").replace("\\-", "-")
+    text = detect("--help").stdout
+    own = re.findall(r"^  (?:-\w, )?(--[a-z0-9-]+)", text, re.M)
+    shared = {"--help", "--version", "--proxy-credentials", "--header", "--ca", "--proxy-ca", "--pin", "--pin-only",
+              "--null-encryption", "--cert", "--key", "--alpn", "--timeout", "--ipv4", "--ipv6"}
+    assert len(own) > 15, own
+    for option in set(own) - shared:
+        assert option in page, option
+    for status in re.findall(r"\b(\d+) (?=nothing in|a call|nothing gets|not det|wrong use|the far end|internal)", text):
+        assert f".B {status}\n" in page, status
+
+
+run()
