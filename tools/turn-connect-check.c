@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* turn-connect check: does this TURN server work from here, how fast, and if not, where and why does it fail. */
 #include <stdio.h>
+#include <string.h>
 
 #include "tools/causes.h"
 #include "tools/cli.h"
@@ -67,6 +68,15 @@ resolved (GObject *source, GAsyncResult *result, gpointer user_data)
   lookup->is_done = TRUE;
 }
 
+/* Where a proxy may be in the way, the proxy looks names up: what DNS says here, if it says anything, may be meant for
+ * others, and whether there is one shows only when a host is known. */
+static TurnConnectResolveFlags
+who_looks_up (void)
+{
+  return reach.proxy == NULL || strcmp (reach.proxy, "none") == 0 ? TURN_CONNECT_RESOLVE_DIRECT
+                                                                  : TURN_CONNECT_RESOLVE_BY_PROXY;
+}
+
 static gboolean
 find_servers (Check *check)
 {
@@ -77,10 +87,8 @@ find_servers (Check *check)
   Lookup lookup = { check, FALSE };
   gint64 began = g_get_monotonic_time ();
 
-  turn_connect_resolve_async (check->uri, known, G_N_ELEMENTS (known),
-                              reach.proxy != NULL ? TURN_CONNECT_RESOLVE_BY_PROXY
-                                                  : TURN_CONNECT_RESOLVE_DIRECT,
-                              NULL, resolved, &lookup);
+  turn_connect_resolve_async (check->uri, known, G_N_ELEMENTS (known), who_looks_up (), NULL,
+                              resolved, &lookup);
   while (!lookup.is_done)
     g_main_context_iteration (NULL, TRUE);
   check->resolve_us = g_get_monotonic_time () - began;

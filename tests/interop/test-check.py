@@ -3,7 +3,10 @@
 import contextlib
 import json
 import pathlib
+import socket
+import struct
 import sys
+import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 from coturn import PASSWORD, USER, coturn  # noqa: E402
@@ -34,6 +37,7 @@ def place(network="open", *options, delay=0):
             print(done.stdout, done.stderr)
             assert not SANITIZER.search(done.stderr) and "CRITICAL" not in done.stderr, done.stderr
             return done.returncode, json.loads(done.stdout) if as_json and done.stdout else done
+        check.lab = lab
         yield check, scratch.path
 
 
@@ -124,6 +128,48 @@ for name, arguments, options in (
         ("udp-through-a-proxy", ("proxy-basic", "turn:core.lab?transport=udp", CONFIG, "unsupported", "resolve"), {}),
         ("firewall-drops", ("web-only", "turns:core.lab:5349?transport=tcp", UNAVAILABLE, "timed-out", "connect"), {})):
     test(f"/interop/check/says-why-it-fails/{name}")(lambda arguments=arguments, options=options: fails(*arguments, **options))
+
+
+@contextlib.contextmanager
+def name_service(lab, target, port):
+    """On the device's loopback, as the lab has none: each SRV record is this one. Yields the names that were asked for."""
+    line = lab.socket("device", kind=socket.SOCK_DGRAM)
+    line.bind(("127.0.0.1", 53))
+    line.settimeout(0.05)
+    is_over, asked = threading.Event(), []
+    labels = b"".join(bytes([len(part)]) + part for part in target.encode().split(b".")) + b"\0"
+
+    def answer():
+        while not is_over.is_set():
+            with contextlib.suppress(OSError):
+                query, client = line.recvfrom(4096)
+                end = query.index(b"\0", 12) + 5
+                is_srv = query[end - 4:end - 2] == b"\0\x21"
+                asked.append(query[12:end - 5])
+                data = struct.pack("!HHH", 1, 1, port) + labels
+                record = struct.pack("!HHHIH", 0xC00C, 33, 1, 1, len(data)) + data if is_srv else b""
+                line.sendto(query[:2] + struct.pack("!HHHHH", 0x8180, 1, int(is_srv), 0, 0) + query[12:end] + record, client)
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    try:
+        yield asked
+    finally:
+        is_over.set()
+        thread.join()
+        line.close()
+
+
+@test("/interop/check/srv-records-are-asked-for-where-no-proxy-may-be")
+def _():
+    uri = "turns:core.lab?transport=tcp"
+    with place() as (check, _), name_service(check.lab, "core.lab", 443) as asked:
+        for more in ((), ("--proxy", "none")):
+            status, said = check(uri, *more)
+            assert status == OK and said["tried"][0]["port"] == 443, said
+            assert asked == [b"\x06_turns\x04_tcp\x04core\x03lab"], asked
+            asked.clear()
+        status, said = check(uri, "--proxy", "env")
+        assert status == UNAVAILABLE and said["tried"][0]["port"] == 5349 and not asked, (said, asked)
 
 
 @test("/interop/check/what-cannot-be-understood-is-not-tried")

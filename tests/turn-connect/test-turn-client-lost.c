@@ -152,6 +152,8 @@ main (int argc, char **argv)
        test_ticket_that_breaks_the_stream_is_done_without);
   ADD_WITH ("udp/ticket-keeps-the-relayed-address", &way_over_udp,
             test_ticket_keeps_the_relayed_address);
+  ADD_WITH ("dtls/ticket-keeps-the-relayed-address", &way_over_dtls,
+            test_ticket_keeps_the_relayed_address);
   ADD ("cut-stream-is-made-again-with-all-it-had", test_cut_stream_is_made_again_with_all_it_had);
   ADD_WITH ("tcp/restarted-server-is-found-again", &way_over_tcp,
             test_restarted_server_is_found_again);

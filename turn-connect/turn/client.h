@@ -586,8 +586,9 @@ turn_connect_client_accept_finish (TurnConnectClient *client, GAsyncResult *resu
  * turn_connect_client_reconnect:
  * @client: a client with an allocation, or waiting
  *
- * The network changed: makes a new connection at once, and with a mobility ticket the allocation
- * comes along.
+ * The network changed, as #TurnConnectNetworkWatch tells: makes a new connection at once, and with a
+ * mobility ticket the allocation comes along. coturn 4.6 takes a ticket over UDP and DTLS alone; over
+ * a stream it ends the connection, and then there is a new allocation: relayed-changed says so.
  */
 TURN_CONNECT_API void turn_connect_client_reconnect (TurnConnectClient *client);
 

@@ -84,7 +84,7 @@ typedef enum {
  * Without any records it is the host itself at its default port. A `turn:` URI whose domain offers
  * TLS by S-NAPTR gets that; a secure URI never gets anything else. STUN URIs have SRV records only.
  *
- * It takes at most 5 s: a name service that is silent, or lies in circles, is as one without such
+ * It takes at most 2.5 s: a name service that is silent, or lies in circles, is as one without such
  * records.
  */
 TURN_CONNECT_API void turn_connect_resolve_async (TurnConnectUri *uri,
