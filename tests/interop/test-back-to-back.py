@@ -95,15 +95,15 @@ def _():
 
 
 def renewed(*options):
-    """A server whose credentials last 2 s is restarted after 4 s."""
+    """A server whose credentials last 4 s is restarted after 6 s."""
     with Lab.up("open") as lab, contextlib.ExitStack() as stack:
         place = [lab["CORE_ADDR"]]
         first, trusted = stack.enter_context(coturn(lab, *ONE_PORT, *REST, addresses=place))
         stack.enter_context(coturn(lab, *ONE_PORT, *REST, addresses=[lab["CORE_2_ADDR"]], certificates=trusted))
         began = time.monotonic()
-        with calling(lab, trusted, "--other-server", f"{lab['CORE_2_ADDR']}:443", "--rest-secret", SECRET, "--rest-lifetime", "2",
+        with calling(lab, trusted, "--other-server", f"{lab['CORE_2_ADDR']}:443", "--rest-secret", SECRET, "--rest-lifetime", "4",
                      *options) as peers:
-            wait_until(lambda: time.monotonic() > began + 4, 10, "the first credentials to end")
+            wait_until(lambda: time.monotonic() > began + 6, 10, "the first credentials to end")
             first.signal(signal.SIGKILL)
             first.wait(5)
             with coturn(lab, *ONE_PORT, *REST, addresses=place, certificates=trusted):

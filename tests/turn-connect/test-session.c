@@ -34,11 +34,12 @@ typedef struct {
   guint n_visitors, n_requests, n_released;
   guint close_after;  /* requests; 0: never */
   gboolean is_silent; /* takes visitors and says nothing */
-  const char *relayed, *ticket;
+  const char *relayed, *relayed_also, *ticket;
   guint refusal; /* code for permissions and channels; 0: none */
   GString *got;  /* of packets to peers */
   const char *user, *password;
   gboolean is_whole; /* its Allocate wants DONT-FRAGMENT */
+  gboolean is_both;  /* and both families */
 
   int client; /* -1: not there */
   StunExtStream answers;
@@ -66,6 +67,7 @@ answer_request (World *world, const StunExtMessage *request)
   if (world->is_silent)
     return;
   allocated.relayed = world->relayed;
+  allocated.relayed_also = world->relayed_also;
   allocated.ticket = world->ticket;
   stun_ext_message_get_u32 (request, STUN_EXT_ATTRIBUTE_LIFETIME, &lifetime_s);
   if (stun_ext_message_integrity (request) == STUN_EXT_INTEGRITY_NONE)
@@ -251,6 +253,12 @@ ask (World *world, guint16 method, gboolean is_signed, guint16 channel, const ch
     stun_ext_builder_add_u8 (&builder, STUN_EXT_ATTRIBUTE_REQUESTED_TRANSPORT, 17);
   if (method == STUN_EXT_METHOD_ALLOCATE && world->is_whole)
     stun_ext_builder_add_flag (&builder, STUN_EXT_ATTRIBUTE_DONT_FRAGMENT);
+  if (method == STUN_EXT_METHOD_ALLOCATE && world->is_both)
+    stun_ext_builder_add_family (&builder, STUN_EXT_ATTRIBUTE_ADDITIONAL_ADDRESS_FAMILY, 6);
+  if (method == STUN_EXT_METHOD_REFRESH) { /* the second one is given back */
+    stun_ext_builder_add_family (&builder, STUN_EXT_ATTRIBUTE_REQUESTED_ADDRESS_FAMILY, 6);
+    stun_ext_builder_add_u32 (&builder, STUN_EXT_ATTRIBUTE_LIFETIME, 0);
+  }
   if (channel != 0)
     stun_ext_builder_add_u16 (&builder, STUN_EXT_ATTRIBUTE_CHANNEL_NUMBER, channel);
   if (peer != NULL) {
@@ -465,6 +473,28 @@ test_the_same_address_keeps_the_call (void)
   assert_passes (&world);
   g_assert_cmpuint (world.n_connected, ==, 2);
   world_close (&world);
+}
+
+static void
+test_family_given_back_may_be_lost (void)
+{
+  for (guint n = 0; n < 2; n++) {
+    World world;
+
+    world_open (&world);
+    world.is_both = TRUE;
+    world.relayed_also = "[2001:db8::1]:50000";
+    allocate (&world);
+    if (n == 1)
+      g_assert_cmpuint (request (&world, STUN_EXT_METHOD_REFRESH, 0, NULL), ==, 0);
+    world.relayed_also = NULL;
+    hang_up (&world);
+    if (n == 1)
+      run_until (&world, &world.n_connected, 2);
+    else
+      run_until (&world, &world.n_failed, 2);
+    world_close (&world);
+  }
 }
 
 static void
@@ -752,6 +782,7 @@ main (int argc, char **argv)
   ADD ("nothing-is-dialled-for-a-wrong-login", test_nothing_is_dialled_for_a_wrong_login);
   ADD ("lost/ticket-keeps-the-call", test_ticket_keeps_the_call);
   ADD ("lost/the-same-address-keeps-the-call", test_the_same_address_keeps_the_call);
+  ADD ("lost/family-given-back-may-be-lost", test_family_given_back_may_be_lost);
   ADD ("lost/another-address-ends-it-with-the-cause", test_another_address_ends_it_with_the_cause);
   ADD ("server/that-leaves-at-every-step", test_server_that_leaves_at_every_step);
   ADD ("server/refusals-are-passed-on", test_refusals_are_passed_on);

@@ -71,7 +71,7 @@ check_grant (TurnConnectSession *session)
 
   read_grant (session->upstream, &grant);
   for (int i = 0; i < 2; i++)
-    if (session->granted.relayed[i].family != 0 &&
+    if (turn_connect_turn_server_has_family (session->local, i == 1 ? 6 : 4) &&
         !stun_ext_address_equal (&session->granted.relayed[i], &grant.relayed[i])) {
       lose_upstream (session,
                      g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_CLOSED,

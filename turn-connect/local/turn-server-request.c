@@ -214,8 +214,8 @@ allocate (TurnConnectTurnServer *server,
 
 /* ---- Refresh ---- */
 
-static gboolean
-has_family (const TurnConnectTurnServer *server, guint8 family)
+gboolean
+turn_connect_turn_server_has_family (const TurnConnectTurnServer *server, guint8 family)
 {
   return server->grant.relayed[family == 6].family == family;
 }
@@ -225,7 +225,7 @@ release (TurnConnectTurnServer *server, guint8 family)
 {
   if (family != 0) {
     server->grant.relayed[family == 6] = (StunExtAddress){ 0 };
-    if (has_family (server, family == 6 ? 4 : 6))
+    if (turn_connect_turn_server_has_family (server, family == 6 ? 4 : 6))
       return;
   }
   server->releases = turn_connect_turn_server_step (server, TURN_CONNECT_TURN_SERVER_RELEASE);
@@ -246,7 +246,8 @@ refresh (TurnConnectTurnServer *server,
           STUN_EXT_GET_INVALID ||
       one == STUN_EXT_GET_INVALID)
     turn_connect_turn_server_refuse (server, asked, STUN_EXT_CODE_BAD_REQUEST, NULL);
-  else if (one == STUN_EXT_GET_OK && (family == 0 || !has_family (server, family)))
+  else if (one == STUN_EXT_GET_OK &&
+           (family == 0 || !turn_connect_turn_server_has_family (server, family)))
     turn_connect_turn_server_refuse (server, asked, STUN_EXT_CODE_PEER_FAMILY_MISMATCH, NULL);
   else if (wanted_s == 0) {
     turn_connect_turn_server_answer_refresh (server, asked, 0);
@@ -276,7 +277,7 @@ read_peers (const TurnConnectTurnServer *server,
     if (!stun_ext_attribute_xor_address (message, &message->attributes[i], &peer))
       return STUN_EXT_CODE_BAD_REQUEST;
     peer = stun_ext_address_canonical (&peer);
-    if (!has_family (server, peer.family))
+    if (!turn_connect_turn_server_has_family (server, peer.family))
       return STUN_EXT_CODE_PEER_FAMILY_MISMATCH;
     if (*n_peers == STUN_EXT_PEERS_MAX)
       return STUN_EXT_CODE_INSUFFICIENT_CAPACITY;

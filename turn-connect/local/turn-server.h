@@ -131,6 +131,8 @@ const char *turn_connect_turn_server_doing (const TurnConnectTurnServer *server)
 gboolean turn_connect_turn_server_take_overdue (TurnConnectTurnServer *server);
 
 TurnConnectTurnServerState turn_connect_turn_server_state (const TurnConnectTurnServer *server);
+/* Has the client a relayed address of this family, which it has not given back? */
+gboolean turn_connect_turn_server_has_family (const TurnConnectTurnServer *server, guint8 family);
 TurnConnectLane *turn_connect_turn_server_to_client (TurnConnectTurnServer *server);
 /* The client takes nothing more. */
 void turn_connect_turn_server_shed (TurnConnectTurnServer *server);
