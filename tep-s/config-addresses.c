@@ -32,7 +32,8 @@ read_listeners (GArray *listeners,
     return FALSE;
   }
   for (guint i = 0; items != NULL && items[i] != NULL; i++) {
-    TepServerListener listener = { .has_udp = has_udp };
+    TepServerListener listener = { .has_udp = has_udp,
+                                   .keeps_syn = g_key_file_has_group (file->keys, "detect") };
 
     if (!has_port (items[i]) || !stun_ext_address_parse (items[i], &listener.address))
       return tep_server_config_file_fail (file, "server", key, error,

@@ -158,18 +158,18 @@ check_front_door (const TepServerConfig *config, const TepServerConfigFile *file
 {
   const TepServerDetectConfig *detect = &config->detect;
 
-  for (guint i = 0; i < config->n_listeners; i++) {
+  for (guint i = 0; !detect->is_at_front_door && i < config->n_listeners; i++) {
     const StunExtAddress *door = &config->listeners[i].address;
 
     for (guint j = 0; j < detect->n_addresses; j++)
       for (guint k = 0; k < detect->n_ports; k++)
         if (door->port == detect->ports[k] && door->family == detect->addresses[j].family &&
             (is_unspecified (door) || stun_ext_address_equal_host (door, &detect->addresses[j])))
-          return tep_server_config_file_fail (
-              file, GROUP, "ports", error,
-              "port %u is the front door's there; leave it to front-door=true, or let [server] "
-              "listen name addresses that are not among addresses",
-              detect->ports[k]);
+          return tep_server_config_file_fail (file, GROUP, "ports", error,
+                                              "port %u is the front door's there; write "
+                                              "front-door=true, or let [server] listen name "
+                                              "addresses that are not among addresses",
+                                              detect->ports[k]);
   }
   return TRUE;
 }

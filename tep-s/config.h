@@ -66,10 +66,12 @@ typedef enum {
  * TepServerListener:
  * @address: where to listen; port 0 lets the kernel choose
  * @has_udp: STUN Binding is answered on UDP of the same port too
+ * @keeps_syn: the kernel keeps the first packet of each connection, for detection
  */
 typedef struct {
   StunExtAddress address;
   gboolean has_udp;
+  gboolean keeps_syn;
 } TepServerListener;
 
 /**

@@ -25,6 +25,7 @@ static const Transition transitions[] = {
   { CONNECTION_DOOR, CONNECTION_SAW_HTTP, CONNECTION_REQUEST },
   { CONNECTION_DOOR, CONNECTION_SAW_STUN, CONNECTION_STUN },
   { CONNECTION_DOOR, CONNECTION_SAW_TUNNEL, CONNECTION_OPENING },
+  { CONNECTION_DOOR, CONNECTION_ELSEWHERE, CONNECTION_LEAVING },
   { CONNECTION_DOOR, CONNECTION_FINISH, CONNECTION_CLOSING },
   { CONNECTION_DOOR, CONNECTION_ABORT, CONNECTION_OVER },
   { CONNECTION_REQUEST, CONNECTION_NEXT_LAYER, CONNECTION_DOOR },
@@ -486,6 +487,21 @@ tep_server_core_adopt (TepServerCore *core, TepServerHandover *handover)
   tep_server_connection_adopt (handover->connection, handover);
   g_clear_pointer (&handover->unread, g_bytes_unref);
   g_clear_pointer (&handover->unread_tls, g_bytes_unref);
+}
+
+void
+tep_server_handover_open (TepServerHandover *handover,
+                          TepServerShared *shared,
+                          TepServerHandoverContents *contents)
+{
+  TepServerConnection *connection = handover->connection;
+
+  *contents = (TepServerHandoverContents){ .source = connection->source };
+  contents->layers = connection->layers;
+  contents->tls = g_steal_pointer (&connection->tls);
+  contents->unread = g_steal_pointer (&handover->unread);
+  contents->unread_tls = g_steal_pointer (&handover->unread_tls);
+  tep_server_handover_discard (handover, shared);
 }
 
 void

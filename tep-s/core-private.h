@@ -259,6 +259,7 @@ struct _TepServerCore {
   gsize n_connections;
   gboolean is_draining;
   gboolean is_recording;
+  gboolean is_detecting;
   gint64 memory_due_us;
   guint memory_level;   /* percent of the budget */
   gint64 opened_window; /* the second in which new tunnels are counted */

@@ -443,6 +443,18 @@ tep_server_core_n_connections (const TepServerCore *core)
 }
 
 void
+tep_server_core_set_detecting (TepServerCore *core)
+{
+  core->is_detecting = TRUE;
+}
+
+gboolean
+tep_server_core_is_detecting (const TepServerCore *core)
+{
+  return core->is_detecting && core->settings.config->detect.is_at_front_door;
+}
+
+void
 tep_server_core_set_recording (TepServerCore *core, gboolean is_recording)
 {
   core->is_recording = is_recording && core->host->record != NULL;

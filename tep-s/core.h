@@ -42,7 +42,7 @@ typedef struct {
  * tep_server_core_written()
  * @over: the connection is over: close its descriptor and forget it; it is freed when this returns. Also
  * called from tep_server_core_accept(), for a connection that gives its place to the new one
- * @hand_over: another worker is to have the connection: call tep_server_core_release_connection()
+ * @hand_over: another worker, or detection (%TEP_SERVER_TO_DETECT), is to have the connection: call tep_server_core_release_connection()
  * at once
  * @pass: a packet of a binding that another worker owns; %FALSE: that worker has too many waiting, drop it
  * @announce: (nullable): a binding began or ended that other workers must know
@@ -139,6 +139,17 @@ void tep_server_core_release_connection (TepServerCore *core,
                                          TepServerConnection *connection,
                                          TepServerHandover *handover);
 void tep_server_core_adopt (TepServerCore *core, TepServerHandover *handover);
+/* For a handover to detection: what is of use there; the connection itself is gone, and so are its accounts. */
+typedef struct {
+  StunExtAddress source;
+  guint8 layers; /* StunExtFrontDoorLayers */
+  TepServerTls *tls;
+  GBytes *unread;
+  GBytes *unread_tls;
+} TepServerHandoverContents;
+void tep_server_handover_open (TepServerHandover *handover,
+                               TepServerShared *shared,
+                               TepServerHandoverContents *contents);
 /* For a handover that nobody can take any more; the descriptor is the caller's. */
 void tep_server_handover_discard (TepServerHandover *handover, TepServerShared *shared);
 
@@ -163,6 +174,11 @@ void tep_server_core_set_pinhole (TepServerCore *core,
                                   const StunExtAddress *leased,
                                   const StunExtAddress *remote,
                                   gboolean is_open);
+
+/* What is no tunnel is handed over to TEP_SERVER_TO_DETECT from now on. */
+#define TEP_SERVER_TO_DETECT 255
+void tep_server_core_set_detecting (TepServerCore *core);
+gboolean tep_server_core_is_detecting (const TepServerCore *core);
 
 void tep_server_core_set_recording (TepServerCore *core, gboolean is_recording);
 

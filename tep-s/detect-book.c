@@ -12,8 +12,8 @@
 
 #define SOURCES_MAX 16 /* addresses of one run: pools, several lines, both families */
 #define MARGIN_US                                                                                  \
-  (2 * G_USEC_PER_SEC)   /* what came a little before the run's first probe, or after its last */
-#define PRINTED_MAX 1024 /* lines of one answer */
+  (2 * G_USEC_PER_SEC)  /* what came a little before the run's first probe, or after its last */
+#define PRINTED_MAX 512 /* lines of one answer */
 
 typedef struct {
   StunExtDetectRun run;
@@ -197,7 +197,20 @@ take_place (Ring *ring, guint64 source_key, gint64 now_us)
   return chosen;
 }
 
-/* The lowest bit of a line's number tells its ring. */
+/* The lowest bit of a line's number tells its ring, the next ones its place. */
+#define PLACE_BITS 12
+G_STATIC_ASSERT (TEP_SERVER_DETECT_RECORDS <= 1 << PLACE_BITS);
+
+static Line *
+find_line (TepServerDetectBook *book, TepServerDetectEntry entry)
+{
+  Ring *ring = (entry & 1) != 0 ? &book->named : &book->stray;
+  guint place = (guint)(entry >> 1) & ((1u << PLACE_BITS) - 1);
+
+  return entry != 0 && place < ring->n && ring->lines[place].number == entry ? &ring->lines[place]
+                                                                             : NULL;
+}
+
 TepServerDetectEntry
 tep_server_detect_book_add (TepServerDetectBook *book,
                             const StunExtDetectRecord *record,
@@ -213,7 +226,8 @@ tep_server_detect_book_add (TepServerDetectBook *book,
     line->run = *run;
   line->record.has_run = run != NULL;
   ring->begun++;
-  line->number = ring->begun << 1 | (run != NULL ? 1 : 0);
+  line->number =
+      (ring->begun << PLACE_BITS | (guint64)(line - ring->lines)) << 1 | (run != NULL ? 1 : 0);
   return line->number;
 }
 
@@ -222,17 +236,26 @@ tep_server_detect_book_change (TepServerDetectBook *book,
                                TepServerDetectEntry entry,
                                const StunExtDetectRecord *record)
 {
-  Ring *ring = (entry & 1) != 0 ? &book->named : &book->stray;
+  Line *line = find_line (book, entry);
 
-  for (guint i = 0; entry != 0 && i < ring->n; i++) {
-    Line *line = &ring->lines[i];
-
-    if (line->number != entry)
-      continue;
-    line->record = *record;
-    line->record.has_run = (entry & 1) != 0;
+  if (line == NULL)
     return;
-  }
+  line->record = *record;
+  line->record.has_run = (entry & 1) != 0;
+}
+
+TepServerDetectEntry
+tep_server_detect_book_name (TepServerDetectBook *book,
+                             TepServerDetectEntry entry,
+                             const StunExtDetectRecord *record,
+                             const StunExtDetectRun *run,
+                             gint64 time_us)
+{
+  Line *line = find_line (book, entry);
+
+  if (line != NULL)
+    line->number = 0;
+  return tep_server_detect_book_add (book, record, run, time_us);
 }
 
 static gboolean

@@ -44,6 +44,13 @@ TepServerDetectEntry tep_server_detect_book_add (TepServerDetectBook *book,
                                                  const StunExtDetectRun *run,
                                                  gint64 now_us);
 
+/* A line that was begun without a run is that run's now. Returns the number that it has from now on. */
+TepServerDetectEntry tep_server_detect_book_name (TepServerDetectBook *book,
+                                                  TepServerDetectEntry entry,
+                                                  const StunExtDetectRecord *record,
+                                                  const StunExtDetectRun *run,
+                                                  gint64 time_us);
+
 /* Changes a line that was begun, if it is still there. */
 void tep_server_detect_book_change (TepServerDetectBook *book,
                                     TepServerDetectEntry entry,

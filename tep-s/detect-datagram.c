@@ -33,6 +33,7 @@ tep_server_detect_core_init (TepServerDetectCore *core,
   core->waiting = tep_server_quota_new ();
   core->throttle = tep_server_throttle_new (config->limits.failures_per_window, seed);
   core->detect = config->detect;
+  core->scratch = g_new0 (TepServerDetectReply, 1);
   tep_server_detect_core_reconfigure (core, config, seed);
 }
 
@@ -59,6 +60,7 @@ tep_server_detect_core_clear (TepServerDetectCore *core)
 {
   TepServerConfig *config = (TepServerConfig *)core->config;
 
+  g_clear_pointer (&core->scratch, g_free);
   g_clear_pointer (&core->book, tep_server_detect_book_free);
   g_clear_pointer (&core->waiting, tep_server_quota_free);
   g_clear_pointer (&core->throttle, tep_server_throttle_free);
@@ -194,8 +196,8 @@ may_wait (TepServerDetectCore *core,
           const StunExtMessage *request,
           const StunExtDetectMark *mark)
 {
-  if (core->n_waiting >= WAITING_MAX || mark->delay_s > STUN_EXT_DETECT_DELAY_MAX_S ||
-      request->length > WAITING_LENGTH ||
+  if (!asker->may_wait || core->n_waiting >= WAITING_MAX ||
+      mark->delay_s > STUN_EXT_DETECT_DELAY_MAX_S || request->length > WAITING_LENGTH ||
       !(asker->is_stream || has_cookie (core, request, &mark->run, asker->source)) ||
       !tep_server_quota_take (core->waiting, tep_server_quota_source_key (asker->source),
                               WAITING_PER_SOURCE))
@@ -371,7 +373,9 @@ answer_stun (TepServerDetectCore *core,
              const StunExtDetectSeen *seen,
              TepServerDetectReply *reply)
 {
-  const TepServerDetectAsker asker = { .place = &datagram->place, .source = &datagram->source };
+  const TepServerDetectAsker asker = { .place = &datagram->place,
+                                       .source = &datagram->source,
+                                       .may_wait = !datagram->is_front_door };
   StunExtMessage request;
   StunExtDetectMark mark;
 

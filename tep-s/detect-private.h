@@ -29,6 +29,9 @@ typedef struct {
   guint8 secret[TEP_SERVER_DETECT_SECRET_LENGTH];
   gint64 now_us;
   gint64 now_ms;
+  struct _TepServerDetectReply *scratch;            /* for answers on streams */
+  void (*tell_self) (gpointer data, GString *text); /* nullable: lines about the far end itself */
+  gpointer self_data;
 } TepServerDetectCore;
 
 /* Sets up and clears what a core owns. */
@@ -65,9 +68,10 @@ typedef struct {
   const guint8 *data;
   gsize length;
   guint8 ttl;
+  gboolean is_front_door; /* its sockets are not detection's to wait with */
 } TepServerDetectDatagram;
 
-typedef struct {
+typedef struct _TepServerDetectReply {
   gsize length; /* 0: no answer */
   guint8 octets[TEP_SERVER_DETECT_DATAGRAM_MAX];
   StunExtAddress destination; /* the source, but for the port perhaps */
@@ -92,6 +96,7 @@ typedef struct {
   const StunExtAddress *source;
   gboolean is_stream;
   gboolean is_secure; /* inside TLS */
+  gboolean may_wait;  /* for a delayed answer */
 } TepServerDetectAsker;
 
 /* The answer, not longer than the request. */

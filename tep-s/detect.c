@@ -3,27 +3,19 @@
  * Sockets and clocks of detection. Everything happens in one thread, which no call depends on, and in small portions; so whoever
  * floods these ports slows down detection and nothing else.
  */
-#include "tep-s/detect.h"
-
 #include <errno.h>
 #include <glib-unix.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "tep-s/detect-private.h"
+#include "tep-s/detect-inside-private.h"
 #include "tep-s/listen.h"
 #include "tep-s/server.h"
 
 #define DATAGRAMS 32 /* in one portion */
 
-typedef struct {
-  TepServerDetect *detect;
-  GSource *source;
-  int fd;
-  gboolean is_whole; /* what is sent must not be fragmented */
-  TepServerDetectPlace place;
-} Port;
+typedef TepServerDetectPort Port;
 
 typedef struct {
   gint64 due_us;
@@ -35,22 +27,20 @@ typedef struct {
   guint8 octets[];
 } Waiting;
 
-struct _TepServerDetect {
-  TepServerDetectCore core;
-  GMainContext *context;
-  GPtrArray *udp;     /* Port, address by address */
-  GSequence *waiting; /* Waiting, by due time */
-  GSource *timer;
-  guint64 seed;
-  TepServerDetectReply reply;
-  guint8 buffer[TEP_SERVER_DETECT_DATAGRAM_MAX + 1];
-};
-
-static void
-take_time (TepServerDetect *detect)
+void
+tep_server_detect_take_time (TepServerDetect *detect)
 {
   detect->core.now_us = g_get_monotonic_time ();
   detect->core.now_ms = g_get_real_time () / 1000;
+}
+
+void
+tep_server_detect_note_heard (Port *port, const StunExtAddress *source)
+{
+  if (stun_ext_address_equal_host (source, &port->place.local))
+    return; /* this host is no evidence that others reach it */
+  port->heard_ms = port->detect->core.now_ms;
+  port->n_heard++;
 }
 
 /* ---- sending ---- */
@@ -88,10 +78,10 @@ send_from (Port *port,
 static Port *
 port_at (TepServerDetect *detect, guint address, guint16 number)
 {
-  for (guint i = 0; i < detect->udp->len; i++) {
-    Port *port = g_ptr_array_index (detect->udp, i);
+  for (guint i = 0; i < detect->ports->len; i++) {
+    Port *port = g_ptr_array_index (detect->ports, i);
 
-    if (port->place.address == address && port->place.local.port == number)
+    if (!port->is_stream && port->place.address == address && port->place.local.port == number)
       return port;
   }
   return NULL;
@@ -141,7 +131,7 @@ send_due (GSource *source, GSourceFunc callback, gpointer data)
   TepServerDetect *detect = data;
   GSequenceIter *first;
 
-  take_time (detect);
+  tep_server_detect_take_time (detect);
   while (!g_sequence_iter_is_end (first = g_sequence_get_begin_iter (detect->waiting))) {
     Waiting *waiting = g_sequence_get (first);
 
@@ -230,6 +220,7 @@ read_datagram (TepServerDetect *detect, Port *port)
     return TRUE;
   datagram.length = (gsize)n;
   datagram.ttl = hop_limit (&message);
+  tep_server_detect_note_heard (port, &datagram.source);
   tep_server_detect_datagram (&detect->core, &datagram, &detect->reply);
   send_reply (detect, port, &datagram.source);
   return TRUE;
@@ -240,10 +231,143 @@ on_datagrams (gint fd, GIOCondition condition, gpointer data)
 {
   Port *port = data;
 
-  take_time (port->detect);
+  tep_server_detect_take_time (port->detect);
   for (guint i = 0; i < DATAGRAMS && read_datagram (port->detect, port); i++)
     ;
   return G_SOURCE_CONTINUE;
+}
+
+/* ---- from the front door ---- */
+
+static gboolean
+is_unspecified (const StunExtAddress *address)
+{
+  static const guint8 zeros[16];
+
+  return memcmp (address->octets, zeros, sizeof zeros) == 0;
+}
+
+TepServerDetectPlace
+tep_server_detect_door (TepServerDetect *detect,
+                        const StunExtAddress *local,
+                        gboolean is_stream,
+                        const StunExtAddress *source)
+{
+  const TepServerDetectConfig *config = &detect->core.detect;
+  TepServerDetectPlace place = { TEP_SERVER_DETECT_NO_ADDRESS, *local };
+
+  for (guint i = 0; i < config->n_addresses; i++) {
+    if (!stun_ext_address_equal_host (&config->addresses[i], local))
+      continue;
+    place.address = i;
+    place.local = config->public_addresses[i];
+    place.local.port = local->port;
+  }
+  for (guint i = 0; i < detect->doors->len; i++) {
+    Port *door = g_ptr_array_index (detect->doors, i);
+
+    if (door->is_stream == is_stream && door->place.local.port == local->port &&
+        door->place.local.family == local->family &&
+        (is_unspecified (&door->place.local) ||
+         stun_ext_address_equal_host (&door->place.local, local)))
+      tep_server_detect_note_heard (door, source);
+  }
+  return place;
+}
+
+typedef struct {
+  TepServerDetect *detect;
+  StunExtAddress source;
+  int fd;
+  gsize length;
+  guint8 octets[];
+} Letter;
+
+static void
+read_letter (gpointer receiver, gpointer data, gboolean is_delivered)
+{
+  Letter *letter = data;
+  TepServerDetect *detect = letter->detect;
+  TepServerDetectDatagram datagram = { .source = letter->source,
+                                       .data = letter->octets,
+                                       .length = letter->length,
+                                       .is_front_door = TRUE };
+  Port port = { .detect = detect, .fd = letter->fd };
+  struct sockaddr_storage storage;
+  socklen_t size = sizeof storage;
+  StunExtAddress local;
+
+  atomic_fetch_sub (&detect->n_mail, 1);
+  /* The socket is a worker's, and it is this thread that ends workers: it is still there. */
+  if (is_delivered && getsockname (letter->fd, (struct sockaddr *)&storage, &size) == 0 &&
+      stun_ext_address_from_sockaddr (&local, (struct sockaddr *)&storage, size)) {
+    tep_server_detect_take_time (detect);
+    port.place = datagram.place = tep_server_detect_door (detect, &local, FALSE, &letter->source);
+    tep_server_detect_datagram (&detect->core, &datagram, &detect->reply);
+    send_reply (detect, &port, &letter->source);
+    set_whole (&port, FALSE);
+  }
+  g_free (letter);
+}
+
+/* Ordinary STUN stays with the worker, as if there were no detection. */
+static gboolean
+is_probe (const guint8 *data, gsize length)
+{
+  StunExtMessage message;
+  StunExtDetectMark mark;
+  StunExtParse parse = stun_ext_message_parse (&message, data, length);
+
+  if (parse == STUN_EXT_PARSE_OK)
+    return stun_ext_message_get_detect (&message, &mark);
+  return parse == STUN_EXT_PARSE_NOT_STUN && length >= STUN_EXT_DETECT_ANSWER_LENGTH;
+}
+
+gboolean
+tep_server_detect_take_datagram (
+    TepServerDetect *detect, int fd, const StunExtAddress *source, const guint8 *data, gsize length)
+{
+  Letter *letter;
+
+  if (length > TEP_SERVER_DETECT_DATAGRAM_MAX || !is_probe (data, length))
+    return FALSE;
+  if (atomic_fetch_add (&detect->n_mail, 1) >= TEP_SERVER_DETECT_MAIL_MAX) {
+    atomic_fetch_sub (&detect->n_mail, 1);
+    return TRUE;
+  }
+  letter = g_malloc (sizeof *letter + length);
+  letter->detect = detect;
+  letter->source = *source;
+  letter->fd = fd;
+  letter->length = length;
+  memcpy (letter->octets, data, length);
+  tep_server_mailbox_post (detect->mailbox, read_letter, letter);
+  return TRUE;
+}
+
+static gboolean
+on_mail (gint fd, GIOCondition condition, gpointer data)
+{
+  TepServerDetect *detect = data;
+
+  tep_server_mailbox_empty (detect->mailbox, detect);
+  return G_SOURCE_CONTINUE;
+}
+
+void
+tep_server_detect_add_door (TepServerDetect *detect,
+                            const StunExtAddress *address,
+                            gboolean has_udp)
+{
+  for (guint i = has_udp ? 0 : 1; i < 2 && detect->core.detect.is_at_front_door; i++) {
+    Port *door = g_new0 (Port, 1);
+
+    door->detect = detect;
+    door->fd = -1;
+    door->is_stream = i == 1;
+    door->place.local = *address;
+    g_ptr_array_add (detect->doors, door);
+  }
 }
 
 /* ---- beginning and end ---- */
@@ -256,41 +380,132 @@ free_port (gpointer data)
   if (port->source != NULL)
     g_source_destroy (port->source);
   g_clear_pointer (&port->source, g_source_unref);
-  close (port->fd);
+  if (port->fd >= 0)
+    close (port->fd);
   g_free (port);
 }
 
 static gboolean
-open_port (TepServerDetect *detect, guint address, guint16 number, GError **error)
+open_udp (TepServerDetect *detect, Port *port, GError **error)
 {
-  const TepServerDetectConfig *config = &detect->core.detect;
-  StunExtAddress here = config->addresses[address];
+  StunExtAddress here = detect->core.detect.addresses[port->place.address];
   char text[STUN_EXT_ADDRESS_TEXT_LENGTH];
   const int on = 1;
-  Port *port;
-  int fd;
+  guint16 number;
 
-  here.port = number;
-  fd = tep_server_open_socket (&here, SOCK_DGRAM, FALSE, &number);
-  if (fd < 0) {
+  here.port = port->place.local.port;
+  port->fd = tep_server_open_socket (&here, SOCK_DGRAM, FALSE, FALSE, &number);
+  if (port->fd < 0) {
     g_set_error (error, TEP_SERVER_ERROR, TEP_SERVER_ERROR_LISTEN,
                  "[detect] cannot listen on UDP %s: %s; check that the address exists and that no "
                  "other program has the port",
                  stun_ext_address_print (&here, text), g_strerror (errno));
     return FALSE;
   }
-  setsockopt (fd, IPPROTO_IP, IP_RECVTTL, &on, sizeof on);
+  setsockopt (port->fd, IPPROTO_IP, IP_RECVTTL, &on, sizeof on);
   if (here.family == 6)
-    setsockopt (fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &on, sizeof on);
-  port = g_new0 (Port, 1);
-  port->detect = detect;
-  port->fd = fd;
+    setsockopt (port->fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &on, sizeof on);
   port->is_whole = TRUE;
-  port->place.address = address;
-  port->place.local = config->public_addresses[address];
-  port->place.local.port = number;
   set_whole (port, FALSE);
-  g_ptr_array_add (detect->udp, port);
+  return TRUE;
+}
+
+static gboolean
+open_port (
+    TepServerDetect *detect, guint address, guint16 number, gboolean is_stream, GError **error)
+{
+  Port *port = g_new0 (Port, 1);
+
+  port->detect = detect;
+  port->fd = -1;
+  port->is_stream = is_stream;
+  port->place.address = address;
+  port->place.local = detect->core.detect.public_addresses[address];
+  port->place.local.port = number;
+  g_ptr_array_add (detect->ports, port);
+  return is_stream ? tep_server_detect_open_tcp (detect, port, error)
+                   : open_udp (detect, port, error);
+}
+
+/* The front door has that port already, and answers there. */
+static gboolean
+is_front_door (const TepServerConfig *config, const StunExtAddress *address, guint16 number)
+{
+  for (guint i = 0; i < config->n_listeners; i++) {
+    const StunExtAddress *door = &config->listeners[i].address;
+
+    if (door->port == number && door->family == address->family &&
+        (is_unspecified (door) || stun_ext_address_equal_host (door, address)))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static gboolean
+open_all (TepServerDetect *detect, GError **error)
+{
+  const TepServerDetectConfig *config = &detect->core.detect;
+
+  for (guint i = 0; i < config->n_addresses; i++)
+    for (guint j = 0; j < config->n_ports; j++)
+      if (!is_front_door (detect->core.config, &config->addresses[i], config->ports[j]) &&
+          (!open_port (detect, i, config->ports[j], FALSE, error) ||
+           !open_port (detect, i, config->ports[j], TRUE, error)))
+        return FALSE;
+  return TRUE;
+}
+
+/* ---- self-test ---- */
+
+static void
+tell_port (const Port *port, gboolean is_door, GString *text)
+{
+  char address[STUN_EXT_ADDRESS_TEXT_LENGTH];
+
+  g_string_append_printf (
+      text,
+      "{\"line\":\"listener\",\"transport\":\"%s\",\"address\":\"%s\","
+      "\"door\":%s,\"heard\":%" G_GINT64_FORMAT ",\"n\":%" G_GUINT64_FORMAT "}\n",
+      port->is_stream ? "tcp" : "udp", stun_ext_address_print (&port->place.local, address),
+      is_door ? "true" : "false", port->heard_ms, port->n_heard);
+}
+
+static void
+tell_self (gpointer data, GString *text)
+{
+  TepServerDetect *detect = data;
+  const TepServerDetectConfig *config = &detect->core.detect;
+  guint n_4 = 0;
+
+  for (guint i = 0; i < config->n_addresses; i++)
+    n_4 += config->addresses[i].family == 4;
+  g_string_append_printf (text,
+                          "{\"line\":\"self\",\"version\":\"%s\",\"time\":%" G_GINT64_FORMAT
+                          ",\"started\":%" G_GINT64_FORMAT ",\"addresses\":%u,\"addresses6\":%u,"
+                          "\"tls\":%s}\n",
+                          tep_server_version (), detect->core.now_ms, detect->started_ms, n_4,
+                          config->n_addresses - n_4, detect->tls != NULL ? "true" : "false");
+  for (guint i = 0; i < detect->ports->len; i++)
+    tell_port (g_ptr_array_index (detect->ports, i), FALSE, text);
+  for (guint i = 0; i < detect->doors->len; i++)
+    tell_port (g_ptr_array_index (detect->doors, i), TRUE, text);
+}
+
+/* ---- the whole ---- */
+
+static gboolean
+load_tls (TepServerDetect *detect, const TepServerConfig *config, GError **error)
+{
+  TepServerTlsContext *tls = NULL;
+
+  if (config->tls.certificate_file != NULL) {
+    tls = tep_server_tls_context_new (config->tls.certificate_file, config->tls.key_file, NULL,
+                                      error);
+    if (tls == NULL)
+      return FALSE;
+  }
+  g_clear_pointer (&detect->tls, tep_server_tls_context_unref);
+  detect->tls = tls;
   return TRUE;
 }
 
@@ -301,20 +516,28 @@ tep_server_detect_new (const TepServerSettings *settings,
                        GError **error)
 {
   g_autoptr (TepServerDetect) detect = g_new0 (TepServerDetect, 1);
-  const TepServerDetectConfig *config = &settings->config->detect;
   guint8 secret[TEP_SERVER_DETECT_SECRET_LENGTH];
 
   random (NULL, secret, sizeof secret);
   random (NULL, &detect->seed, sizeof detect->seed);
   detect->context = g_main_context_ref (context);
-  detect->udp = g_ptr_array_new_with_free_func (free_port);
+  detect->ports = g_ptr_array_new_with_free_func (free_port);
+  detect->doors = g_ptr_array_new_with_free_func (free_port);
+  detect->connections = tep_server_quota_new ();
+  detect->open = g_hash_table_new (NULL, NULL);
   detect->waiting = g_sequence_new (g_free);
   tep_server_detect_core_init (&detect->core, settings->config, detect->seed, secret);
   stun_ext_crypto_cleanse (secret, sizeof secret);
-  for (guint i = 0; i < config->n_addresses; i++)
-    for (guint j = 0; j < config->n_ports; j++)
-      if (!open_port (detect, i, config->ports[j], error))
-        return NULL;
+  detect->mailbox = tep_server_mailbox_new ();
+  if (detect->mailbox == NULL) {
+    g_set_error (error, TEP_SERVER_ERROR, TEP_SERVER_ERROR_RESOURCE, "[detect] cannot start: %s",
+                 g_strerror (errno));
+    return NULL;
+  }
+  detect->core.tell_self = tell_self;
+  detect->core.self_data = detect;
+  if (!load_tls (detect, settings->config, error) || !open_all (detect, error))
+    return NULL;
   return g_steal_pointer (&detect);
 }
 
@@ -324,8 +547,17 @@ tep_server_detect_free (TepServerDetect *detect)
   if (detect->timer != NULL)
     g_source_destroy (detect->timer);
   g_clear_pointer (&detect->timer, g_source_unref);
+  if (detect->mail != NULL)
+    g_source_destroy (detect->mail);
+  g_clear_pointer (&detect->mail, g_source_unref);
+  g_clear_pointer (&detect->mailbox, tep_server_mailbox_free);
+  tep_server_detect_close_all (detect);
+  g_hash_table_unref (detect->open);
+  tep_server_quota_free (detect->connections);
+  g_clear_pointer (&detect->tls, tep_server_tls_context_unref);
+  g_ptr_array_unref (detect->doors);
   g_sequence_free (detect->waiting);
-  g_ptr_array_unref (detect->udp);
+  g_ptr_array_unref (detect->ports);
   tep_server_detect_core_clear (&detect->core);
   g_main_context_unref (detect->context);
   g_free (detect);
@@ -336,13 +568,22 @@ tep_server_detect_start (TepServerDetect *detect)
 {
   static GSourceFuncs timer_funcs = { .dispatch = send_due };
 
+  tep_server_detect_take_time (detect);
+  detect->started_ms = detect->core.now_ms;
   detect->timer = g_source_new (&timer_funcs, sizeof (GSource));
   g_source_set_callback (detect->timer, NULL, detect, NULL);
   g_source_attach (detect->timer, detect->context);
   arm (detect);
-  for (guint i = 0; i < detect->udp->len; i++) {
-    Port *port = g_ptr_array_index (detect->udp, i);
+  detect->mail = g_unix_fd_source_new (tep_server_mailbox_fd (detect->mailbox), G_IO_IN);
+  g_source_set_callback (detect->mail, G_SOURCE_FUNC (on_mail), detect, NULL);
+  g_source_attach (detect->mail, detect->context);
+  for (guint i = 0; i < detect->ports->len; i++) {
+    Port *port = g_ptr_array_index (detect->ports, i);
 
+    if (port->is_stream) {
+      tep_server_detect_watch_tcp (port);
+      continue;
+    }
     port->source = g_unix_fd_source_new (port->fd, G_IO_IN);
     g_source_set_callback (port->source, G_SOURCE_FUNC (on_datagrams), port, NULL);
     g_source_attach (port->source, detect->context);
@@ -352,5 +593,9 @@ tep_server_detect_start (TepServerDetect *detect)
 void
 tep_server_detect_reconfigure (TepServerDetect *detect, const TepServerSettings *settings)
 {
+  g_autoptr (GError) error = NULL;
+
   tep_server_detect_core_reconfigure (&detect->core, settings->config, detect->seed);
+  if (!load_tls (detect, settings->config, &error))
+    g_warning ("[detect] keeps its old certificate: %s", error->message);
 }

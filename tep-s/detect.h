@@ -4,6 +4,7 @@
 
 #include <gio/gio.h>
 
+#include "tep-s/core.h"
 #include "tep-s/shared.h"
 
 G_BEGIN_DECLS
@@ -30,6 +31,23 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (TepServerDetect, tep_server_detect_free)
 
 /* Answers from now on. */
 void tep_server_detect_start (TepServerDetect *detect);
+
+/* Where the front door listens, for the self-test; before start(). */
+void tep_server_detect_add_door (TepServerDetect *detect,
+                                 const StunExtAddress *address,
+                                 gboolean has_udp);
+
+/* A worker's connection that is no tunnel, with its descriptor. Any thread. */
+void tep_server_detect_take_connection (TepServerDetect *detect,
+                                        int fd,
+                                        TepServerHandoverContents *contents);
+
+/* A datagram at the front door, to be answered from fd. FALSE: it is none of detection's. Any thread. */
+gboolean tep_server_detect_take_datagram (TepServerDetect *detect,
+                                          int fd,
+                                          const StunExtAddress *source,
+                                          const guint8 *data,
+                                          gsize length);
 
 /* New rules from a reload; addresses and ports stay. */
 void tep_server_detect_reconfigure (TepServerDetect *detect, const TepServerSettings *settings);

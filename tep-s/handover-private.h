@@ -16,6 +16,7 @@ void tep_server_worker_flush_passed (TepServerWorker *worker);
 
 /* worker.c */
 TepServerWorker *tep_server_worker_peer (TepServerWorker *worker, guint index);
+TepServerDetect *tep_server_worker_detect (TepServerWorker *worker);
 TepServerShared *tep_server_worker_shared (TepServerWorker *worker);
 gboolean tep_server_worker_has_room (const TepServerWorker *worker, gsize length);
 void tep_server_worker_post_media (TepServerWorker *worker,

@@ -30,13 +30,31 @@ unpack_connection (gpointer receiver, gpointer data, gboolean is_delivered)
   g_free (parcel);
 }
 
+static void
+give_to_detection (TepServerWorker *worker, TepServerConnection *connection)
+{
+  int fd = (int)tep_server_connection_get_host_data (connection);
+  TepServerHandoverContents contents;
+  TepServerHandover handover;
+
+  tep_server_worker_give_connection (worker, connection, &handover);
+  tep_server_handover_open (&handover, tep_server_worker_shared (worker), &contents);
+  tep_server_detect_take_connection (tep_server_worker_detect (worker), fd, &contents);
+}
+
 void
 tep_server_worker_hand_over (gpointer host, TepServerConnection *connection, guint target)
 {
   TepServerWorker *worker = host;
-  TepServerWorker *other = tep_server_worker_peer (worker, target);
-  Parcel *parcel = g_new0 (Parcel, 1);
+  TepServerWorker *other;
+  Parcel *parcel;
 
+  if (target == TEP_SERVER_TO_DETECT) {
+    give_to_detection (worker, connection);
+    return;
+  }
+  other = tep_server_worker_peer (worker, target);
+  parcel = g_new0 (Parcel, 1);
   parcel->fd = (int)tep_server_connection_get_host_data (connection);
   parcel->shared = tep_server_worker_shared (worker);
   tep_server_worker_give_connection (worker, connection, &parcel->handover);

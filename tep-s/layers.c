@@ -84,6 +84,31 @@ open_door (TepServerConnection *connection, StunExtFrontDoorVerdict verdict)
   }
 }
 
+static gboolean
+is_for_detection (const TepServerConnection *connection, StunExtFrontDoorVerdict verdict)
+{
+  return tep_server_core_is_detecting (connection->core) &&
+         (verdict == STUN_EXT_FRONT_DOOR_STUN || verdict == STUN_EXT_FRONT_DOOR_HTTP ||
+          verdict == STUN_EXT_FRONT_DOOR_CLOSE);
+}
+
+/* All that came in this layer, and what follows, is another's. */
+static void
+leave_to_detection (TepServerConnection *connection, gsize had, const guint8 *data, gsize length)
+{
+  FrontDoor *front = connection->front;
+  g_autoptr (GByteArray) unread = g_byte_array_new ();
+
+  g_byte_array_append (unread, front->sniffed, (guint)had);
+  g_byte_array_append (unread, data, (guint)length);
+  front->unread = g_byte_array_free_to_bytes (g_steal_pointer (&unread));
+  if (connection->tls != NULL)
+    front->unread_tls = tep_server_tls_take_unread (connection->tls);
+  connection->target_worker = TEP_SERVER_TO_DETECT;
+  tep_server_connection_step (connection, CONNECTION_ELSEWHERE);
+  tep_server_connection_mark_dirty (connection);
+}
+
 /* Returns how many octets are done with; on a verdict the sniffed ones become the begin of what
  * follows. */
 static gsize
@@ -101,6 +126,10 @@ sniff (TepServerConnection *connection, const guint8 *data, gsize length)
       stun_ext_front_door_classify (connection->layers, front->sniffed, front->n_sniffed, NULL);
   if (verdict == STUN_EXT_FRONT_DOOR_NEED_MORE)
     return n;
+  if (is_for_detection (connection, verdict)) {
+    leave_to_detection (connection, had, data, length);
+    return length;
+  }
   memcpy (begin, front->sniffed, had);
   front->n_sniffed = 0;
   open_door (connection, verdict);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,7 +17,8 @@
 #define PORT_TRIES 20 /* for a port that is free on TCP and UDP alike */
 
 int
-tep_server_open_socket (const StunExtAddress *address, int type, gboolean is_shared, guint16 *port)
+tep_server_open_socket (
+    const StunExtAddress *address, int type, gboolean is_shared, gboolean keeps_syn, guint16 *port)
 {
   struct sockaddr_storage storage;
   socklen_t length = (socklen_t)stun_ext_address_to_sockaddr (address, &storage);
@@ -28,6 +30,8 @@ tep_server_open_socket (const StunExtAddress *address, int type, gboolean is_sha
     return -1;
   if (type == SOCK_STREAM)
     setsockopt (fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (type == SOCK_STREAM && keeps_syn)
+    setsockopt (fd, IPPROTO_TCP, TCP_SAVE_SYN, &on, sizeof on);
   if (is_shared)
     setsockopt (fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
   if (address->family == 6)
@@ -54,12 +58,14 @@ open_for_worker (const TepServerListener *listener,
                  GArray *tcp,
                  GArray *udp)
 {
-  int fd = tep_server_open_socket (address, SOCK_STREAM, is_shared, &address->port);
+  int fd =
+      tep_server_open_socket (address, SOCK_STREAM, is_shared, listener->keeps_syn, &address->port);
 
   if (fd < 0)
     return FALSE;
   if (listener->has_udp) {
-    int datagram = tep_server_open_socket (address, SOCK_DGRAM, is_shared, &address->port);
+    int datagram = tep_server_open_socket (address, SOCK_DGRAM, is_shared, listener->keeps_syn,
+                                           &address->port);
 
     if (datagram < 0) {
       int failure = errno;

@@ -7,9 +7,10 @@
 
 G_BEGIN_DECLS
 
-/* A bound socket, listening if it is one of streams; -1 with errno. port: its port, if the kernel could tell. */
-int
-tep_server_open_socket (const StunExtAddress *address, int type, gboolean is_shared, guint16 *port);
+/* A bound socket, listening if it is one of streams; -1 with errno. keeps_syn: the kernel keeps the first packet of each
+ * connection, until it is asked for. port: its port, if the kernel could tell. */
+int tep_server_open_socket (
+    const StunExtAddress *address, int type, gboolean is_shared, gboolean keeps_syn, guint16 *port);
 
 /**
  * tep_server_listen:

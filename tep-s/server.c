@@ -223,6 +223,7 @@ create_workers (TepServer *self, GArray **tcp, GArray **udp, guint n, GError **e
                                  .recorder = self->recorder,
                                  .callbacks = self->has_callbacks ? &self->callbacks : NULL,
                                  .callback_data = self->callback_data,
+                                 .detect = self->detect,
                                  .event = on_event,
                                  .event_data = self };
 
@@ -264,6 +265,9 @@ open_detect (TepServer *self, GError **error)
   if (!self->settings.config->detect.is_on)
     return TRUE;
   self->detect = tep_server_detect_new (&self->settings, self->context, random_octets, error);
+  for (guint i = 0; self->detect != NULL && i < self->settings.config->n_listeners; i++)
+    tep_server_detect_add_door (self->detect, &self->addresses[i],
+                                self->settings.config->listeners[i].has_udp);
   return self->detect != NULL;
 }
 

@@ -102,6 +102,8 @@ check_server_name (SSL *ssl, int *alert, void *data)
   const TepServerTlsContext *context = data;
   const char *name = SSL_get_servername (ssl, TLSEXT_NAMETYPE_host_name);
 
+  if (context->names == NULL)
+    return SSL_TLSEXT_ERR_OK;
   if (name == NULL ? context->has_literal : is_own_name (context, name))
     return SSL_TLSEXT_ERR_OK;
   *alert = SSL_AD_UNRECOGNIZED_NAME;
@@ -185,7 +187,7 @@ tep_server_tls_context_new (const char *certificate_file,
 
   g_atomic_ref_count_init (&context->references);
   context->names = g_strdupv ((char **)names);
-  for (gsize i = 0; names[i] != NULL; i++)
+  for (gsize i = 0; names != NULL && names[i] != NULL; i++)
     context->has_literal |= stun_ext_address_parse (names[i], &literal);
   pthread_once (&bio_once, make_bio_method);
   context->ssl = SSL_CTX_new (TLS_server_method ());
@@ -240,6 +242,13 @@ tep_server_tls_free (TepServerTls *tls)
   SSL_free (tls->ssl);
   tep_server_tls_context_unref (tls->context);
   g_free (tls);
+}
+
+void
+tep_server_tls_set_write (TepServerTls *tls, TepServerTlsWrite write, gpointer user_data)
+{
+  tls->write = write;
+  tls->user_data = user_data;
 }
 
 void

@@ -16,7 +16,7 @@ typedef struct _TepServerTlsContext TepServerTlsContext;
  * tep_server_tls_context_new:
  * @certificate_file: PEM file with the chain
  * @key_file: PEM file with the private key
- * @names: (array zero-terminated=1): what clients may name in SNI; a client without SNI is let in
+ * @names: (nullable) (array zero-terminated=1): what clients may name in SNI; %NULL for anything. A client without SNI is let in
  * only if one of them is an address literal, which SNI cannot carry
  * @error: return location
  *
@@ -47,6 +47,9 @@ typedef gboolean (*TepServerTlsWrite) (gpointer user_data, const guint8 *data, g
 TepServerTls *
 tep_server_tls_new (TepServerTlsContext *context, TepServerTlsWrite write, gpointer user_data);
 void tep_server_tls_free (TepServerTls *tls);
+
+/* Somebody else takes what is to be sent from now on. */
+void tep_server_tls_set_write (TepServerTls *tls, TepServerTlsWrite write, gpointer user_data);
 
 /* Octets from the network, borrowed until the next call says MORE. Whoever stops earlier takes the
  * rest away with tep_server_tls_take_unread(). */

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "tep-s/core.h"
+#include "tep-s/detect.h"
 #include "tep-s/mailbox.h"
 #include "tep-s/recorder.h"
 #include "tep-s/server.h"
@@ -25,6 +26,7 @@ G_BEGIN_DECLS
  * from now on
  * @event: (nullable): told about tunnels, in the worker's thread
  * @event_data: for @event
+ * @detect: (nullable): who gets what is no tunnel
  */
 typedef struct {
   guint index;
@@ -40,6 +42,7 @@ typedef struct {
   GArray *udp;
   void (*event) (gpointer data, const TepServerEvent *event);
   gpointer event_data;
+  TepServerDetect *detect;
 } TepServerWorkerSetup;
 
 /* Control thread. The sockets are closed by free(), also when new() fails. */

@@ -83,6 +83,10 @@ tep_server_worker_read_datagrams (TepServerWorker *worker, int fd)
       return;
     if (!stun_ext_address_from_sockaddr (&source, (struct sockaddr *)&storage, length))
       continue;
+    if (tep_server_core_is_detecting (worker->core) &&
+        tep_server_detect_take_datagram (worker->setup.detect, fd, &source, worker->scratch,
+                                         (gsize)n))
+      continue;
     size = tep_server_core_datagram (worker->core, &source, worker->scratch, (gsize)n, answer,
                                      sizeof answer);
     if (size > 0)

@@ -163,6 +163,8 @@ set_up (TepServerWorker *worker, GError **error)
       tep_server_core_new (&tep_server_worker_host, worker, &worker->settings, worker->setup.shared,
                            worker->setup.index, worker->setup.total);
   tep_server_core_set_recording (worker->core, worker->setup.recorder != NULL);
+  if (worker->setup.detect != NULL)
+    tep_server_core_set_detecting (worker->core);
   take_time (worker);
   worker->media = worker->setup.media->open (worker, worker->settings.config, error);
   return worker->media != NULL;
@@ -302,6 +304,12 @@ TepServerWorker *
 tep_server_worker_peer (TepServerWorker *worker, guint index)
 {
   return worker->peers != NULL ? worker->peers[index] : NULL;
+}
+
+TepServerDetect *
+tep_server_worker_detect (TepServerWorker *worker)
+{
+  return worker->setup.detect;
 }
 
 TepServerShared *

@@ -235,6 +235,15 @@ same_listeners (const TepServerConfig *a, const TepServerConfig *b)
   return TRUE;
 }
 
+static gboolean
+same_detect_ports (const TepServerDetectConfig *a, const TepServerDetectConfig *b)
+{
+  return a->is_on == b->is_on && a->n_addresses == b->n_addresses && a->n_ports == b->n_ports &&
+         memcmp (a->addresses, b->addresses, sizeof a->addresses) == 0 &&
+         memcmp (a->public_addresses, b->public_addresses, sizeof a->public_addresses) == 0 &&
+         memcmp (a->ports, b->ports, sizeof a->ports) == 0;
+}
+
 static void
 tell_what_waits (const TepServerConfig *old, const TepServerConfig *new)
 {
@@ -252,6 +261,8 @@ tell_what_waits (const TepServerConfig *old, const TepServerConfig *new)
     g_string_append (waits, " [metrics] listen,");
   if (g_strcmp0 (old->media.record_file, new->media.record_file) != 0)
     g_string_append (waits, " [media] record-file,");
+  if (!same_detect_ports (&old->detect, &new->detect))
+    g_string_append (waits, " [detect] addresses and ports,");
   if (waits->len == 0)
     return;
   g_string_truncate (waits, waits->len - 1);

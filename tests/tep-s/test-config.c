@@ -104,6 +104,9 @@ test_every_key_is_taken (Fixture *fixture, gconstpointer data)
       "[policy]\nallow=10.0.0.0/8;10.0.0.5:5060\ndeny=10.1.0.0/16\ncore=10.2.0.0/16\n"
       "own=192.0.2.9\npublic=deny\nmedia-ports=10000-60000\n"
       "[limits]\ntunnels=7\n[timers]\ndrain=1\n"
+      "[detect]\naddresses=192.0.2.1;192.0.2.2;2001:db8::1\nstun-ports=3478;3480\nports=5060\n"
+      "public-addresses=198.51.100.1;198.51.100.2;2001:db8::9\nfront-door=false\nplain=false\n"
+      "replies=50\nconnections=9\nconnections-per-source=3\n"
       "[log]\nformat=json\nlevel=debug\nfile=/tmp/x.log\nlines-per-second=5\n"
       "[metrics]\nlisten=127.0.0.1:9117\ntoken=secret\n";
   g_autoptr (GError) error = NULL;
@@ -130,6 +133,14 @@ test_every_key_is_taken (Fixture *fixture, gconstpointer data)
   g_assert_true (config->media.is_pinhole_only);
   g_assert_cmpstr (config->media.record_file, ==, record);
   g_assert_cmpuint (config->limits.tunnels, ==, 7);
+  g_assert_true (config->detect.is_on);
+  g_assert_false (config->detect.is_at_front_door);
+  g_assert_false (config->detect.is_plain_answered);
+  g_assert_cmpuint (config->detect.n_addresses, ==, 3);
+  g_assert_cmpuint (config->detect.public_addresses[2].octets[15], ==, 9);
+  g_assert_cmpuint (config->detect.n_ports, ==, 3);
+  g_assert_cmpuint (config->detect.ports[1], ==, 3480);
+  g_assert_cmpuint (config->detect.replies_per_second, ==, 50);
   g_assert_cmpint (config->log.format, ==, TEP_SERVER_LOG_JSON);
   g_assert_cmpint (config->log.level, ==, G_LOG_LEVEL_DEBUG);
   g_assert_cmpstr (config->metrics, ==, "127.0.0.1:9117");
@@ -224,6 +235,27 @@ static const struct {
   { "realm-with-quote", LEAST "realm=a\"b\n", "[credentials] realm" },
   { "key-without-certificate", LEAST "[tls]\nkey=k\n", "[tls] certificate: is missing" },
   { "certificate-missing", LEAST "[tls]\ncertificate=c\nkey=k\n", "cannot be read" },
+  { "detect-three-addresses", LEAST "[detect]\naddresses=192.0.2.1;192.0.2.2;192.0.2.3\n",
+    "[detect] addresses: \"192.0.2.3\" will not do" },
+  { "detect-any-address", LEAST "[detect]\naddresses=0.0.0.0\n",
+    "[detect] addresses: \"0.0.0.0\"" },
+  { "detect-with-port", LEAST "[detect]\naddresses=192.0.2.1:3478\n", "without a port" },
+  { "detect-same-address", LEAST "[detect]\naddresses=192.0.2.1;192.0.2.1\n",
+    "stands there twice" },
+  { "detect-public-missing",
+    LEAST "[detect]\naddresses=192.0.2.1;192.0.2.2\npublic-addresses=192.0.2.3\n",
+    "[detect] public-addresses: has to have an address for each" },
+  { "detect-one-stun-port", LEAST "[detect]\nstun-ports=3478\n",
+    "[detect] stun-ports: has to be two" },
+  { "detect-port-twice", LEAST "[detect]\nports=3478\n",
+    "[detect] ports: \"3478\" stands there twice" },
+  { "detect-bad-port", LEAST "[detect]\nports=0\n", "[detect] ports: \"0\" will not do" },
+  { "detect-bad-switch", LEAST "[detect]\nplain=maybe\n", "[detect] plain: \"maybe\"" },
+  { "detect-nowhere", LEAST "[detect]\nfront-door=false\n", "[detect] addresses: is missing" },
+  { "detect-at-the-door",
+    "[server]\nlisten=127.0.0.1:5060\n" CREDENTIALS
+    "[detect]\naddresses=127.0.0.1\nports=5060\nfront-door=false\n",
+    "[detect] ports: port 5060 is the front door's there" },
   { "metrics-without-token", LEAST "[metrics]\nlisten=127.0.0.1:9117\n",
     "[metrics] token: is missing" },
   { "short-token", LEAST "[metrics]\nlisten=unix:/x\ntoken=short\n", "openssl rand -hex 32" },

@@ -26,6 +26,12 @@ tep_server_worker_peer (TepServerWorker *worker, guint index)
   return worker->peers[index];
 }
 
+TepServerDetect *
+tep_server_worker_detect (TepServerWorker *worker)
+{
+  return NULL;
+}
+
 TepServerShared *
 tep_server_worker_shared (TepServerWorker *worker)
 {
