@@ -1,5 +1,7 @@
 """tep-detect in a network of the lab against a far end in the core, and what it says beside what the catalogue expects."""
+import contextlib
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -8,7 +10,7 @@ import time
 
 import ends
 from lab import NETWORKS
-from process import program
+from process import Process, program, wait_for_tcp
 
 # By hand it is the build beside the source.
 os.environ.setdefault("TEPKIT_BUILD", str(pathlib.Path(__file__).resolve().parent.parent.parent / "build"))
@@ -38,10 +40,44 @@ class Outcome:
             "".join(f"\n  {d}" for d in self.differences)
 
 
+TURN = ("turn:peer.lab:3478?transport=udp", "turn:peer.lab:3478?transport=tcp", "turns:peer.lab:443?transport=tcp")
+
+
+@contextlib.contextmanager
+def turn_server(lab, scratch):
+    """coturn at the peer, for the same user: by UDP and TCP on port 3478 and by TLS on 443."""
+    arguments = ["turnserver", "-n", "--no-cli", "--no-dtls", "--listening-port=3478", "--tls-listening-port=443",
+                 f"--cert={scratch.certificate()}", f"--pkey={scratch.path}/key.pem", "--lt-cred-mech", "--realm=core.lab",
+                 f"--user={ends.USER}:{ends.PASSWORD}", "--allow-loopback-peers", "--log-file=stdout", "--simple-log",
+                 f"--pidfile={scratch.path}/turn.pid", f"--userdb={scratch.path}/turn.db",
+                 *(f"--{kind}-ip={lab[f'PEER_ADDR{mark}']}" for mark in FAMILIES.values() for kind in ("listening", "relay"))]
+    with Process(arguments, lab, "peer", name="turnserver"):
+        for port in (3478, 443):
+            wait_for_tcp(lab, "peer", lab["PEER_ADDR6"], port, 20)
+        yield
+
+
+@functools.cache
+def knows_turn():
+    """Whether the program tries TURN servers."""
+    return "--turn" in subprocess.run([program("tep-detect"), "--help"], capture_output=True, text=True, check=False).stdout
+
+
+@contextlib.contextmanager
+def far_ends(lab, scratch):
+    """All that it talks to."""
+    with contextlib.ExitStack() as stack:
+        if knows_turn():
+            stack.enter_context(turn_server(lab, scratch))
+        yield stack.enter_context(far_end(lab, scratch))
+
+
 def detect(lab, scratch, family, arguments=()):
     """Runs it once over a family, "4" or "6"."""
     vector = [program("tep-detect"), "--json", "--quiet", f"-{family}", "--ca", scratch.certificate(),
               "--credentials", ends.secret(scratch.path, f"detect-{family}.secret", f"{ends.USER}:{ends.PASSWORD}")]
+    if knows_turn():
+        vector += [word for uri in TURN for word in ("--turn", uri)]
     if lab.network.proxy:
         vector += ["--proxy", lab[f"PROXY_URL{FAMILIES[family]}"]]
     if lab.network.login and lab.network.proxy.scheme != "negotiate":

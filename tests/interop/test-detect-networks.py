@@ -7,7 +7,7 @@ import concurrent.futures
 import functools
 import sys
 
-from detect_networks import FAMILIES, RIGHT, detect, far_end
+from detect_networks import FAMILIES, RIGHT, detect, far_ends
 from ends import Scratch
 from lab import NETWORKS, Lab
 from tap import run, test
@@ -23,7 +23,7 @@ COVERED = (
 
 
 def check(name):
-    with Scratch() as scratch, Lab.up(name) as lab, far_end(lab, scratch):
+    with Scratch() as scratch, Lab.up(name) as lab, far_ends(lab, scratch):
         with concurrent.futures.ThreadPoolExecutor() as pool:
             outcomes = dict(zip(FAMILIES, pool.map(functools.partial(detect, lab, scratch), FAMILIES)))
     for family, outcome in outcomes.items():
