@@ -49,8 +49,8 @@ typedef struct {
   const char *name;
   const char *doing; /* for people, while it is at work */
   guint waits_for;   /* set of TURN_CONNECT_WAITS_FOR; 0: begins at once */
-  /* Whether it can begin before those it waits for have ended; asked whenever a probe ends. NULL:
-   * it cannot. */
+  /* Whether it can begin before those it waits for have ended; asked whenever a probe ends, and four
+   * times a second. NULL: it cannot. */
   gboolean (*is_ready) (TurnConnectRun *run);
   gpointer (*start) (TurnConnectRun *run);
   void (*stop) (gpointer state);
@@ -180,6 +180,7 @@ gpointer turn_connect_port_probe_start (TurnConnectRun *run);
 gpointer turn_connect_port_probe_start_further (TurnConnectRun *run);
 void turn_connect_port_probe_stop (gpointer state);
 gboolean turn_connect_self_probe_is_known (TurnConnectRun *run);
+gboolean turn_connect_self_probe_is_late (TurnConnectRun *run);
 gpointer turn_connect_self_probe_start (TurnConnectRun *run);
 gpointer turn_connect_self_probe_start_late (TurnConnectRun *run);
 void turn_connect_self_probe_stop (gpointer state);

@@ -25,7 +25,8 @@
 #define LOOKUP_US 2000000       /* how long both are */
 #define RUN_US 12000000         /* whatever happens, it ends; deep runs take longer */
 #define DEEP_RUN_US 330000000
-#define FURTHER_MAX 3 /* ports of each transport */
+#define TICK_US 250000 /* how often those that wait for the time are asked */
+#define FURTHER_MAX 3  /* ports of each transport */
 
 typedef enum {
   FAMILY_WAITING,
@@ -337,11 +338,11 @@ static gboolean
 step (gpointer data)
 {
   TurnConnectRun *run = data;
-  gboolean is_changed, is_alive;
+  gboolean is_changed, is_alive, is_waiting;
 
   turn_connect_run_clear_source (&run->step);
   do {
-    is_changed = is_alive = FALSE;
+    is_changed = is_alive = is_waiting = FALSE;
     for (guint id = 0; id < TURN_CONNECT_N_FAMILIES; id++) {
       Family *family = &run->families[id];
 
@@ -351,8 +352,11 @@ step (gpointer data)
       } else if (family->state == FAMILY_DONE && family->data != NULL)
         family_stop (run, id);
       is_alive |= family->state != FAMILY_DONE;
+      is_waiting |= family->state == FAMILY_WAITING;
     }
   } while (is_changed);
+  if (is_waiting && run->step == NULL)
+    run->step = turn_connect_run_add_timer (run, TICK_US, step, run);
   if (is_alive)
     return G_SOURCE_REMOVE;
   finish (run);
@@ -363,8 +367,12 @@ step (gpointer data)
 static void
 step_soon (TurnConnectRun *run)
 {
-  if (run->step == NULL && run->is_looked_up && !run->is_over)
+  if (!run->is_looked_up || run->is_over)
+    return;
+  if (run->step == NULL)
     run->step = turn_connect_run_add_timer (run, 0, step, run);
+  else
+    g_source_set_ready_time (run->step, 0);
 }
 
 void

@@ -13,6 +13,7 @@
 
 #define LIMIT_MS 2500 /* SYNs at 0 and 1 s, and a round trip of TLS */
 #define LATE_LIMIT_MS 2000
+#define LATE_US 450000
 #define LISTENERS_MAX 128 /* arbitrary */
 #define LATE_WAYS_MAX 4
 
@@ -161,6 +162,24 @@ gboolean
 turn_connect_self_probe_is_known (TurnConnectRun *run)
 {
   return turn_connect_run_get_observations (run)->listeners->len > 0;
+}
+
+/* The usual ways had their time, and another port has proven to lead there; a packet lost must not
+ * bring the other way about. */
+gboolean
+turn_connect_self_probe_is_late (TurnConnectRun *run)
+{
+  const GPtrArray *probes = turn_connect_run_get_observations (run)->probes;
+  gboolean has_way = FALSE;
+
+  for (guint i = 0; i < probes->len && !has_way; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (probes, i);
+
+    has_way =
+        probe->kind == TURN_CONNECT_PROBE_PORT && probe->outcome == TURN_CONNECT_OUTCOME_PROOF;
+  }
+  return turn_connect_self_probe_is_known (run) ||
+         (has_way && turn_connect_run_get_now (run) > LATE_US);
 }
 
 /* By ports that proved to lead there, if the usual ways did not. */
