@@ -201,6 +201,17 @@ def _():
             raise AssertionError("the far end no longer answers")
 
 
+@test("/interop/far-end/tunnels-are-opened-at-the-front-door-as-ever-while-it-answers-detection")
+def _():
+    with Scratch() as scratch, Lab.up("nat") as lab, Server(lab, scratch, {"detect": {}}):
+        here = Run()
+        for carrier in (ends.PLAIN, ends.WEB, ends.TLS):
+            with ends.Agent(lab, scratch, carrier) as agent:
+                assert agent.leased()
+        said = lab.run("device", ["curl", "-sS", f"http://{lab['CORE_ADDR']}{here.target('echo')[0]}"], timeout=20).stdout
+        assert '"line":"echo"' in said and '"line":"proof"' in said, said
+
+
 # What STUN clients that are not ours say of the lab's networks: (turnutils_natdiscovery, stun).
 NETWORKS = {
     "full-cone": (("Endpoint Independent Mapping", "Endpoint Independent Filtering"), "Independent Mapping, Independent Filter"),
