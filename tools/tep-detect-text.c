@@ -106,20 +106,40 @@ print_family (FILE *out, const TurnConnectFamilyVerdict *family)
              family->is_pool ? ", several public addresses" : "");
 }
 
+/* Why a method does not work, or why that is not known. */
 static void
-print_methods (FILE *out, const TurnConnectVerdict *verdict)
+print_cause (FILE *out, const TurnConnectMethod *method, const TurnConnectProbe *probe)
+{
+  fprintf (out, "%s: %s",
+           method->works == TURN_CONNECT_TELL_NO ? "does not work" : "not determined",
+           turn_connect_outcome_to_string (probe->outcome));
+  if (probe->outcome != TURN_CONNECT_OUTCOME_SKIPPED && probe->quality.n_sent > 0)
+    fprintf (out, ", %u of %u packets came back", probe->quality.n_received, probe->quality.n_sent);
+  if (probe->detail != NULL)
+    fprintf (out, " (%s)", probe->detail);
+  fputc ('\n', out);
+}
+
+static void
+print_methods (FILE *out,
+               const TurnConnectObservations *observations,
+               const TurnConnectVerdict *verdict)
 {
   for (guint i = 0; i < verdict->methods->len; i++) {
     const TurnConnectMethod *method = &g_array_index (verdict->methods, TurnConnectMethod, i);
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, method->probe);
+    g_autofree char *use = tep_detect_describe_use (observations, method);
 
-    fprintf (out, "  %u. %-28s ", i + 1, method->name);
-    if (method->works != TURN_CONNECT_TELL_YES)
-      fprintf (out, "%s\n",
-               method->works == TURN_CONNECT_TELL_NO ? "does not work" : "not determined");
-    else
-      fprintf (out, "set-up %.0f ms, round trip %.1f ms, jitter %.1f ms, loss %.0f %%, MOS %.1f\n",
-               MS (method->quality.set_up_us), MS (method->quality.rtt_us),
-               MS (method->quality.jitter_us), 100 * method->loss, method->mos);
+    fprintf (out, "  %2u. %-15s ", i + 1, method->name);
+    if (method->works != TURN_CONNECT_TELL_YES) {
+      print_cause (out, method, probe);
+      continue;
+    }
+    fprintf (out, "set-up %.0f ms, round trip %.1f ms, jitter %.1f ms, loss %.0f %%, MOS %.1f\n",
+             MS (method->quality.set_up_us), MS (method->quality.rtt_us),
+             MS (method->quality.jitter_us), 100 * method->loss, method->mos);
+    if (use != NULL)
+      fprintf (out, "      %s\n", use);
   }
 }
 
@@ -171,7 +191,7 @@ tep_detect_text_print (FILE *out,
   print_headline (out, verdict);
   if (verdict->methods->len > 0)
     fprintf (out, "\nwhat gets a call through, best first\n");
-  print_methods (out, verdict);
+  print_methods (out, observations, verdict);
   fprintf (out, "\nevidence: %s port %u%s%s%s, %s, %.1f s\n", or_unknown (observations->host),
            observations->port, observations->interface != NULL ? " by interface " : "",
            observations->interface != NULL ? observations->interface : "",

@@ -6,6 +6,7 @@
 #include "tools/reach-options.h"
 #include "turn-connect/detect/detection.h"
 #include "turn-connect/detect/record.h"
+#include "turn-connect/error.h"
 #include "turn-connect/secret-file.h"
 
 #include <glib-unix.h>
@@ -13,12 +14,15 @@
 #include <unistd.h>
 
 static ReachOptions reach;
+static char **turn_uris;
 static char *credentials_file, *interface, *replay_file;
 static gboolean is_json, is_four, is_six, is_deep, is_quiet, is_verbose;
 
 static const GOptionEntry entries[] = {
   { "credentials", 'u', 0, G_OPTION_ARG_FILENAME, &credentials_file, "user:password at the far end",
     "FILE" },
+  { "turn", 't', 0, G_OPTION_ARG_STRING_ARRAY, &turn_uris,
+    "Try this TURN server instead of the far end; may be repeated", "URI" },
   { "json", 'j', 0, G_OPTION_ARG_NONE, &is_json, "Print the result as JSON", NULL },
   { "ipv4", '4', 0, G_OPTION_ARG_NONE, &is_four, "IPv4 alone", NULL },
   { "ipv6", '6', 0, G_OPTION_ARG_NONE, &is_six, "IPv6 alone", NULL },
@@ -146,6 +150,24 @@ make_target (const char *text, GError **error)
 }
 
 static gboolean
+set_turn (TurnConnectDetection *detection, GError **error)
+{
+  for (guint i = 0; turn_uris != NULL && turn_uris[i] != NULL; i++) {
+    g_autoptr (TurnConnectUri) uri = turn_connect_uri_new (turn_uris[i], error);
+
+    if (uri == NULL)
+      return FALSE;
+    if (!turn_connect_uri_is_turn (uri)) {
+      g_set_error (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID,
+                   "“%s” names no TURN server", turn_uris[i]);
+      return FALSE;
+    }
+    turn_connect_detection_set_turn (detection, uri);
+  }
+  return TRUE;
+}
+
+static gboolean
 set_up (TurnConnectDetection *detection, GError **error)
 {
   g_autofree char *user = NULL;
@@ -153,7 +175,8 @@ set_up (TurnConnectDetection *detection, GError **error)
 
   turn_connect_detection_set_family (detection, is_four ? 4 : is_six ? 6 : 0);
   turn_connect_detection_set_deep (detection, is_deep);
-  if (!turn_connect_detection_set_interface (detection, interface, error))
+  if (!turn_connect_detection_set_interface (detection, interface, error) ||
+      !set_turn (detection, error))
     return FALSE;
   if (credentials_file == NULL)
     return TRUE;

@@ -12,3 +12,6 @@ void tep_detect_text_print (FILE *out,
                             const TurnConnectVerdict *verdict);
 /* One probe, as it ended: what was asked, and what came of it. */
 char *tep_detect_text_describe (const TurnConnectProbe *probe);
+/* How to use a method that works: a command line, or what else to do; NULL if that is not known. */
+char *tep_detect_describe_use (const TurnConnectObservations *observations,
+                               const TurnConnectMethod *method);

@@ -4,6 +4,7 @@
  * the methods that were tried with packets.
  */
 #include "turn-connect/detect/classify-private.h"
+#include "turn-connect/detect/quality.h"
 
 #include <string.h>
 
@@ -162,25 +163,7 @@ turn_connect_classify_ways (const TurnConnectObservations *observations,
 
 /* Methods */
 
-#define PACKET_MS 20.0      /* of speech in one packet */
-#define DELAY_BEND_MS 177.3 /* ITU-T G.107: from here delay weighs more */
-#define R_BEST 93.2         /* G.107: nothing impaired but by G.711 */
-#define BPL_CONCEALED 25.1  /* G.113 table I.4: G.711 with concealment, random loss */
-
-/* What listeners would say (G.107 with the usual simplifications), from 1 to 4.5. */
-static double
-estimate_mos (const TurnConnectQuality *quality, double loss)
-{
-  double jitter_ms = (double)quality->jitter_us / 1000;
-  double delay_ms = (double)quality->rtt_us / 2000 + 2 * jitter_ms + PACKET_MS;
-  double impaired = 0.024 * delay_ms + 95 * (100 * loss) / (100 * loss + BPL_CONCEALED);
-  double r;
-
-  if (delay_ms > DELAY_BEND_MS)
-    impaired += 0.11 * (delay_ms - DELAY_BEND_MS);
-  r = CLAMP (R_BEST - impaired, 0, 100);
-  return CLAMP (1 + 0.035 * r + r * (r - 60) * (100 - r) * 7e-6, 1, 4.5);
-}
+#define LOSS_MAX 0.5 /* arbitrary: beyond, nobody understands a word */
 
 /* Best first: what works, then what sounds better by a tenth, then what stands sooner. */
 static gint
@@ -198,28 +181,40 @@ compare_methods (gconstpointer a, gconstpointer b)
   return one->probe - other->probe;
 }
 
+/* A call needs more than a packet now and then. Where nothing could be learnt, that is said. */
+static TurnConnectTell
+judge_method (const TurnConnectProbe *probe)
+{
+  switch (probe->outcome) {
+  case TURN_CONNECT_OUTCOME_PENDING:
+  case TURN_CONNECT_OUTCOME_UNSUPPORTED:
+  case TURN_CONNECT_OUTCOME_FAILED:
+  case TURN_CONNECT_OUTCOME_SKIPPED:
+  case TURN_CONNECT_OUTCOME_CANCELLED:
+    return TURN_CONNECT_TELL_UNKNOWN;
+  default:
+    return turn_connect_probe_passed (probe) &&
+                   turn_connect_quality_get_loss (&probe->quality) <= LOSS_MAX
+               ? TURN_CONNECT_TELL_YES
+               : TURN_CONNECT_TELL_NO;
+  }
+}
+
 void
 turn_connect_classify_methods (const TurnConnectObservations *observations,
                                TurnConnectVerdict *verdict)
 {
   for (guint i = 0; i < observations->probes->len; i++) {
     const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
-    TurnConnectMethod method = { .name = probe->variant, .quality = probe->quality, .loss = 1 };
+    TurnConnectMethod method = { .name = probe->variant, .quality = probe->quality };
 
     if (probe->kind != TURN_CONNECT_PROBE_METHOD || probe->variant == NULL)
       continue;
     method.probe = (gint)i;
-    if (probe->outcome != TURN_CONNECT_OUTCOME_PENDING &&
-        probe->outcome != TURN_CONNECT_OUTCOME_SKIPPED &&
-        probe->outcome != TURN_CONNECT_OUTCOME_FAILED &&
-        probe->outcome != TURN_CONNECT_OUTCOME_CANCELLED)
-      method.works =
-          turn_connect_probe_passed (probe) ? TURN_CONNECT_TELL_YES : TURN_CONNECT_TELL_NO;
-    if (method.quality.n_sent > 0)
-      method.loss = 1 - (double)MIN (method.quality.n_received, method.quality.n_sent) /
-                            method.quality.n_sent;
-    if (method.works == TURN_CONNECT_TELL_YES && method.quality.n_sent > 0)
-      method.mos = estimate_mos (&method.quality, method.loss);
+    method.works = judge_method (probe);
+    method.loss = turn_connect_quality_get_loss (&probe->quality);
+    if (method.works == TURN_CONNECT_TELL_YES)
+      method.mos = turn_connect_quality_estimate_mos (&method.quality);
     g_array_append_val (verdict->methods, method);
   }
   g_array_sort (verdict->methods, compare_methods);

@@ -14,6 +14,7 @@
 struct _TurnConnectDetection {
   GObject parent_instance;
   TurnConnectPlan plan;
+  gboolean is_turn_named;
   TurnConnectRun *run; /* NULL: does not run */
   GTask *task;
   GSource *cancelled;
@@ -175,6 +176,56 @@ turn_connect_detection_set_deep (TurnConnectDetection *detection, gboolean is_de
   detection->plan.is_deep = is_deep;
 }
 
+/* Which carrier's way a transport is tried by; NONE for none. */
+static TurnConnectCarry
+carry_of (TurnConnectTransport transport)
+{
+  switch (transport) {
+  case TURN_CONNECT_TRANSPORT_UDP:
+    return TURN_CONNECT_CARRY_UDP;
+  case TURN_CONNECT_TRANSPORT_TCP:
+    return TURN_CONNECT_CARRY_TCP;
+  case TURN_CONNECT_TRANSPORT_TLS:
+    return TURN_CONNECT_CARRY_TLS;
+  default:
+    return TURN_CONNECT_CARRY_NONE;
+  }
+}
+
+void
+turn_connect_detection_set_turn (TurnConnectDetection *detection, const TurnConnectUri *uri)
+{
+  TurnConnectTransport transports[TURN_CONNECT_N_TRANSPORTS];
+  guint n = turn_connect_uri_get_transports (uri, transports);
+  TurnConnectPlannedTurn *turn = detection->plan.turn;
+
+  if (!detection->is_turn_named)
+    for (guint i = 0; i < TURN_CONNECT_N_CARRIES; i++)
+      turn[i].is_off = TRUE;
+  detection->is_turn_named = TRUE;
+  for (guint i = 0; i < n; i++) {
+    TurnConnectCarry carry = carry_of (transports[i]);
+
+    if (carry == TURN_CONNECT_CARRY_NONE)
+      continue;
+    g_free (turn[carry].host);
+    turn[carry] = (TurnConnectPlannedTurn){ .host = g_strdup (turn_connect_uri_get_host (uri)),
+                                            .port = turn_connect_uri_get_effective_port (uri) };
+  }
+}
+
+void
+turn_connect_detection_add_method (TurnConnectDetection *detection,
+                                   const TurnConnectTrialWay *way,
+                                   gpointer user_data)
+{
+  const TurnConnectPlannedWay planned = { *way, user_data };
+
+  if (detection->plan.ways == NULL)
+    detection->plan.ways = g_array_new (FALSE, FALSE, sizeof planned);
+  g_array_append_val (detection->plan.ways, planned);
+}
+
 TurnConnectDetection *
 turn_connect_detection_new (TurnConnectTarget *target)
 {
@@ -199,6 +250,9 @@ turn_connect_detection_finalize (GObject *object)
   turn_connect_secret_free (plan->password);
   g_clear_pointer (&plan->udp_ports, g_array_unref);
   g_clear_pointer (&plan->tcp_ports, g_array_unref);
+  g_clear_pointer (&plan->ways, g_array_unref);
+  for (guint i = 0; i < TURN_CONNECT_N_CARRIES; i++)
+    g_free (plan->turn[i].host);
   G_OBJECT_CLASS (turn_connect_detection_parent_class)->finalize (object);
 }
 

@@ -3,7 +3,9 @@
 
 #include "turn-connect/detect/classifier.h"
 #include "turn-connect/detect/observations.h"
+#include "turn-connect/detect/trial.h"
 #include "turn-connect/target.h"
+#include "turn-connect/turn/uri.h"
 #include "turn-connect/version.h"
 
 #include <gio/gio.h>
@@ -82,6 +84,29 @@ TURN_CONNECT_API void turn_connect_detection_set_credentials (TurnConnectDetecti
  */
 TURN_CONNECT_API void turn_connect_detection_set_deep (TurnConnectDetection *detection,
                                                        gboolean is_deep);
+
+/**
+ * turn_connect_detection_set_turn:
+ * @detection: a detection that does not run
+ * @uri: a TURN server by RFC 7065. The first call leaves those transports out that no call names
+ *
+ * Sets which TURN server is tried by the URI's transports, instead of the far end on port 3478 and for
+ * TLS on port 443. Names of services in DNS are not looked up.
+ */
+TURN_CONNECT_API void turn_connect_detection_set_turn (TurnConnectDetection *detection,
+                                                       const TurnConnectUri *uri);
+
+/**
+ * turn_connect_detection_add_method:
+ * @detection: a detection that does not run
+ * @way: a further method; copied
+ * @user_data: for its start()
+ *
+ * Adds a method that this library knows nothing of. Those of TURN, and direct UDP, are always tried.
+ */
+TURN_CONNECT_API void turn_connect_detection_add_method (TurnConnectDetection *detection,
+                                                         const TurnConnectTrialWay *way,
+                                                         gpointer user_data);
 
 /**
  * turn_connect_detection_run_async:

@@ -37,4 +37,9 @@ const TurnConnectProbeFamily turn_connect_families[TURN_CONNECT_N_FAMILIES] = {
   [TURN_CONNECT_FAMILY_GATEWAY] = { "gateway", "asking the router", 0, NULL,
                                     turn_connect_gateway_probe_start,
                                     turn_connect_gateway_probe_stop },
+  [TURN_CONNECT_FAMILY_METHOD] = { "method", "sending packets of a call by every method",
+                                   TURN_CONNECT_WAITS_FOR (STUN) | TURN_CONNECT_WAITS_FOR (PORT),
+                                   turn_connect_method_probe_is_ready,
+                                   turn_connect_method_probe_start,
+                                   turn_connect_method_probe_stop },
 };

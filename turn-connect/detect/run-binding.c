@@ -37,6 +37,25 @@ turn_connect_run_write_binding (TurnConnectRun *run,
   return length;
 }
 
+gsize
+turn_connect_run_write_long_binding (TurnConnectRun *run,
+                                     const TurnConnectProbe *probe,
+                                     const guint8 id[12],
+                                     gsize size,
+                                     guint8 buffer[TURN_CONNECT_BINDING_MAX])
+{
+  StunExtDetectRequest request = { .length = size };
+  gsize length = 0;
+
+  request.mark.run = turn_connect_run_get_id (run);
+  request.mark.probe = turn_connect_run_get_number (run, probe);
+  request.mark.flags = STUN_EXT_DETECT_FLAG_FILL;
+  memcpy (request.transaction_id, id, sizeof request.transaction_id);
+  if (!stun_ext_detect_request_write (&request, NULL, buffer, TURN_CONNECT_BINDING_MAX, &length))
+    return 0;
+  return length;
+}
+
 /* The server's word for itself, if it is fit to be shown. */
 static void
 note_software (TurnConnectRun *run, const StunExtMessage *message)

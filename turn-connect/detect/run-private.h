@@ -23,6 +23,7 @@
 
 #include "stun-ext/detect.h"
 #include "turn-connect/detect/observations.h"
+#include "turn-connect/detect/trial.h"
 #include "turn-connect/target.h"
 
 #include <gio/gio.h>
@@ -41,6 +42,7 @@ typedef enum {
   TURN_CONNECT_FAMILY_PORT_FURTHER,
   TURN_CONNECT_FAMILY_NAME,
   TURN_CONNECT_FAMILY_GATEWAY,
+  TURN_CONNECT_FAMILY_METHOD,
   TURN_CONNECT_N_FAMILIES,
 } TurnConnectFamilyId;
 #define TURN_CONNECT_WAITS_FOR(name) (1u << TURN_CONNECT_FAMILY_##name)
@@ -58,6 +60,19 @@ typedef struct {
 
 extern const TurnConnectProbeFamily turn_connect_families[TURN_CONNECT_N_FAMILIES];
 
+/* A method that the program brings. */
+typedef struct {
+  TurnConnectTrialWay way;
+  gpointer data;
+} TurnConnectPlannedWay;
+
+/* Which TURN server is tried by one transport. */
+typedef struct {
+  char *host;   /* NULL: the far end */
+  guint16 port; /* 0: the usual one */
+  gboolean is_off;
+} TurnConnectPlannedTurn;
+
 /* What a run was asked for; borrowed, constant while it lasts. */
 typedef struct {
   TurnConnectTarget *target; /* host, port, proxy, whom TLS trusts */
@@ -66,6 +81,8 @@ typedef struct {
   char *user, *password;     /* NULL: none */
   gboolean is_deep;
   GArray *udp_ports, *tcp_ports; /* guint16, without repetition */
+  GArray *ways;                  /* TurnConnectPlannedWay; NULL: none */
+  TurnConnectPlannedTurn turn[TURN_CONNECT_N_CARRIES];
 } TurnConnectPlan;
 
 /* The run */
@@ -143,6 +160,13 @@ gsize turn_connect_run_write_binding (TurnConnectRun *run,
                                       const guint8 id[12],
                                       guint32 change,
                                       guint8 buffer[TURN_CONNECT_BINDING_MAX]);
+/* One of @size octets, for an answer as long. It names no user: servers that know nothing of our way
+ * of doing so refuse it. */
+gsize turn_connect_run_write_long_binding (TurnConnectRun *run,
+                                           const TurnConnectProbe *probe,
+                                           const guint8 id[12],
+                                           gsize size,
+                                           guint8 buffer[TURN_CONNECT_BINDING_MAX]);
 /* What exactly one datagram or message is: PENDING if no answer to the request with this id but for
  * its last octet, which tells attempts apart; else the outcome, with what the answer says noted in
  * the probe, where it is not an error. @attempt: that last octet. */
@@ -193,3 +217,6 @@ gpointer turn_connect_name_probe_start (TurnConnectRun *run);
 void turn_connect_name_probe_stop (gpointer state);
 gpointer turn_connect_gateway_probe_start (TurnConnectRun *run);
 void turn_connect_gateway_probe_stop (gpointer state);
+gboolean turn_connect_method_probe_is_ready (TurnConnectRun *run);
+gpointer turn_connect_method_probe_start (TurnConnectRun *run);
+void turn_connect_method_probe_stop (gpointer state);

@@ -1,0 +1,110 @@
+#!/usr/bin/python3
+"""tep-detect carries packets of a call by each method of TURN: what a network lets through works, the rest does not, and says why."""
+import json
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+from coturn import PASSWORD, USER, coturn  # noqa: E402
+from ends import Scratch, secret  # noqa: E402
+from lab import Lab  # noqa: E402
+from process import SANITIZER, program  # noqa: E402
+from tap import run, test  # noqa: E402
+
+PACKETS = 16
+TRIED = {"direct-udp", "turn-udp", "turn-tcp", "turn-tls", "turn-tls-proxy"}
+TOLD = {"silence", "refused", "reset", "closed", "unreachable", "denied", "wrong-answer"}
+
+
+def detect(network, *arguments, as_json=True, login=f"{USER}:{PASSWORD}", server=()):
+    """What tep-detect says in a network with coturn in its core, and what is expected of it."""
+    with Scratch() as scratch, Lab.up(network) as lab, coturn(lab, *server, plain=True) as (_, trusted):
+        words = [program("tep-detect"), "core.lab", "--ca", trusted, *arguments]
+        words += ["--credentials", secret(scratch.path, "turn.secret", login)] if login else []
+        words += ["--json"] if as_json else []
+        words += ["--proxy", lab["PROXY_URL"]] if lab.network.proxy else []
+        if lab.network.login:
+            words += ["--proxy-credentials", secret(scratch.path, "proxy.secret", f"{lab['PROXY_USER']}:{lab['PROXY_PASSWORD']}")]
+        done = lab.run("device", words, timeout=60)
+        print(done.stdout[-12000:], done.stderr, file=sys.stderr)
+        assert not SANITIZER.search(done.stderr) and "CRITICAL" not in done.stderr, done.stderr
+        return json.loads(done.stdout) if as_json else done.stdout, lab.network.verdict
+
+
+def by_name(said):
+    """{method: (what is said of it, its probe)}"""
+    return {method["name"]: (method, said["probes"][method["probe"]]) for method in said["methods"]}
+
+
+def is_measured(method, probe):
+    quality = probe["quality"]
+    assert method["works"] is True and (quality["sent"], quality["received"]) == (PACKETS, PACKETS), (method, probe)
+    assert 0 < method["setup_ms"] < 5000 and 0 < method["rtt_ms"] < 5000 and method["loss"] == 0, method
+    assert 1 < method["mos"] <= 4.5, method
+
+
+def works_as_expected(network):
+    said, verdict = detect(network)
+    found = by_name(said)
+    print(verdict, found, file=sys.stderr)
+    assert TRIED <= set(found), found
+    for name in TRIED & verdict.works:
+        is_measured(*found[name])
+    for name in TRIED & verdict.fails:
+        method, probe = found[name]
+        if name.endswith("-proxy") and not said["methods"][0]["name"].endswith("-proxy"):
+            assert method["works"] is None and probe["outcome"] == "skipped" and "proxy" in probe["detail"], probe
+        else:
+            assert method["works"] is False and probe["outcome"] in TOLD and probe["detail"], (method, probe)
+    ranks = [method["works"] is True for method in said["methods"]]
+    assert ranks == sorted(ranks, reverse=True), ranks
+
+
+for each in ("open", "nat", "web-only", "tls-only", "proxy-basic"):
+    test(f"/interop/detect-methods/{each}/works-as-the-network-allows")(lambda n=each: works_as_expected(n))
+
+
+@test("/interop/detect-methods/people-are-told-how-to-use-what-works-and-why-the-rest-does-not")
+def _():
+    said, _ = detect("proxy-basic", as_json=False)
+    lines = [line.strip() for line in said.splitlines()]
+    at = next(n for n, line in enumerate(lines) if line.startswith("1. turn-tls-proxy"))
+    assert "MOS 4" in lines[at] and "loss 0 %" in lines[at], lines[at]
+    assert lines[at + 1].startswith("turn-connect helper ") and "turns:core.lab:443?transport=tcp" in lines[at + 1], lines[at + 1]
+    assert "--proxy http://" in lines[at + 1], lines[at + 1]
+    assert any("turn-udp" in line and "does not work: silence" in line for line in lines), lines
+
+
+@test("/interop/detect-methods/without-credentials-turn-is-not-tried-and-that-is-said")
+def _():
+    found = by_name(detect("open", login=None)[0])
+    is_measured(*found["direct-udp"])
+    for name in TRIED - {"direct-udp", "turn-tls-proxy"}:
+        method, probe = found[name]
+        assert (method["works"], probe["outcome"], probe["detail"]) == (None, "skipped", "it takes credentials"), (method, probe)
+
+
+@test("/interop/detect-methods/wrong-credentials-are-told-from-a-firewall")
+def _():
+    found = by_name(detect("open", login=f"{USER}:wrong")[0])
+    method, probe = found["turn-tls"]
+    assert (method["works"], probe["outcome"], probe["code"]) == (False, "denied", 401), (method, probe)
+
+
+@test("/interop/detect-methods/a-server-that-relays-to-nobody-near-leaves-it-open")
+def _():
+    found = by_name(detect("open", server=("--denied-peer-ip=192.0.2.0-192.0.2.255",))[0])
+    method, probe = found["turn-tls"]
+    assert (method["works"], probe["outcome"], probe["code"]) == (None, "unsupported", 403) and "allocated" in probe["detail"], probe
+
+
+@test("/interop/detect-methods/a-named-server-is-tried-by-its-transports-alone")
+def _():
+    found = by_name(detect("open", "--turn", "turn:core.lab:3478?transport=tcp")[0])
+    is_measured(*found["turn-tcp"])
+    for name in ("turn-udp", "turn-tls"):
+        method, probe = found[name]
+        assert (method["works"], probe["outcome"]) == (None, "skipped"), (method, probe)
+
+
+run(at_once=3)

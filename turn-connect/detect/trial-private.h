@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "turn-connect/detect/run-private.h"
+#include "turn-connect/detect/trial.h"
+
+/* Told when a trial has ended, after turn_connect_run_end (). */
+typedef void (*TurnConnectTrialEndedFunc) (gpointer user_data);
+
+/* Begins at the next iteration. @way_data: for the way's start (). @way must outlive it. */
+TurnConnectTrial *turn_connect_trial_new (TurnConnectRun *run,
+                                          const TurnConnectTrialWay *way,
+                                          gpointer way_data,
+                                          TurnConnectTrialEndedFunc ended,
+                                          gpointer user_data);
+/* Ends it wherever it is, and calls nothing back. */
+void turn_connect_trial_free (TurnConnectTrial *trial);
+
+TurnConnectRun *turn_connect_trial_get_run (TurnConnectTrial *trial);
+TurnConnectProbe *turn_connect_trial_get_probe (TurnConnectTrial *trial);
+/* A target as the way wants it: proxy or none, TLS or none, host and port those given; NULL: the far
+ * end, 0: the way's, or the one that was named. */
+TurnConnectTarget *
+turn_connect_trial_make_target (TurnConnectTrial *trial, const char *host, guint16 port);
+
+/* The ways that need nothing else than this library. */
+extern const TurnConnectTrialWay turn_connect_method_direct;
+extern const TurnConnectTrialWay turn_connect_methods_turn[];
+extern const guint turn_connect_n_methods_turn;
+extern const TurnConnectTrialWay turn_connect_methods_sip[];
+extern const guint turn_connect_n_methods_sip;
