@@ -440,6 +440,50 @@ test_answers_without_proof_do_not_count_where_others_have_it (void)
 }
 
 static void
+test_answers_without_proof_on_many_ports_are_forged (void)
+{
+  g_autoptr (TurnConnectObservations) observations = observe (find_network ("tcp-only"));
+  g_autoptr (TurnConnectVerdict) verdict = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (udp_asked); i++)
+    ((TurnConnectProbe *)g_ptr_array_index (observations->probes, i))->outcome =
+        TURN_CONNECT_OUTCOME_ANSWER;
+  verdict = turn_connect_classify (observations);
+  g_assert_cmpint (verdict->type, ==, 9);
+  g_assert_cmphex (verdict->types, ==, BIT (9));
+  g_assert_cmpstr (verdict->inspection.mechanism, ==, "forged-answer");
+}
+
+static void
+test_the_opening_is_control_enough_behind_a_symmetric_nat (void)
+{
+  g_autoptr (TurnConnectObservations) observations = observe (find_network ("symmetric"));
+  g_autoptr (TurnConnectVerdict) verdict = NULL, plain = NULL;
+
+  for (guint i = 0; i < observations->probes->len; i++) {
+    TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+
+    if (probe->kind != TURN_CONNECT_PROBE_FILTERING_CONTROL)
+      continue;
+    probe->target = strcmp (probe->variant, "change-port") == 0 ? make_address ("192.0.2.10", 3479)
+                                                                : make_address ("192.0.2.11", 3479);
+    g_free (probe->variant);
+    probe->variant = g_strdup ("opening");
+  }
+  verdict = turn_connect_classify (observations);
+  g_assert_cmpint (verdict->families[0].filtering, ==, APDM);
+  for (guint i = 0; i < observations->probes->len; i++) {
+    TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+
+    if (probe->outcome == TURN_CONNECT_OUTCOME_PROOF)
+      probe->outcome = TURN_CONNECT_OUTCOME_ANSWER;
+  }
+  observations->is_far_end = FALSE;
+  plain = turn_connect_classify (observations);
+  g_assert_cmpint (plain->families[0].filtering, ==, TURN_CONNECT_BEHAVIOUR_UNKNOWN);
+}
+
+static void
 test_connections_count_for_nothing_where_decoys_are_accepted (void)
 {
   g_autoptr (TurnConnectObservations) observations = observe (find_network ("tcp-443"));
@@ -723,6 +767,10 @@ main (int argc, char **argv)
        test_silent_ports_that_nobody_listens_on_restrict_nothing);
   ADD ("answers-without-proof-do-not-count-where-others-have-it",
        test_answers_without_proof_do_not_count_where_others_have_it);
+  ADD ("answers-without-proof-on-many-ports-are-forged",
+       test_answers_without_proof_on_many_ports_are_forged);
+  ADD ("the-opening-is-control-enough-behind-a-symmetric-nat",
+       test_the_opening_is_control_enough_behind_a_symmetric_nat);
   ADD ("connections-count-for-nothing-where-decoys-are-accepted",
        test_connections_count_for_nothing_where_decoys_are_accepted);
   ADD ("a-pool-of-addresses-is-no-symmetric-nat", test_a_pool_of_addresses_is_no_symmetric_nat);

@@ -214,6 +214,37 @@ judge_tls (const TurnConnectObservations *observations, TurnConnectVerdict *verd
   }
 }
 
+/* Answers that prove nothing, from ports where the far end is known to listen and proves what it
+ * says: somebody on the way answers in its place. One port may be a name service for all. */
+static void
+judge_forged (const TurnConnectObservations *observations, TurnConnectVerdict *verdict)
+{
+  TurnConnectInspection *inspection = &verdict->inspection;
+  guint n_forged = 0;
+
+  for (guint i = 0; i < observations->probes->len && observations->is_far_end; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+
+    if ((probe->kind != TURN_CONNECT_PROBE_STUN && probe->kind != TURN_CONNECT_PROBE_PORT) ||
+        probe->outcome != TURN_CONNECT_OUTCOME_ANSWER)
+      continue;
+    if (n_forged++ > 0 || inspection->probe != TURN_CONNECT_NO_PROBE)
+      continue;
+    inspection->probe = (gint)i;
+    inspection->port = probe->target.port;
+    inspection->mechanism = "forged-answer";
+  }
+  if (n_forged == 0)
+    return;
+  inspection->is_seen = TURN_CONNECT_TELL_YES;
+  add_once (inspection->blocked, "stun");
+  inspection->confidence =
+      MAX (inspection->confidence, n_forged == 1 ? TURN_CONNECT_CONFIDENCE_SUSPECTED
+                                   : observations->listeners->len > 0
+                                       ? TURN_CONNECT_CONFIDENCE_CONFIRMED
+                                       : TURN_CONNECT_CONFIDENCE_PROBABLE);
+}
+
 void
 turn_connect_classify_content (const TurnConnectObservations *observations,
                                TurnConnectVerdict *verdict)
@@ -223,6 +254,7 @@ turn_connect_classify_content (const TurnConnectObservations *observations,
   gather (observations, matrix);
   judge_matrix (observations, verdict, matrix);
   judge_tls (observations, verdict);
+  judge_forged (observations, verdict);
   if (verdict->inspection.is_seen == TURN_CONNECT_TELL_NO)
     turn_connect_classify_say (
         verdict, "no dependence on content in %u classes of octets; others may differ",

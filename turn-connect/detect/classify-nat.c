@@ -174,6 +174,40 @@ note_filtering (const TurnConnectObservations *observations,
   heard->is_silent |= probe->outcome == TURN_CONNECT_OUTCOME_SILENCE;
 }
 
+/* Whom the questions about filtering went to. */
+static const StunExtAddress *
+find_asked (const TurnConnectObservations *observations, const TurnConnectFamilyVerdict *family)
+{
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+
+    if (is_of (probe, TURN_CONNECT_PROBE_FILTERING, family))
+      return &probe->target;
+  }
+  return NULL;
+}
+
+/* Behind a symmetric NAT, or one that changes addresses, the question after the opening comes from
+ * another address than the opening did, and its answer is held back as the first was. Then the
+ * answer to the opening has to do: from our own far end, which does what CHANGE-REQUEST says. */
+static void
+note_opening (const TurnConnectObservations *observations,
+              const TurnConnectFamilyVerdict *family,
+              const TurnConnectProbe *probe,
+              Heard *both,
+              Heard *port)
+{
+  const StunExtAddress *asked = find_asked (observations, family);
+
+  if (asked == NULL || probe->kind != TURN_CONNECT_PROBE_FILTERING_CONTROL ||
+      probe->outcome != TURN_CONNECT_OUTCOME_PROOF)
+    return;
+  if (stun_ext_address_equal_host (asked, &probe->target))
+    port->is_audible = TRUE;
+  else
+    both->is_audible = TRUE;
+}
+
 static void
 judge_filtering (const TurnConnectObservations *observations,
                  TurnConnectVerdict *verdict,
@@ -192,6 +226,8 @@ judge_filtering (const TurnConnectObservations *observations,
       note_filtering (observations, probe, &both);
     else if (g_strcmp0 (probe->variant, "change-port") == 0)
       note_filtering (observations, probe, &port);
+    else if (g_strcmp0 (probe->variant, "opening") == 0)
+      note_opening (observations, family, probe, &both, &port);
   }
   other_is_silent = both.is_silent && !both.is_heard && both.is_audible;
   port_is_silent = port.is_silent && !port.is_heard && port.is_audible;

@@ -28,6 +28,7 @@ tells_of_port (const TurnConnectProbe *probe, const TurnConnectFamilyVerdict *fa
   case TURN_CONNECT_PROBE_MAPPING:
   case TURN_CONNECT_PROBE_PAYLOAD:
   case TURN_CONNECT_PROBE_TLS:
+  case TURN_CONNECT_PROBE_RECORD:
     return TRUE;
   default:
     return FALSE;
@@ -82,6 +83,9 @@ judge_probe (const TurnConnectObservations *observations,
     return TURN_CONNECT_REACH_OPEN;
   if (is_tcp (probe->carry) && probe->connect_us >= 0 && !family->is_intercepted)
     return TURN_CONNECT_REACH_CONNECTED;
+  /* Somebody else answers there: whether anything would pass is not known. */
+  if (probe->outcome == TURN_CONNECT_OUTCOME_ANSWER)
+    return TURN_CONNECT_REACH_UNKNOWN;
   /* A server of others may well not listen there: only our own says that it does. */
   if (probe->outcome == TURN_CONNECT_OUTCOME_REFUSED && observations->listeners->len == 0)
     return TURN_CONNECT_REACH_UNKNOWN;
@@ -160,6 +164,18 @@ typedef struct {
   gboolean high_blocked;
 } Count;
 
+/* A connection over which nothing was answered counts beside answers on other ports; alone it may
+ * be anybody's, such as a captive portal's. */
+static gboolean
+has_answer (const TurnConnectFamilyVerdict *family)
+{
+  for (guint i = 0; i < family->ports->len; i++) {
+    if (g_array_index (family->ports, TurnConnectPort, i).reach == TURN_CONNECT_REACH_OPEN)
+      return TRUE;
+  }
+  return FALSE;
+}
+
 static Count
 count_ports (const TurnConnectFamilyVerdict *family, TurnConnectCarry carry)
 {
@@ -171,7 +187,8 @@ count_ports (const TurnConnectFamilyVerdict *family, TurnConnectCarry carry)
 
     if (port->carry != carry)
       continue;
-    if (port->reach == TURN_CONNECT_REACH_OPEN || port->reach == TURN_CONNECT_REACH_CONNECTED) {
+    if (port->reach == TURN_CONNECT_REACH_OPEN ||
+        (port->reach == TURN_CONNECT_REACH_CONNECTED && has_answer (family))) {
       count.n_open++;
       count.high_open |= is_high;
     } else if (port->reach == TURN_CONNECT_REACH_BLOCKED) {
@@ -188,6 +205,22 @@ tell (const Count *count)
   if (count->n_open > 0)
     return TURN_CONNECT_TELL_YES;
   return count->n_blocked > 0 ? TURN_CONNECT_TELL_NO : TURN_CONNECT_TELL_UNKNOWN;
+}
+
+/* Whether somebody on the way answers for the far end over UDP: then no silence says that UDP does
+ * not pass. One port may be a name service for all. */
+static gboolean
+is_udp_forged (const TurnConnectObservations *observations, const TurnConnectFamilyVerdict *family)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < observations->probes->len && observations->is_far_end; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+
+    n += probe->kind == TURN_CONNECT_PROBE_STUN && probe->family == family->family &&
+         probe->outcome == TURN_CONNECT_OUTCOME_ANSWER;
+  }
+  return n > 1;
 }
 
 /* Only certain ports: some pass, and the high one, or where none was tried any other, does not. */
@@ -255,6 +288,8 @@ turn_connect_classify_reach (const TurnConnectObservations *observations,
   tcp = count_ports (family, TURN_CONNECT_CARRY_TCP);
   family->udp = tell (&udp);
   family->tcp = tell (&tcp);
+  if (family->udp == TURN_CONNECT_TELL_NO && is_udp_forged (observations, family))
+    family->udp = TURN_CONNECT_TELL_UNKNOWN;
   if (family->is_intercepted)
     turn_connect_classify_say (verdict,
                                "IPv%u: somebody on the way accepts TCP connections where nobody "
