@@ -1084,6 +1084,74 @@ test_tables_are_bounded (void)
   world_close (&world);
 }
 
+/* What is answered with success has its place, whatever else was asked for before the answer. */
+static void
+test_requests_that_wait_count (void)
+{
+  static const guint n_waiting = 20;
+  TurnConnectOrder orders[20];
+  World world;
+  guint n = 0;
+
+  world_allocate (&world);
+  for (; n < TURN_CONNECT_TURN_SERVER_PERMISSIONS_MAX - n_waiting; n++) {
+    g_autofree char *host = g_strdup_printf ("198.51.100.%u:1", n);
+
+    permit (&world, host);
+  }
+  for (guint i = 0; i < n_waiting; i++, n++) {
+    g_autofree char *host = g_strdup_printf ("198.51.100.%u:1", n);
+
+    orders[i] = ask_permission (&world, host);
+    g_assert_cmpint (orders[i].kind, ==, TURN_CONNECT_ORDER_PERMIT);
+  }
+  g_assert_cmpint (ask_permission (&world, "198.51.100.254:1").kind, ==, TURN_CONNECT_ORDER_NONE);
+  g_assert_cmpuint (take_answer (&world, TRUE), ==, 508);
+  g_assert_cmpint (ask_channel (&world, 0x4fff, "198.51.100.254:1").kind, ==,
+                   TURN_CONNECT_ORDER_NONE);
+  g_assert_cmpuint (take_answer (&world, TRUE), ==, 508);
+  for (guint i = 0; i < n_waiting; i++)
+    done (&world, &orders[i]);
+  for (guint i = 0; i < n; i++) {
+    g_autofree char *host = g_strdup_printf ("198.51.100.%u:1", i);
+
+    g_assert_cmpint (send_indication (&world, host, "x").kind, ==, TURN_CONNECT_ORDER_SEND);
+  }
+  world_close (&world);
+}
+
+static void
+test_channels_that_wait_count (void)
+{
+  static const guint n_waiting = 20;
+  TurnConnectOrder orders[20];
+  World world;
+  guint n = 0;
+
+  world_allocate (&world);
+  for (; n < TURN_CONNECT_TURN_SERVER_CHANNELS_MAX; n++) {
+    g_autofree char *peer = g_strdup_printf ("198.51.100.1:%u", 1 + n);
+    guint16 number = (guint16)(0x4000 + n);
+
+    if (n < TURN_CONNECT_TURN_SERVER_CHANNELS_MAX - n_waiting)
+      bind_channel (&world, number, peer);
+    else
+      orders[n + n_waiting - TURN_CONNECT_TURN_SERVER_CHANNELS_MAX] =
+          ask_channel (&world, number, peer);
+  }
+  g_assert_cmpint (ask_channel (&world, 0x4fff, "198.51.100.1:999").kind, ==,
+                   TURN_CONNECT_ORDER_NONE);
+  g_assert_cmpuint (take_answer (&world, TRUE), ==, 508);
+  for (guint i = 0; i < n_waiting; i++) {
+    g_assert_cmpint (orders[i].kind, ==, TURN_CONNECT_ORDER_BIND);
+    done (&world, &orders[i]);
+  }
+  g_assert_cmpint (
+      send_channel_data (&world, 0x4000 + TURN_CONNECT_TURN_SERVER_CHANNELS_MAX - 1, "x").kind, ==,
+      TURN_CONNECT_ORDER_SEND);
+  world_close (&world);
+}
+
 /* ---- octets ---- */
 
 static void
@@ -1241,6 +1309,8 @@ main (int argc, char **argv)
   ADD ("peers/permissions-end", test_permissions_end);
   ADD ("peers/channels-end", test_channels_end);
   ADD ("peers/tables-are-bounded", test_tables_are_bounded);
+  ADD ("peers/requests-that-wait-count", test_requests_that_wait_count);
+  ADD ("peers/channels-that-wait-count", test_channels_that_wait_count);
   ADD ("octets/without-allocation", test_without_allocation);
   ADD ("octets/all-truncations-and-pieces", test_all_truncations_and_pieces);
   ADD ("octets/what-is-not-turn-ends-it", test_what_is_not_turn_ends_it);

@@ -293,6 +293,34 @@ hold (TurnConnectTurnServer *server, const TurnConnectTurnPending *pending, gint
     turn_connect_turn_peers_hold (&server->peers, &pending->peers[i], now + HOLD_US);
 }
 
+/* Is there room for these hosts too, once all that others wait for is given? */
+static gboolean
+has_room (const TurnConnectTurnServer *server, const StunExtAddress *peers, guint n_peers)
+{
+  StunExtAddress hosts[(TURN_CONNECT_TURN_SERVER_PENDING_MAX + 1) * STUN_EXT_PEERS_MAX];
+  guint n = n_peers;
+
+  memcpy (hosts, peers, n_peers * sizeof *peers);
+  for (guint i = 0; i < server->n_pending; i++) {
+    memcpy (&hosts[n], server->pending[i].peers, server->pending[i].n_peers * sizeof *hosts);
+    n += server->pending[i].n_peers;
+  }
+  return turn_connect_turn_peers_may_permit (&server->peers, hosts, n);
+}
+
+static gboolean
+has_room_for_channel (const TurnConnectTurnServer *server, const StunExtAddress *peer)
+{
+  guint n = server->peers.channels->len;
+
+  if (turn_connect_turn_peers_by_peer (&server->peers, peer) != 0)
+    return TRUE;
+  for (guint i = 0; i < server->n_pending; i++)
+    n += server->pending[i].channel != 0 &&
+         turn_connect_turn_peers_by_peer (&server->peers, &server->pending[i].peers[0]) == 0;
+  return n < TURN_CONNECT_TURN_SERVER_CHANNELS_MAX;
+}
+
 static void
 create_permission (TurnConnectTurnServer *server,
                    const StunExtMessage *message,
@@ -305,7 +333,7 @@ create_permission (TurnConnectTurnServer *server,
   guint n_peers;
   guint code = read_peers (server, message, peers, &n_peers);
 
-  if (code == 0 && !turn_connect_turn_peers_may_permit (&server->peers, peers, n_peers))
+  if (code == 0 && !has_room (server, peers, n_peers))
     code = STUN_EXT_CODE_INSUFFICIENT_CAPACITY;
   if (code != 0) {
     turn_connect_turn_server_refuse (server, asked, code, NULL);
@@ -352,7 +380,9 @@ check_channel (const TurnConnectTurnServer *server, guint16 number, const StunEx
   case TURN_CONNECT_TURN_PEERS_OK:
     break;
   }
-  return 0;
+  return has_room (server, peer, 1) && has_room_for_channel (server, peer)
+             ? 0
+             : STUN_EXT_CODE_INSUFFICIENT_CAPACITY;
 }
 
 static void
