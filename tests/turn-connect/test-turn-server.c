@@ -785,7 +785,17 @@ test_families_are_given_back_one_by_one (void)
   turn_connect_turn_server_granted (world.server, &both, world.now);
   g_assert_cmpuint (take_answer (&world, TRUE), ==, 0);
   permit (&world, "[2001:db8::2]:1");
+  bind_channel (&world, 0x4000, "[2001:db8::2]:1");
+  bind_channel (&world, 0x4001, PEER);
   g_assert_cmpuint (refresh (&world, 0, 6, TURN_CONNECT_ORDER_NONE), ==, 0);
+  /* With its peers: a channel and the host. */
+  g_assert_cmpint (turn_connect_turn_server_deadline (world.server), <=, world.now);
+  g_assert_cmpint (next (&world).kind, ==, TURN_CONNECT_ORDER_FORGET);
+  g_assert_cmpint (next (&world).kind, ==, TURN_CONNECT_ORDER_FORGET);
+  g_assert_cmpint (next (&world).kind, ==, TURN_CONNECT_ORDER_NONE);
+  g_assert_cmpint (send_indication (&world, "[2001:db8::2]:1", "x").kind, ==,
+                   TURN_CONNECT_ORDER_NONE);
+  g_assert_cmpint (send_channel_data (&world, 0x4001, "x").kind, ==, TURN_CONNECT_ORDER_SEND);
   g_assert_cmpuint (refresh (&world, 0, 6, TURN_CONNECT_ORDER_NONE), ==, 443);
   ask_permission (&world, "[2001:db8::2]:1");
   g_assert_cmpuint (take_answer (&world, TRUE), ==, 443);

@@ -209,6 +209,17 @@ find_next (TurnConnectTurnPeers *peers)
     peers->next_us = MIN (peers->next_us, permission_at (peers, i)->ends_us);
 }
 
+void
+turn_connect_turn_peers_end_family (TurnConnectTurnPeers *peers, guint8 family)
+{
+  for (guint i = 0; i < peers->channels->len; i++)
+    if (channel_at (peers, i)->peer.family == family)
+      channel_at (peers, i)->ends_us = peers->next_us = 0;
+  for (guint i = 0; i < peers->permissions->len; i++)
+    if (permission_at (peers, i)->host.family == family)
+      permission_at (peers, i)->ends_us = peers->next_us = 0;
+}
+
 gboolean
 turn_connect_turn_peers_take_over (TurnConnectTurnPeers *peers,
                                    gint64 now,

@@ -54,6 +54,8 @@ void turn_connect_turn_peers_hold (TurnConnectTurnPeers *peers,
                                    gint64 until);
 /* Drops a channel, or with port 0 a host with all its channels. */
 void turn_connect_turn_peers_drop (TurnConnectTurnPeers *peers, const StunExtAddress *peer);
+/* What there is of a family (4 or 6) is over now. */
+void turn_connect_turn_peers_end_family (TurnConnectTurnPeers *peers, guint8 family);
 /* Drops one of those whose time is over. FALSE: there is none. @peer: a channel's, or a host
  * with port 0; @stays_permitted: its host is still permitted, or has a channel. */
 gboolean turn_connect_turn_peers_take_over (TurnConnectTurnPeers *peers,

@@ -225,6 +225,7 @@ release (TurnConnectTurnServer *server, guint8 family)
 {
   if (family != 0) {
     server->grant.relayed[family == 6] = (StunExtAddress){ 0 };
+    turn_connect_turn_peers_end_family (&server->peers, family);
     if (turn_connect_turn_server_has_family (server, family == 6 ? 4 : 6))
       return;
   }
