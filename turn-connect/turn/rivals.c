@@ -7,6 +7,7 @@
 #include "turn-connect/turn/rivals.h"
 
 #include "stun-ext/message.h"
+#include "turn-connect/alarm.h"
 #include "turn-connect/error-private.h"
 
 #include <string.h>
@@ -130,30 +131,24 @@ rival_ready (TurnConnectDatagram *datagram, GIOCondition condition, gpointer use
   Rival *rival = user_data;
   guint8 buffer[ANSWER_MAX];
   GError *error = NULL;
-  TurnConnectIo io;
   gsize got;
 
-  while ((io = turn_connect_datagram_try_receive (datagram, buffer, sizeof buffer, &got, &error)) ==
-         TURN_CONNECT_IO_OK) {
+  /* One in a turn: a flood of what is no answer must not keep the others from theirs. */
+  switch (turn_connect_datagram_try_receive (datagram, buffer, sizeof buffer, &got, &error)) {
+  case TURN_CONNECT_IO_BLOCKED:
+    return G_SOURCE_CONTINUE;
+  case TURN_CONNECT_IO_OK:
     if (!is_answer (rival->rivals, buffer, got))
-      continue;
+      return G_SOURCE_CONTINUE;
     win (rival, buffer, got);
     return G_SOURCE_REMOVE;
+  case TURN_CONNECT_IO_END:
+  case TURN_CONNECT_IO_FAILED:
+    break;
   }
-  if (io == TURN_CONNECT_IO_BLOCKED)
-    return G_SOURCE_CONTINUE;
   fall_out (rival, error);
   return G_SOURCE_REMOVE;
 }
-
-static gboolean
-dispatch_timer (GSource *source, GSourceFunc callback, gpointer user_data)
-{
-  g_source_set_ready_time (source, -1);
-  return callback (user_data);
-}
-
-static GSourceFuncs timer_funcs = { .dispatch = dispatch_timer };
 
 static gboolean
 timer_fired (gpointer user_data)
@@ -178,10 +173,7 @@ turn_connect_rivals_new (GPtrArray *addresses,
   rivals->request = g_byte_array_new ();
   rivals->funcs = *funcs;
   rivals->user_data = user_data;
-  rivals->timer = g_source_new (&timer_funcs, sizeof (GSource));
-  g_source_set_static_name (rivals->timer, "TurnConnectRivals");
-  g_source_set_callback (rivals->timer, timer_fired, rivals, NULL);
-  g_source_attach (rivals->timer, context);
+  rivals->timer = turn_connect_alarm_new (context, "TurnConnectRivals", timer_fired, rivals);
   return rivals;
 }
 
