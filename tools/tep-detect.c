@@ -167,23 +167,41 @@ set_turn (TurnConnectDetection *detection, GError **error)
   return TRUE;
 }
 
-static gboolean
-set_up (TurnConnectDetection *detection, GError **error)
+static void
+account_clear (TepDetectAccount *account)
 {
-  g_autofree char *user = NULL;
-  char *password = NULL;
+  g_free (account->host);
+  g_free (account->user);
+  turn_connect_secret_free (account->password);
+  g_free (account->proxy_user);
+  turn_connect_secret_free (account->proxy_password);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (TepDetectAccount, account_clear)
 
-  turn_connect_detection_set_family (detection, is_four ? 4 : is_six ? 6 : 0);
+static gboolean
+load_account (TepDetectAccount *account, TurnConnectTarget *target, GError **error)
+{
+  account->reach = &reach;
+  account->host = g_strdup (turn_connect_target_get_host (target));
+  account->family = is_four ? 4 : is_six ? 6 : 0;
+  return (credentials_file == NULL ||
+          reach_options_load_credentials (credentials_file, FALSE, &account->user,
+                                          &account->password, error)) &&
+         (reach.proxy_credentials == NULL ||
+          reach_options_load_credentials (reach.proxy_credentials, FALSE, &account->proxy_user,
+                                          &account->proxy_password, error));
+}
+
+static gboolean
+set_up (TurnConnectDetection *detection, TepDetectAccount *account, GError **error)
+{
+  turn_connect_detection_set_family (detection, account->family);
   turn_connect_detection_set_deep (detection, is_deep);
   if (!turn_connect_detection_set_interface (detection, interface, error) ||
       !set_turn (detection, error))
     return FALSE;
-  if (credentials_file == NULL)
-    return TRUE;
-  if (!reach_options_load_credentials (credentials_file, FALSE, &user, &password, error))
-    return FALSE;
-  turn_connect_detection_set_credentials (detection, user, password);
-  turn_connect_secret_free (password);
+  turn_connect_detection_set_credentials (detection, account->user, account->password);
+  tep_detect_add_tep (detection, account);
   return TRUE;
 }
 
@@ -201,6 +219,7 @@ main (int argc, char **argv)
         "through; 3 not determined; 64 wrong use; 69 the far end is not there; 70 internal.",
   };
   g_autoptr (TurnConnectTarget) target = NULL;
+  g_auto (TepDetectAccount) account = { 0 };
   g_autoptr (TurnConnectDetection) detection = NULL;
   g_autoptr (GError) error = NULL;
   CliExit status;
@@ -214,10 +233,10 @@ main (int argc, char **argv)
   if (is_four && is_six)
     return cli_usage ("-4 and -6 exclude each other; without them, both families are tried");
   target = make_target (argv[1], &error);
-  if (target == NULL)
+  if (target == NULL || !load_account (&account, target, &error))
     return reach_options_fail (error);
   detection = turn_connect_detection_new (target);
-  if (!set_up (detection, &error))
+  if (!set_up (detection, &account, &error))
     return reach_options_fail (error);
   return run (detection);
 }

@@ -1,34 +1,46 @@
 #!/usr/bin/python3
-"""tep-detect carries packets of a call by each method of TURN: what a network lets through works, the rest does not, and says why."""
+"""tep-detect carries packets of a call by each method: what a network lets through works, the rest does not, and says why."""
 import json
 import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 from coturn import PASSWORD, USER, coturn  # noqa: E402
-from ends import Scratch, secret  # noqa: E402
+from ends import PASSWORD as TEP_PASSWORD, USER as TEP_USER, Scratch, Server, secret  # noqa: E402
 from lab import Lab  # noqa: E402
 from process import SANITIZER, program  # noqa: E402
 from tap import run, test  # noqa: E402
 
 PACKETS = 16
 TRIED = {"direct-udp", "turn-udp", "turn-tcp", "turn-tls", "turn-tls-proxy"}
+TUNNELS = {"tep-80", "tep-443", "tep-tls", "tep-443-proxy", "tep-tls-proxy"}
 TOLD = {"silence", "refused", "reset", "closed", "unreachable", "denied", "wrong-answer"}
 
 
-def detect(network, *arguments, as_json=True, login=f"{USER}:{PASSWORD}", server=()):
-    """What tep-detect says in a network with coturn in its core, and what is expected of it."""
+def run_in(lab, scratch, trusted, host, *arguments, as_json=True, login=None):
+    """What tep-detect says on the lab's device."""
+    words = [program("tep-detect"), host, "--ca", trusted, *arguments]
+    words += ["--credentials", secret(scratch.path, "login.secret", login)] if login else []
+    words += ["--json"] if as_json else []
+    words += ["--proxy", lab["PROXY_URL"]] if lab.network.proxy else []
+    if lab.network.login:
+        words += ["--proxy-credentials", secret(scratch.path, "proxy.secret", f"{lab['PROXY_USER']}:{lab['PROXY_PASSWORD']}")]
+    done = lab.run("device", words, timeout=60)
+    print(done.stdout[-12000:], done.stderr, file=sys.stderr)
+    assert not SANITIZER.search(done.stderr) and "CRITICAL" not in done.stderr, done.stderr
+    return json.loads(done.stdout) if as_json else done.stdout
+
+
+def detect(network, *arguments, login=f"{USER}:{PASSWORD}", server=(), **options):
+    """What it says in a network with coturn in its core, and what is expected of it."""
     with Scratch() as scratch, Lab.up(network) as lab, coturn(lab, *server, plain=True) as (_, trusted):
-        words = [program("tep-detect"), "core.lab", "--ca", trusted, *arguments]
-        words += ["--credentials", secret(scratch.path, "turn.secret", login)] if login else []
-        words += ["--json"] if as_json else []
-        words += ["--proxy", lab["PROXY_URL"]] if lab.network.proxy else []
-        if lab.network.login:
-            words += ["--proxy-credentials", secret(scratch.path, "proxy.secret", f"{lab['PROXY_USER']}:{lab['PROXY_PASSWORD']}")]
-        done = lab.run("device", words, timeout=60)
-        print(done.stdout[-12000:], done.stderr, file=sys.stderr)
-        assert not SANITIZER.search(done.stderr) and "CRITICAL" not in done.stderr, done.stderr
-        return json.loads(done.stdout) if as_json else done.stdout, lab.network.verdict
+        return run_in(lab, scratch, trusted, "core.lab", *arguments, login=login, **options), lab.network.verdict
+
+
+def detect_tunnels(network, login=f"{TEP_USER}:{TEP_PASSWORD}"):
+    """The same with tep-s."""
+    with Scratch() as scratch, Lab.up(network) as lab, Server(lab, scratch):
+        return run_in(lab, scratch, scratch.certificate(), "core.lab:443", login=login), lab.network.verdict
 
 
 def by_name(said):
@@ -43,14 +55,13 @@ def is_measured(method, probe):
     assert 1 < method["mos"] <= 4.5, method
 
 
-def works_as_expected(network):
-    said, verdict = detect(network)
+def are_as_expected(tried, said, verdict):
     found = by_name(said)
     print(verdict, found, file=sys.stderr)
-    assert TRIED <= set(found), found
-    for name in TRIED & verdict.works:
+    assert tried <= set(found), found
+    for name in tried & verdict.works:
         is_measured(*found[name])
-    for name in TRIED & verdict.fails:
+    for name in tried & verdict.fails:
         method, probe = found[name]
         if name.endswith("-proxy") and not said["methods"][0]["name"].endswith("-proxy"):
             assert method["works"] is None and probe["outcome"] == "skipped" and "proxy" in probe["detail"], probe
@@ -61,7 +72,17 @@ def works_as_expected(network):
 
 
 for each in ("open", "nat", "web-only", "tls-only", "proxy-basic"):
-    test(f"/interop/detect-methods/{each}/works-as-the-network-allows")(lambda n=each: works_as_expected(n))
+    test(f"/interop/detect-methods/{each}/turn-works-as-the-network-allows")(lambda n=each: are_as_expected(TRIED, *detect(n)))
+    test(f"/interop/detect-methods/{each}/tunnels-work-as-the-network-allows")(
+        lambda n=each: are_as_expected(TUNNELS, *detect_tunnels(n)))
+
+
+@test("/interop/detect-methods/wrong-credentials-end-tunnels-and-that-is-said")
+def _():
+    found = by_name(detect_tunnels("open", login=f"{TEP_USER}:wrong password of some length")[0])
+    for name in ("tep-443", "tep-tls"):
+        method, probe = found[name]
+        assert (method["works"], probe["outcome"]) == (False, "denied") and probe["detail"], (method, probe)
 
 
 @test("/interop/detect-methods/people-are-told-how-to-use-what-works-and-why-the-rest-does-not")

@@ -193,11 +193,16 @@ judge_method (const TurnConnectProbe *probe)
   case TURN_CONNECT_OUTCOME_CANCELLED:
     return TURN_CONNECT_TELL_UNKNOWN;
   default:
-    return turn_connect_probe_passed (probe) &&
-                   turn_connect_quality_get_loss (&probe->quality) <= LOSS_MAX
-               ? TURN_CONNECT_TELL_YES
-               : TURN_CONNECT_TELL_NO;
+    break;
   }
+  if (!turn_connect_probe_passed (probe))
+    return TURN_CONNECT_TELL_NO;
+  if (turn_connect_quality_get_loss (&probe->quality) <= LOSS_MAX)
+    return TURN_CONNECT_TELL_YES;
+  /* A STUN server that is not made for this answers as often as it pleases. */
+  return probe->proof == TURN_CONNECT_PROOF_NONE && strcmp (probe->variant, "direct-udp") == 0
+             ? TURN_CONNECT_TELL_UNKNOWN
+             : TURN_CONNECT_TELL_NO;
 }
 
 void

@@ -139,7 +139,9 @@ static gboolean
 read_head (TurnConnectFetch *self)
 {
   const char *text = (const char *)self->answer->data;
-  const char *blank = g_strstr_len (text, (gssize)MIN (self->answer->len, HEAD_MAX), "\r\n\r\n");
+  const char *blank =
+      text != NULL ? g_strstr_len (text, (gssize)MIN (self->answer->len, HEAD_MAX), "\r\n\r\n")
+                   : NULL; /* nothing came yet */
   g_auto (TurnConnectHttpHead) head = { 0 };
   const char *problem = NULL;
 

@@ -322,6 +322,17 @@ turn_connect_trial_take_packet (TurnConnectTrial *trial, const guint8 *data, gsi
 
 /* Setting up */
 
+/* What is known of the way before it is gone; who goes it may know better. */
+static void
+note_way (TurnConnectTrial *trial)
+{
+  const TurnConnectTarget *target = turn_connect_run_get_plan (trial->run)->target;
+
+  note_server (trial, target->host, trial->way->port != 0 ? trial->way->port : target->port);
+  if (trial->way->is_proxied && target->proxy != NULL)
+    trial->probe->via = g_strdup (target->proxy->url);
+}
+
 static gboolean
 took_too_long (gpointer data)
 {
@@ -370,6 +381,7 @@ begin (gpointer data)
     end (trial, TURN_CONNECT_OUTCOME_SKIPPED, obstacle);
     return G_SOURCE_REMOVE;
   }
+  note_way (trial);
   trial->state = TRIAL_SETTING_UP;
   trial->began_us = g_get_monotonic_time ();
   trial->probe->deadline_us = turn_connect_run_get_now (trial->run) + SET_UP_US;
