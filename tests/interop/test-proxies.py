@@ -491,6 +491,8 @@ def _():
         (SCRATCH / "kioslaverc").write_text("[Proxy Settings]\nProxyType[$i]=3\n", encoding="ascii")
         for environment in ({"XDG_CURRENT_DESKTOP": "KDE"}, {"KDE_FULL_SESSION": "true"}, {"https_proxy": "wpad://"}):
             by_words("system", ADDRESS, server, environment=environment).failed("find-proxy", UNSUPPORTED, "WPAD")
+        (SCRATCH / "kioslaverc").write_text("[Proxy Settings]\nProxyType=2\nProxy Config Script=\n", encoding="ascii")
+        by_words("system", ADDRESS, server, environment={"XDG_CURRENT_DESKTOP": "KDE"}).failed("find-proxy", INVALID, "name none")
         (SCRATCH / "kioslaverc").unlink()
         (SCRATCH / "kioslaverc").mkdir()
         by_words("system", ADDRESS, server, environment={"XDG_CURRENT_DESKTOP": "KDE"}).failed("find-proxy", INVALID, "KDE's settings")

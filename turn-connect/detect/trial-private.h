@@ -27,5 +27,3 @@ turn_connect_trial_make_target (TurnConnectTrial *trial, const char *host, guint
 extern const TurnConnectTrialWay turn_connect_method_direct;
 extern const TurnConnectTrialWay turn_connect_methods_turn[];
 extern const guint turn_connect_n_methods_turn;
-extern const TurnConnectTrialWay turn_connect_methods_sip[];
-extern const guint turn_connect_n_methods_sip;

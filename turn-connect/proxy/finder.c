@@ -144,10 +144,11 @@ read_kde (GError **error)
     return fail_wpad (error);
   if (kde.type != 2)
     return NULL;
-  if (kde.script == NULL || *kde.script == '\0')
-    g_set_error_literal (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID,
-                         "KDE's settings want a proxy configuration file and name none");
-  return g_steal_pointer (&kde.script);
+  if (kde.script != NULL && *kde.script != '\0')
+    return g_steal_pointer (&kde.script);
+  g_set_error_literal (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID,
+                       "KDE's settings want a proxy configuration file and name none");
+  return NULL;
 }
 
 /* libproxy's own extension of the variables. */
