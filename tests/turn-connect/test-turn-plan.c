@@ -213,6 +213,33 @@ test_a_proxy_gets_the_host_and_dns_no_question (void)
   }
 }
 
+/* Figures 1 and 2. Section 4.2 has the order of table 2 for both; but the only record of figure 2
+ * ranks all protocols alike, and then section 3 item 4 leaves the order to the caller. */
+#define FIGURE_1                                                                                   \
+  "example.net NAPTR 100 10 - RELAY:turn.udp - datagram.example.net\n"                             \
+  "example.net NAPTR 200 10 - RELAY:turn.tcp:turn.tls - stream.example.net\n"                      \
+  "datagram.example.net NAPTR 100 10 S RELAY:turn.udp - _turn._udp.example.net\n"                  \
+  "stream.example.net NAPTR 100 10 S RELAY:turn.tcp - _turn._tcp.example.net\n"                    \
+  "stream.example.net NAPTR 200 10 A RELAY:turn.tls - a.example.net\n"                             \
+  "_turn._udp.example.net SRV 0 0 3478 a.example.net\n"                                            \
+  "_turn._tcp.example.net SRV 0 0 5000 a.example.net\n"
+#define FIGURE_2 "example.com NAPTR 100 10 - RELAY:turn.udp:turn.tcp:turn.tls - example.net\n"
+
+static void
+test_the_examples_of_rfc_5928_come_out_as_its_rules_say (void)
+{
+  const TurnConnectTransport preferred[] = { TURN_CONNECT_TRANSPORT_TLS, TURN_CONNECT_TRANSPORT_TCP,
+                                             TURN_CONNECT_TRANSPORT_UDP };
+  guint n;
+  g_autofree char *local = run ("turn:example.net", FIGURE_1, preferred, 3, 0, &n);
+  g_autofree char *remote = run ("turn:example.com", FIGURE_2 FIGURE_1, preferred, 3, 0, &n);
+
+  g_assert_cmpstr (local, ==,
+                   "udp:a.example.net:3478 tls:a.example.net:5349 tcp:a.example.net:5000");
+  g_assert_cmpstr (remote, ==,
+                   "tls:a.example.net:5349 tcp:a.example.net:5000 udp:a.example.net:3478");
+}
+
 static void
 test_the_caller_s_transports_and_preference_count (void)
 {
@@ -338,6 +365,8 @@ main (int argc, char **argv)
                    test_servers_come_in_the_order_of_the_rfc);
   g_test_add_func ("/turn-connect/turn-plan/a-proxy-gets-the-host-and-dns-no-question",
                    test_a_proxy_gets_the_host_and_dns_no_question);
+  g_test_add_func ("/turn-connect/turn-plan/the-examples-of-rfc-5928-come-out-as-its-rules-say",
+                   test_the_examples_of_rfc_5928_come_out_as_its_rules_say);
   g_test_add_func ("/turn-connect/turn-plan/the-caller-s-transports-and-preference-count",
                    test_the_caller_s_transports_and_preference_count);
   g_test_add_func ("/turn-connect/turn-plan/a-flood-of-records-meets-limits",
