@@ -775,6 +775,7 @@ test_families_are_given_back_one_by_one (void)
   TurnConnectTurnGrant both = { .relayed = { address ("192.0.2.1:50000"),
                                              address ("[2001:db8::1]:50002") },
                                 .mapped = address ("203.0.113.5:1000") };
+  TurnConnectOrder pending;
   Request request;
   World world;
 
@@ -787,10 +788,15 @@ test_families_are_given_back_one_by_one (void)
   permit (&world, "[2001:db8::2]:1");
   bind_channel (&world, 0x4000, "[2001:db8::2]:1");
   bind_channel (&world, 0x4001, PEER);
+  pending = ask_permission (&world, "[2001:db8::3]:1");
   g_assert_cmpuint (refresh (&world, 0, 6, TURN_CONNECT_ORDER_NONE), ==, 0);
-  /* With its peers: a channel and the host. */
+  /* With its peers: a channel and the host; and the one that was waited for. */
   g_assert_cmpint (turn_connect_turn_server_deadline (world.server), <=, world.now);
   g_assert_cmpint (next (&world).kind, ==, TURN_CONNECT_ORDER_FORGET);
+  g_assert_cmpint (next (&world).kind, ==, TURN_CONNECT_ORDER_FORGET);
+  g_assert_cmpint (next (&world).kind, ==, TURN_CONNECT_ORDER_NONE);
+  turn_connect_turn_server_done (world.server, pending.token, 0, NULL, world.now);
+  g_assert_cmpuint (take_answer (&world, TRUE), ==, 443);
   g_assert_cmpint (next (&world).kind, ==, TURN_CONNECT_ORDER_FORGET);
   g_assert_cmpint (next (&world).kind, ==, TURN_CONNECT_ORDER_NONE);
   g_assert_cmpint (send_indication (&world, "[2001:db8::2]:1", "x").kind, ==,

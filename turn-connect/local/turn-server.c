@@ -376,13 +376,25 @@ turn_connect_turn_server_done (
   if (cause != NULL)
     turn_connect_turn_server_answer_cause (server, &pending->asked, code, cause);
   else {
+    guint8 given_back = 0;
+
     for (guint i = 0; i < pending->n_peers; i++) {
+      guint8 family = pending->peers[i].family;
+
       if (pending->channel != 0)
         turn_connect_turn_peers_bind (&server->peers, pending->channel, &pending->peers[i], now);
       else
         turn_connect_turn_peers_permit (&server->peers, &pending->peers[i], now);
+      if (!turn_connect_turn_server_has_family (server, family))
+        given_back = family;
     }
-    turn_connect_turn_server_answer_plain (server, &pending->asked);
+    /* Meanwhile, with a Refresh: then the server far away is to forget it again. */
+    if (given_back != 0) {
+      turn_connect_turn_peers_end_family (&server->peers, given_back);
+      turn_connect_turn_server_refuse (server, &pending->asked, STUN_EXT_CODE_PEER_FAMILY_MISMATCH,
+                                       NULL);
+    } else
+      turn_connect_turn_server_answer_plain (server, &pending->asked);
   }
   turn_connect_turn_server_forget_pending (server, pending);
 }
