@@ -7,7 +7,7 @@
 #include "turn-connect/error.h"
 #include "turn-connect/proxy/http-connect.h"
 
-#define SECRET "s3cr3t"
+#define SECRET "S3cR3T" /* nothing that is written in small letters becomes it */
 #define REQUESTS_MAX 12
 #define ALLOWANCE (12 * (16 + 64) * 1024 + 16) /* heads and bodies of all requests of a dial */
 
