@@ -27,7 +27,8 @@ def call(lab, scratch, carrier, mark, number, sources):
             print(f"{lab.network.name}, IPv{mark or 4}, {carrier}:", *results, sep="\n  ", file=sys.stderr)
             for said, by, result in zip(sources, ("right", "left"), results):
                 assert heard[by].read_bytes() == said.read_bytes(), (by, audio.compare(said, heard[by]), result)
-                assert (result.sent, result.received) == (LENGTH_S * 50, LENGTH_S * 50), result
+                # A speaker that was held up puts two frames into one packet.
+                assert 0.9 * LENGTH_S * 50 <= result.received == result.sent <= LENGTH_S * 50, result
                 assert result.late <= LATE_ALLOWED * result.sent, result
             assert right.heard_from == {leased}, (right.heard_from, leased)
 
