@@ -27,8 +27,9 @@ def receiver(lab, host, family):
     return end
 
 
-def arrivals(end, wait_s):
-    """{number: (sent, arrived)} of what came until nothing comes for the time; the kernel tells the arrival."""
+def arrivals(end, wait_s, count=None):
+    """{number: (sent, arrived)} of what came until nothing comes for the time, which is short once all came that are
+    expected; the kernel tells the arrival."""
     found = {}
     end.settimeout(wait_s)
     while True:
@@ -40,6 +41,8 @@ def arrivals(end, wait_s):
         assert number not in found, f"{number} came twice"
         seconds, nanoseconds = struct.unpack("qq", control[0][2])
         found[number] = (sent, seconds + nanoseconds / 1e9)
+        if len(found) == count:
+            end.settimeout(0.1)
 
 
 def send_numbered(lab, count, interval_s, length=100, back=False, family=socket.AF_INET, wait_s=0.4):
@@ -53,7 +56,7 @@ def send_numbered(lab, count, interval_s, length=100, back=False, family=socket.
             while time.monotonic() < began + number * interval_s:
                 pass
             sender.sendto(HEAD.pack(number, time.time()).ljust(length, b"."), address)
-        return arrivals(end, wait_s)
+        return arrivals(end, wait_s, count)
 
 
 def lost(count, found):
@@ -69,15 +72,16 @@ def _():
     with Lab.up("open", options=Options(delay=25)) as lab:
         for back in (False, True):
             for family in (socket.AF_INET, socket.AF_INET6):
-                medians_ms = []
-                # A busy machine only ever adds to a delay, so the best of three tells what the link does.
-                while len(medians_ms) < 3 and not (medians_ms and medians_ms[-1] <= 26):
-                    found = send_numbered(lab, 200, 0.003, back=back, family=family)
+                medians_ms, shortest_ms = [], []
+                # A busy machine only ever adds to a delay, so the best of five tells what the link does.
+                while len(medians_ms) < 5 and not (medians_ms and medians_ms[-1] <= 26):
+                    found = send_numbered(lab, 200, 0.003, back=back, family=family, wait_s=3)
                     assert len(found) == 200
                     delays_ms = sorted((arrived - sent) * 1000 for sent, arrived in found.values())
                     medians_ms.append(statistics.median(delays_ms))
                     print(f"delay median {medians_ms[-1]:.3f} ms, 95th percentile {delays_ms[190]:.3f} ms")
-                    within(delays_ms[0], 24.99, 26)
+                    shortest_ms.append(delays_ms[0])
+                within(min(shortest_ms), 24.99, 26)
                 within(min(medians_ms), 25, 26)
 
 
