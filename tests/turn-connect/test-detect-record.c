@@ -156,7 +156,8 @@ test_what_is_wrong_is_said_with_its_place (void)
     const char *text, *place;
   } rows[] = {
     { "", "no record" },
-    { "[]", "no object" },
+    { "[]", "octet 0" },
+    { "{}[]", "octet 2" },
     { "{}", "schema" },
     { "{\"schema\":2}", "schema" },
     { "{\"schema\":\"1\"}", "schema is no whole number" },
@@ -221,11 +222,12 @@ test_brackets_in_strings_do_not_count (void)
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
-    g_autofree char *copy = g_memdup2 (rows[i].text, MAX (strlen (rows[i].text), 1));
+    g_autofree char *text = g_strdup_printf ("{\"a\":%s}", rows[i].text);
+    gsize length = strlen (text);
+    g_autofree char *copy = g_memdup2 (text, length); /* without an end */
     gsize at;
 
-    g_assert_cmpint (turn_connect_record_is_shallow (copy, strlen (rows[i].text), 3, &at), ==,
-                     rows[i].is_shallow);
+    g_assert_cmpint (turn_connect_record_is_shallow (copy, length, 4, &at), ==, rows[i].is_shallow);
   }
 }
 

@@ -21,6 +21,7 @@ gboolean
 turn_connect_record_is_shallow (const char *text, gsize length, guint max_depth, gsize *at)
 {
   guint depth = 0;
+  gboolean has_begun = FALSE; /* one object and nothing beside it: json-glib loses what follows */
   gsize i = 0;
 
   while (i < length) {
@@ -28,6 +29,11 @@ turn_connect_record_is_shallow (const char *text, gsize length, guint max_depth,
 
     *at = i;
     i++;
+    if (depth == 0 && (c == '\0' || strchr (" \t\r\n", c) == NULL)) {
+      if (has_begun || c != '{')
+        return FALSE;
+      has_begun = TRUE;
+    }
     if (c == '"') {
       i = skip_string (text, length, i);
       if (text[i - 1] != '"')
