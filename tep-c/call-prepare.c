@@ -45,10 +45,10 @@ tunnel_packet (TepClientBinding *binding, const TepClientPacket *packet, gpointe
   branch = tep_client_branch_find (call, component, packet->source);
   if (branch != NULL)
     tep_client_branch_ref (branch, NULL);
-  /* Checks belong to the agent. Without an agent for it, what looks like one is the application's.
-   * Before an answer they come too early; the far side repeats them. */
+  /* Checks belong to the agent. Where it never checked, what looks like one is the application's.
+   * Before an answer they come too early; the far side repeats them. Those of a branch that has no ICE any more are stragglers. */
   if (tep_client_ice_is_check (packet->payload, packet->length) &&
-      (branch == NULL || branch->has_ice)) {
+      (branch == NULL || branch->has_ice || call->has_checked_tunnel)) {
     if (branch != NULL && call->ice_branch == branch)
       tep_client_ice_tunnel_received (call->ice, component, packet->payload, packet->length);
     return;

@@ -81,6 +81,7 @@ struct _TepClientCall {
   TepClientBranch *current;  /* confirmed, or the latest; not owned */
   gboolean is_confirmed;
   TepClientBranch *ice_branch; /* whom the agent serves; not owned */
+  gboolean has_checked_tunnel; /* the agent, for any branch: what it asked may be answered late */
 };
 
 /* call.c */

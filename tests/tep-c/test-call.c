@@ -17,6 +17,9 @@
   "v=0\r\no=- 2 2 IN IP4 198.18.0.9\r\ns=-\r\nt=0 0\r\n"                                           \
   "m=audio 4000 RTP/AVP 0\r\nc=IN IP4 198.18.0.9\r\na=rtcp:4001 IN IP4 198.18.0.9\r\n"             \
   "a=tep-s:1 tcp 127.0.0.1 443 127.0.0.1\r\na=sendrecv\r\n"
+#define WITH_ICE                                                                                   \
+  "a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuvwx\r\n"                                     \
+  "a=candidate:1 1 UDP 2130706431 198.18.0.9 4000 typ host\r\n"
 #define OURS                                                                                       \
   "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"                      \
   "m=audio 9 RTP/AVP 0\r\na=candidate:9 1 UDP 1 192.0.2.1 9 typ host\r\n"                          \
@@ -34,17 +37,52 @@ typedef struct {
   guint n_changes;
   GError *failure;
   gboolean hangs_up_on_packet, hangs_up_on_path, hangs_up_on_failure;
+  gint n_checks;        /* that came to the media side; atomic */
+  TepServerPacket late; /* the last of them: sent back behind what next is no check. The worker's */
+  StunExtAddress late_ends[2];
+  guint8 late_payload[256];
 } World;
+
+/* Checks come back late: when the call may do without ICE again. */
+static gboolean
+hold_check (World *world, const TepServerPacket *packet)
+{
+  if (packet->length < 20 || packet->length > sizeof world->late_payload || packet->payload[0] > 3)
+    return FALSE;
+  world->late = *packet;
+  memcpy (world->late_payload, packet->payload, packet->length);
+  world->late.payload = world->late_payload;
+  world->late_ends[0] = *packet->source;
+  world->late.source = &world->late_ends[0];
+  world->late_ends[1] = *packet->destination;
+  world->late.destination = &world->late_ends[1];
+  g_atomic_int_inc (&world->n_checks);
+  return TRUE;
+}
+
+static void
+send_back (TepServerWorker *worker, const TepServerPacket *packet)
+{
+  TepServerPacket back = *packet;
+
+  back.source = packet->destination;
+  back.destination = packet->source;
+  tep_server_worker_send (worker, &back, 1);
+}
 
 static void
 echo (TepServerWorker *worker, const TepServerPacket *packets, gsize n, gpointer data)
 {
-  for (gsize i = 0; i < n; i++) {
-    TepServerPacket back = packets[i];
+  World *world = data;
 
-    back.source = packets[i].destination;
-    back.destination = packets[i].source;
-    tep_server_worker_send (worker, &back, 1);
+  for (gsize i = 0; i < n; i++) {
+    if (hold_check (world, &packets[i]))
+      continue;
+    world->late.binding = packets[i].binding;
+    if (world->late.length > 0)
+      send_back (worker, &world->late);
+    world->late.length = 0;
+    send_back (worker, &packets[i]);
   }
 }
 
@@ -270,6 +308,17 @@ test_rtcp_mux (World *world, gconstpointer data)
                    TEP_CLIENT_SENT_DOWN);
 }
 
+/* What is heard is compared in heard (). */
+static void
+test_late_check (World *world, gconstpointer data)
+{
+  set_remote (world, "one", FAR WITH_ICE);
+  while (g_atomic_int_get (&world->n_checks) == 0)
+    g_main_context_iteration (NULL, FALSE);
+  set_remote (world, "one", FAR);
+  talk (world, 1);
+}
+
 /* Early branches of a fork behind one media server. */
 static void
 test_shared_remote (World *world, gconstpointer data)
@@ -415,8 +464,7 @@ test_useless_descriptions (World *world, gconstpointer data)
 static void
 test_truncated_descriptions (World *world, gconstpointer data)
 {
-  static const char whole[] = FAR "a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuvwx\r\n"
-                                  "a=candidate:1 1 UDP 2130706431 198.18.0.9 4000 typ host\r\n";
+  static const char whole[] = FAR WITH_ICE;
 
   for (gsize n = 0; n < sizeof whole; n++) {
     g_autofree char *part = g_strndup (whole, n);
@@ -465,6 +513,7 @@ main (int argc, char **argv)
   ADD ("answer-to-an-offer-without-ice-has-none", NULL, nothing, test_answer_without_ice);
   ADD ("both-components-are-carried", NULL, ready, test_two_components);
   ADD ("rtcp-mux-leaves-one-component", NULL, ready, test_rtcp_mux);
+  ADD ("a-check-that-comes-back-when-ice-has-ended-is-no-media", NULL, ready, test_late_check);
   ADD ("branches-with-one-remote-share-the-flow", NULL, ready, test_shared_remote);
   ADD ("refused-flow-fails-the-branch-and-a-re-invite-mends-it", NULL, ready,
        test_forbidden_remote);
