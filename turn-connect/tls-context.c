@@ -174,6 +174,13 @@ turn_connect_tls_context_add_pin (TurnConnectTlsContext *context,
 }
 
 void
+turn_connect_tls_context_set_blind (TurnConnectTlsContext *context)
+{
+  forget_sessions (context);
+  context->is_blind = TRUE;
+}
+
+void
 turn_connect_tls_context_set_pins_only (TurnConnectTlsContext *context, gboolean pins_only)
 {
   forget_sessions (context);

@@ -11,3 +11,8 @@ const char *turn_connect_tls_options_get_name_for (TurnConnectTlsOptions *option
 /* The same issuers, and nothing else of @other: neither its pins nor its own certificate or name. */
 void turn_connect_tls_options_trust_as (TurnConnectTlsOptions *options,
                                         TurnConnectTlsOptions *other);
+
+/* TLS with whoever answers, for finding out who that is (detect/exporter.h), and for nothing else:
+ * what is said over it may be anybody's to read and to change. It trusts nobody, so it offers none of
+ * what the user's own options have, and nothing is resumed. */
+TurnConnectTlsOptions *turn_connect_tls_options_new_blind (void);

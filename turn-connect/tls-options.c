@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What a user may say about TLS, checked as it is said. There is no switch that turns checking off;
- * the one way around an authority is a pinned key.
+ * the one way around an authority is a pinned key. Detection alone can look at who answers without
+ * trusting him.
  */
 #include "turn-connect/tls-options-private.h"
 
@@ -46,6 +47,15 @@ TurnConnectTlsOptions *
 turn_connect_tls_options_new (void)
 {
   return g_object_new (TURN_CONNECT_TYPE_TLS_OPTIONS, NULL);
+}
+
+TurnConnectTlsOptions *
+turn_connect_tls_options_new_blind (void)
+{
+  TurnConnectTlsOptions *options = turn_connect_tls_options_new ();
+
+  turn_connect_tls_context_set_blind (options->context);
+  return options;
 }
 
 static gboolean

@@ -23,6 +23,7 @@ struct _TurnConnectTlsContext {
   gboolean has_ca_file;
   gboolean has_trust; /* the system's authorities were loaded */
   gboolean pins_only;
+  gboolean is_blind; /* whoever answers is taken */
   GByteArray *pins;
   int security_level;               /* OpenSSL's own, which certificates must reach in any case */
   TurnConnectTlsSessions *sessions; /* made under the settings above */

@@ -32,6 +32,8 @@ void turn_connect_tls_context_set_alpn (TurnConnectTlsContext *context,
 void turn_connect_tls_context_add_pin (TurnConnectTlsContext *context,
                                        const guint8 pin[TURN_CONNECT_SHA256_SIZE]);
 void turn_connect_tls_context_set_pins_only (TurnConnectTlsContext *context, gboolean pins_only);
+/* Takes whoever answers; see turn_connect_tls_options_new_blind(). */
+void turn_connect_tls_context_set_blind (TurnConnectTlsContext *context);
 /* Offers this suite without encryption and nothing else; NULL: none such. On failure there is
  * encryption as before the first call. */
 gboolean turn_connect_tls_context_set_null_suite (TurnConnectTlsContext *context,

@@ -9,6 +9,7 @@
 #include "turn-connect/error-private.h"
 #include "turn-connect/proxy/http-head.h"
 #include "turn-connect/target-private.h"
+#include "turn-connect/tls-options-private.h"
 
 #include <string.h>
 #include <sys/random.h>
@@ -249,7 +250,8 @@ static char *
 make_request (TurnConnectFetch *self)
 {
   StunExtDetectQuery query = { .what = self->way.what, .has_run = TRUE };
-  const StunExtDetectKey *key = turn_connect_run_get_user_key (self->run);
+  const StunExtDetectKey *key =
+      self->way.is_blind ? NULL : turn_connect_run_get_user_key (self->run);
   g_autofree char *target = NULL;
 
   query.run = turn_connect_run_get_id (self->run);
@@ -334,6 +336,11 @@ make_target (TurnConnectRun *run, const TurnConnectFetchWay *way, const StunExtA
   turn_connect_target_set_timeout (target, way->limit_ms);
   if (!way->is_tls)
     turn_connect_target_set_tls (target, NULL);
+  else if (way->is_blind) {
+    g_autoptr (TurnConnectTlsOptions) blind = turn_connect_tls_options_new_blind ();
+
+    turn_connect_target_set_tls (target, blind);
+  }
   if (server->family != 0)
     turn_connect_target_choose_proxy (target, "none", NULL);
   return target;

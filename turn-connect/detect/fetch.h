@@ -19,7 +19,8 @@ typedef struct {
       address; /* straight to this one in place of the far end's; "no address": to that */
   guint16 port;
   gboolean is_tls;
-  guint limit_ms; /* for all of it */
+  gboolean is_blind; /* TLS with whoever answers; the user is not named to him */
+  guint limit_ms;    /* for all of it */
 } TurnConnectFetchWay;
 
 /* Told once, when the probe has its outcome but before it ends; may change the outcome it returns.

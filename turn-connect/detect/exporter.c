@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Who opens TLS on the way cannot hide it: the answer is proven with the run's key, which he cannot
+ * alter it without, and the keys that two connections export are never the same.
+ */
+#include "turn-connect/detect/exporter.h"
+
+#include "stun-ext/detect-record.h"
+
+#include <string.h>
+
+#define DIGITS (2 * TURN_CONNECT_BINDING_SIZE)
+
+struct _TurnConnectExporter {
+  TurnConnectFetch *fetch;
+  TurnConnectExporterFunc told;
+  gpointer user_data;
+};
+
+/* What the line {"line":"exporter","tls":true,"exporter":"..."} says. */
+typedef struct {
+  gboolean is_told, is_tls, has_keys;
+  guint8 keys[TURN_CONNECT_BINDING_SIZE];
+} Theirs;
+
+static Theirs
+read_theirs (const char *body, gsize length)
+{
+  gsize position = 0;
+  StunExtSpan line, digits;
+  Theirs theirs = { 0 };
+
+  while (stun_ext_detect_line_next (body, length, &position, &line) && !theirs.has_keys) {
+    theirs.is_told = TRUE;
+    theirs.is_tls = stun_ext_detect_line_is_true (line, "tls");
+    theirs.has_keys =
+        stun_ext_detect_line_text (line, "exporter", &digits) && digits.length == DIGITS &&
+        stun_ext_detect_hex_parse (digits.data, digits.length, theirs.keys, sizeof theirs.keys);
+  }
+  return theirs;
+}
+
+static TurnConnectOutcome
+compare (TurnConnectProbe *probe, const char *body, gsize length, TurnConnectStream *stream)
+{
+  guint8 ours[TURN_CONNECT_BINDING_SIZE];
+  const Theirs theirs = read_theirs (body, length);
+  const TurnConnectTlsInfo *info = turn_connect_stream_get_tls_info (stream);
+  gboolean has_ours = turn_connect_stream_export_binding (stream, ours);
+
+  if (info != NULL)
+    turn_connect_probe_set_fact (probe, "tls", info->version);
+  if (has_ours && theirs.has_keys && memcmp (ours, theirs.keys, sizeof ours) == 0)
+    return TURN_CONNECT_OUTCOME_PROOF;
+  g_free (probe->detail);
+  if (!theirs.is_told || (theirs.is_tls && (!has_ours || !theirs.has_keys))) {
+    probe->detail = g_strdup ("one end has no keys to compare");
+    return TURN_CONNECT_OUTCOME_UNSUPPORTED;
+  }
+  probe->detail = g_strdup (theirs.is_tls ? "the far end sees another TLS connection than ours"
+                                          : "the far end sees no TLS");
+  return TURN_CONNECT_OUTCOME_ALTERED;
+}
+
+static TurnConnectOutcome
+fetched (TurnConnectProbe *probe,
+         TurnConnectOutcome outcome,
+         const char *body,
+         gsize length,
+         TurnConnectStream *stream,
+         gpointer data)
+{
+  TurnConnectExporter *self = data;
+
+  if (outcome == TURN_CONNECT_OUTCOME_PROOF)
+    outcome = compare (probe, body, length, stream);
+  self->told (probe, outcome, self->user_data);
+  return outcome;
+}
+
+TurnConnectExporter *
+turn_connect_exporter_new (TurnConnectRun *run,
+                           guint8 family,
+                           guint16 port,
+                           guint limit_ms,
+                           TurnConnectExporterFunc told,
+                           gpointer user_data)
+{
+  const TurnConnectFetchWay way = { .variant = "exporter",
+                                    .kind = TURN_CONNECT_PROBE_TLS,
+                                    .what = STUN_EXT_DETECT_WHAT_EXPORTER,
+                                    .family = family,
+                                    .port = port,
+                                    .is_tls = TRUE,
+                                    .is_blind = TRUE,
+                                    .limit_ms = limit_ms };
+  TurnConnectExporter *self = g_new0 (TurnConnectExporter, 1);
+
+  self->told = told;
+  self->user_data = user_data;
+  self->fetch = turn_connect_fetch_new (run, &way, fetched, self);
+  if (self->fetch == NULL)
+    g_clear_pointer (&self, g_free);
+  return self;
+}
+
+void
+turn_connect_exporter_free (TurnConnectExporter *exporter)
+{
+  if (exporter == NULL)
+    return;
+  turn_connect_fetch_free (exporter->fetch);
+  g_free (exporter);
+}
