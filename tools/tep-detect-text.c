@@ -2,6 +2,8 @@
 /* What tep-detect tells people: the verdict, what works, why we think so, and what to ask for. */
 #include "tools/tep-detect.h"
 
+#include <string.h>
+
 #define MS(us) ((double)(us) / 1000)
 
 static const char *
@@ -144,12 +146,34 @@ print_methods (FILE *out,
 }
 
 static void
+print_lifetimes (FILE *out, const TurnConnectVerdict *verdict)
+{
+  for (guint i = 0; i < verdict->lifetimes->len; i++) {
+    const TurnConnectLifetime *lifetime =
+        &g_array_index (verdict->lifetimes, TurnConnectLifetime, i);
+
+    fprintf (out, "  IPv%u idle %s after %s: ", lifetime->family,
+             lifetime->carry == TURN_CONNECT_CARRY_UDP ? "UDP" : "TCP",
+             strcmp (lifetime->name, "call") == 0 ? "seconds of a call" : "one exchange");
+    if (lifetime->kept_s > 0)
+      fprintf (out, "remembered for %u s", lifetime->kept_s);
+    if (lifetime->forgotten_s > 0)
+      fprintf (out, "%sforgotten after %u s", lifetime->kept_s > 0 ? ", " : "",
+               lifetime->forgotten_s);
+    if (lifetime->kept_s > 0)
+      fprintf (out, "; send something every %u s", lifetime->kept_s);
+    fprintf (out, "%s\n", lifetime->is_unsteady ? " (some forgotten sooner)" : "");
+  }
+}
+
+static void
 print_evidence (FILE *out,
                 const TurnConnectObservations *observations,
                 const TurnConnectVerdict *verdict)
 {
   for (guint i = 0; i < G_N_ELEMENTS (verdict->families); i++)
     print_family (out, &verdict->families[i]);
+  print_lifetimes (out, verdict);
   fprintf (out, "  proxy     %s%s%s\n", turn_connect_way_to_string (verdict->proxy),
            verdict->proxy_url != NULL ? " " : "",
            verdict->proxy_url != NULL ? verdict->proxy_url : "");

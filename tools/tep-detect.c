@@ -15,7 +15,7 @@
 
 static ReachOptions reach;
 static char **turn_uris;
-static char *credentials_file, *interface, *replay_file;
+static char *credentials_file, *interface, *ladder, *replay_file;
 static gboolean is_json, is_four, is_six, is_deep, is_quiet, is_verbose;
 
 static const GOptionEntry entries[] = {
@@ -30,6 +30,8 @@ static const GOptionEntry entries[] = {
     "NAME" },
   { "deep", 0, 0, G_OPTION_ARG_NONE, &is_deep, "Also what takes minutes: lifetimes, MTU, quality",
     NULL },
+  { "ladder", 0, 0, G_OPTION_ARG_STRING, &ladder,
+    "Silences that --deep tries, in seconds (15,30,...,300)", "SECONDS,..." },
   { "replay", 0, 0, G_OPTION_ARG_FILENAME, &replay_file,
     "Judge the observations in this file, as --json printed them", "FILE" },
   { "quiet", 'q', 0, G_OPTION_ARG_NONE, &is_quiet, "No progress on standard error", NULL },
@@ -193,12 +195,36 @@ load_account (TepDetectAccount *account, TurnConnectTarget *target, GError **err
 }
 
 static gboolean
+set_ladder (TurnConnectDetection *detection, GError **error)
+{
+  g_auto (GStrv) words =
+      ladder != NULL ? g_strsplit (ladder, ",", TURN_CONNECT_LADDER_MAX + 1) : NULL;
+  guint seconds[TURN_CONNECT_LADDER_MAX], n = 0;
+  gboolean is_good = TRUE;
+
+  for (; words != NULL && words[n] != NULL && is_good; n++) {
+    guint64 number;
+
+    is_good = n < G_N_ELEMENTS (seconds) &&
+              g_ascii_string_to_unsigned (words[n], 10, 1, G_MAXUINT16, &number, NULL);
+    if (is_good)
+      seconds[n] = (guint)number;
+  }
+  if (words == NULL || (is_good && turn_connect_detection_set_ladder (detection, seconds, n)))
+    return TRUE;
+  g_set_error (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID,
+               "“%s” is no list of at most %d seconds, 1 to 300, ascending", ladder,
+               TURN_CONNECT_LADDER_MAX);
+  return FALSE;
+}
+
+static gboolean
 set_up (TurnConnectDetection *detection, TepDetectAccount *account, GError **error)
 {
   turn_connect_detection_set_family (detection, account->family);
   turn_connect_detection_set_deep (detection, is_deep);
   if (!turn_connect_detection_set_interface (detection, interface, error) ||
-      !set_turn (detection, error))
+      !set_turn (detection, error) || !set_ladder (detection, error))
     return FALSE;
   turn_connect_detection_set_credentials (detection, account->user, account->password);
   tep_detect_add_tep (detection, account);

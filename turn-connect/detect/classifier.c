@@ -35,6 +35,7 @@ verdict_new (void)
   verdict->inspection.passing = g_ptr_array_new_with_free_func (g_free);
   verdict->inspection.probe = TURN_CONNECT_NO_PROBE;
   verdict->methods = g_array_new (FALSE, TRUE, sizeof (TurnConnectMethod));
+  verdict->lifetimes = g_array_new (FALSE, TRUE, sizeof (TurnConnectLifetime));
   verdict->reasons = g_ptr_array_new_with_free_func (g_free);
   verdict->advice = g_ptr_array_new_with_free_func (advice_free);
   return verdict;
@@ -51,6 +52,7 @@ turn_connect_verdict_free (TurnConnectVerdict *verdict)
   g_ptr_array_unref (verdict->inspection.blocked);
   g_ptr_array_unref (verdict->inspection.passing);
   g_array_unref (verdict->methods);
+  g_array_unref (verdict->lifetimes);
   g_ptr_array_unref (verdict->reasons);
   g_ptr_array_unref (verdict->advice);
   g_free (verdict);
@@ -207,6 +209,7 @@ turn_connect_classify (const TurnConnectObservations *observations)
   turn_connect_classify_content (observations, verdict);
   turn_connect_classify_ways (observations, verdict);
   turn_connect_classify_methods (observations, verdict);
+  turn_connect_classify_deep (observations, verdict);
   make_headline (verdict);
   judge_whether_anything_works (observations, verdict);
   turn_connect_classify_advise (observations, verdict);

@@ -184,6 +184,28 @@ typedef struct {
 } TurnConnectMethod;
 
 /**
+ * TurnConnectLifetime:
+ * @family: 4 or 6
+ * @carry: UDP or TCP
+ * @name: as the probe's variant: "exchange", one request and its answer, or "call", some seconds of them
+ * @kept_s: longest silence after which it was remembered, s; 0 for none
+ * @forgotten_s: shortest longer one after which it was not, s; 0 for none
+ * @is_unsteady: shorter silences than @kept_s were not survived
+ * @probe: index of the probe that shows the shortest that was not survived, or else the longest that was
+ *
+ * How long what is silent is remembered on the way. Whoever sends every @kept_s seconds is safe.
+ */
+typedef struct {
+  guint8 family;
+  TurnConnectCarry carry;
+  const char *name;
+  guint kept_s;
+  guint forgotten_s;
+  gboolean is_unsteady;
+  gint probe;
+} TurnConnectLifetime;
+
+/**
  * TurnConnectAdvice:
  * @protocol: "UDP", "TCP", "HTTP CONNECT", "TLS"
  * @host: the far end
@@ -217,6 +239,7 @@ typedef struct {
  * @works: does anything pass, by whichever method
  * @is_server_down: machines on the way answer, the server does not
  * @methods: (element-type TurnConnectMethod): tried methods, best first
+ * @lifetimes: (element-type TurnConnectLifetime): of deep runs: how long what is silent is remembered
  * @reasons: (element-type utf8): sentences: why, and what stayed open
  * @advice: (element-type TurnConnectAdvice): what to ask the firewall's owner for
  *
@@ -239,6 +262,7 @@ typedef struct {
   TurnConnectTell works;
   gboolean is_server_down;
   GArray *methods;
+  GArray *lifetimes;
   GPtrArray *reasons;
   GPtrArray *advice;
 } TurnConnectVerdict;

@@ -33,6 +33,9 @@ void turn_connect_classify_ways (const TurnConnectObservations *observations,
 /* Tried methods, best first. */
 void turn_connect_classify_methods (const TurnConnectObservations *observations,
                                     TurnConnectVerdict *verdict);
+/* What deep runs measured. */
+void turn_connect_classify_deep (const TurnConnectObservations *observations,
+                                 TurnConnectVerdict *verdict);
 /* What to ask for; needs everything else. */
 void turn_connect_classify_advise (const TurnConnectObservations *observations,
                                    TurnConnectVerdict *verdict);

@@ -33,6 +33,8 @@ static guint signals[N_SIGNALS];
 /* What firewalls treat differently: STUN, the web and QUIC, DNS, SIP, and a port that nobody knows. */
 static const guint16 udp_ports[] = { 3478, 443, 53, 5060, 40000 };
 static const guint16 tcp_ports[] = { 80, 443, 3478, 5060, 5061, 5349, 40000 };
+/* Keep-alive intervals in use, what RFC 4787 section 4.3 demands, and the longest of a far end. */
+static const guint ladder_s[] = { 15, 30, 45, 60, 90, 120, 180, 300 };
 
 static void
 add_port (GArray *ports, guint16 port)
@@ -176,6 +178,21 @@ turn_connect_detection_set_deep (TurnConnectDetection *detection, gboolean is_de
   detection->plan.is_deep = is_deep;
 }
 
+gboolean
+turn_connect_detection_set_ladder (TurnConnectDetection *detection, const guint *seconds, guint n)
+{
+  if (n == 0 || n > TURN_CONNECT_LADDER_MAX)
+    return FALSE;
+  for (guint i = 0; i < n; i++) {
+    if (seconds[i] == 0 || seconds[i] > STUN_EXT_DETECT_DELAY_MAX_S ||
+        (i > 0 && seconds[i] <= seconds[i - 1]))
+      return FALSE;
+  }
+  g_array_set_size (detection->plan.ladder, 0);
+  g_array_append_vals (detection->plan.ladder, seconds, n);
+  return TRUE;
+}
+
 /* Which carrier's way a transport is tried by; NONE for none. */
 static TurnConnectCarry
 carry_of (TurnConnectTransport transport)
@@ -232,6 +249,8 @@ turn_connect_detection_new (TurnConnectTarget *target)
   TurnConnectDetection *self = g_object_new (TURN_CONNECT_TYPE_DETECTION, NULL);
 
   self->plan.target = turn_connect_target_copy (target);
+  self->plan.ladder = g_array_new (FALSE, FALSE, sizeof (guint));
+  g_array_append_vals (self->plan.ladder, ladder_s, G_N_ELEMENTS (ladder_s));
   self->plan.udp_ports = make_ports (target->port, udp_ports, G_N_ELEMENTS (udp_ports));
   self->plan.tcp_ports = make_ports (target->port, tcp_ports, G_N_ELEMENTS (tcp_ports));
   return self;
@@ -248,6 +267,7 @@ turn_connect_detection_finalize (GObject *object)
   g_free (plan->interface);
   g_free (plan->user);
   turn_connect_secret_free (plan->password);
+  g_clear_pointer (&plan->ladder, g_array_unref);
   g_clear_pointer (&plan->udp_ports, g_array_unref);
   g_clear_pointer (&plan->tcp_ports, g_array_unref);
   g_clear_pointer (&plan->ways, g_array_unref);

@@ -14,6 +14,8 @@ G_BEGIN_DECLS
 
 #define TURN_CONNECT_DETECT_PORT 3478 /* where no port is named; RFC 8489 section 18.6 */
 
+#define TURN_CONNECT_LADDER_MAX 12 /* silences of a deep run; arbitrary, each has some sockets */
+
 #define TURN_CONNECT_TYPE_DETECTION (turn_connect_detection_get_type ())
 
 /**
@@ -86,6 +88,21 @@ TURN_CONNECT_API void turn_connect_detection_set_deep (TurnConnectDetection *det
                                                        gboolean is_deep);
 
 /**
+ * turn_connect_detection_set_ladder:
+ * @detection: a detection that does not run
+ * @seconds: (array length=n): how long a deep run has sockets be silent, 1 to 300 each, ascending
+ * @n: how many, 1 to %TURN_CONNECT_LADDER_MAX
+ *
+ * Sets which lifetimes a deep run tells apart, which is also how long it takes: half a minute more than
+ * the longest. Without: 15, 30, 45, 60, 90, 120, 180 and 300 s.
+ *
+ * Returns: %FALSE if these are no such numbers
+ */
+TURN_CONNECT_API gboolean turn_connect_detection_set_ladder (TurnConnectDetection *detection,
+                                                             const guint *seconds,
+                                                             guint n);
+
+/**
  * turn_connect_detection_set_turn:
  * @detection: a detection that does not run
  * @uri: a TURN server by RFC 7065. The first call leaves those transports out that no call names
@@ -115,7 +132,7 @@ TURN_CONNECT_API void turn_connect_detection_add_method (TurnConnectDetection *d
  * @callback: (scope async) (closure user_data): called once, never before this call returned
  * @user_data: for @callback
  *
- * Sends all probes and waits for what comes of them: at most 12 s, deep runs 330 s.
+ * Sends all probes and waits for what comes of them: at most 12 s, deep runs 345 s.
  */
 TURN_CONNECT_API void turn_connect_detection_run_async (TurnConnectDetection *detection,
                                                         GCancellable *cancellable,

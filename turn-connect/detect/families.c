@@ -42,4 +42,8 @@ const TurnConnectProbeFamily turn_connect_families[TURN_CONNECT_N_FAMILIES] = {
                                    turn_connect_method_probe_is_ready,
                                    turn_connect_method_probe_start,
                                    turn_connect_method_probe_stop },
+  [TURN_CONNECT_FAMILY_LIFETIME] = { "lifetime", NULL, TURN_CONNECT_WAITS_FOR (STUN),
+                                     turn_connect_lifetime_probe_is_ready,
+                                     turn_connect_lifetime_probe_start,
+                                     turn_connect_lifetime_probe_stop },
 };

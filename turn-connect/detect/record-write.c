@@ -357,6 +357,35 @@ put_methods (JsonBuilder *out, const GArray *methods)
 }
 
 static void
+put_seconds (JsonBuilder *out, const char *key, guint seconds)
+{
+  if (seconds > 0)
+    put_number (out, key, seconds);
+  else
+    put_text (out, key, NULL);
+}
+
+static void
+put_lifetimes (JsonBuilder *out, const GArray *lifetimes)
+{
+  put_array (out, "lifetimes");
+  for (guint i = 0; i < lifetimes->len; i++) {
+    const TurnConnectLifetime *lifetime = &g_array_index (lifetimes, TurnConnectLifetime, i);
+
+    json_builder_begin_object (out);
+    put_number (out, "family", lifetime->family);
+    put_text (out, "carry", turn_connect_carry_to_string (lifetime->carry));
+    put_text (out, "after", lifetime->name);
+    put_seconds (out, "kept_s", lifetime->kept_s);
+    put_seconds (out, "forgotten_s", lifetime->forgotten_s);
+    put_flag (out, "unsteady", lifetime->is_unsteady);
+    put_index (out, "probe", lifetime->probe);
+    json_builder_end_object (out);
+  }
+  json_builder_end_array (out);
+}
+
+static void
 put_advice (JsonBuilder *out, const GPtrArray *all)
 {
   put_array (out, "advice");
@@ -416,6 +445,7 @@ put_verdict (JsonBuilder *out, const TurnConnectVerdict *verdict)
   put_tell (out, "nat64", verdict->nat64);
   put_tell (out, "carrier_nat", verdict->carrier_nat);
   put_methods (out, verdict->methods);
+  put_lifetimes (out, verdict->lifetimes);
   put_texts (out, "reasons", verdict->reasons);
   put_advice (out, verdict->advice);
 }

@@ -56,6 +56,21 @@ turn_connect_run_write_long_binding (TurnConnectRun *run,
   return length;
 }
 
+gsize
+turn_connect_run_write_request (TurnConnectRun *run,
+                                const TurnConnectProbe *probe,
+                                StunExtDetectRequest *request,
+                                guint8 *buffer,
+                                gsize capacity)
+{
+  gsize length = 0;
+
+  request->mark.run = turn_connect_run_get_id (run);
+  request->mark.probe = turn_connect_run_get_number (run, probe);
+  request->username = request->realm = NULL;
+  return stun_ext_detect_request_write (request, NULL, buffer, capacity, &length) ? length : 0;
+}
+
 /* The server's word for itself, if it is fit to be shown. */
 static void
 note_software (TurnConnectRun *run, const StunExtMessage *message)

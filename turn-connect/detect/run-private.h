@@ -43,6 +43,7 @@ typedef enum {
   TURN_CONNECT_FAMILY_NAME,
   TURN_CONNECT_FAMILY_GATEWAY,
   TURN_CONNECT_FAMILY_METHOD,
+  TURN_CONNECT_FAMILY_LIFETIME,
   TURN_CONNECT_N_FAMILIES,
 } TurnConnectFamilyId;
 #define TURN_CONNECT_WAITS_FOR(name) (1u << TURN_CONNECT_FAMILY_##name)
@@ -80,6 +81,7 @@ typedef struct {
   char *interface;           /* NULL: any */
   char *user, *password;     /* NULL: none */
   gboolean is_deep;
+  GArray *ladder;                /* guint, seconds: how long deep runs are silent, ascending */
   GArray *udp_ports, *tcp_ports; /* guint16, without repetition */
   GArray *ways;                  /* TurnConnectPlannedWay; NULL: none */
   TurnConnectPlannedTurn turn[TURN_CONNECT_N_CARRIES];
@@ -136,6 +138,9 @@ void turn_connect_run_done (TurnConnectRun *run, TurnConnectFamilyId id);
 const TurnConnectProbe *
 turn_connect_run_find_passed (TurnConnectRun *run, TurnConnectProbeKind kind, guint8 family);
 
+/* Tells people what goes on. */
+void turn_connect_run_say (TurnConnectRun *run, const char *format, ...) G_GNUC_PRINTF (2, 3);
+
 /* A non-blocking socket of the family (4 or 6), bound to the interface the run is bound to; -1 with
  * errno. */
 int turn_connect_run_open_socket (TurnConnectRun *run, guint8 family, int type);
@@ -167,6 +172,12 @@ gsize turn_connect_run_write_long_binding (TurnConnectRun *run,
                                            const guint8 id[12],
                                            gsize size,
                                            guint8 buffer[TURN_CONNECT_BINDING_MAX]);
+/* Any other of the run: @request but for its mark's run and probe, and for who asks. */
+gsize turn_connect_run_write_request (TurnConnectRun *run,
+                                      const TurnConnectProbe *probe,
+                                      StunExtDetectRequest *request,
+                                      guint8 *buffer,
+                                      gsize capacity);
 /* What exactly one datagram or message is: PENDING if no answer to the request with this id but for
  * its last octet, which tells attempts apart; else the outcome, with what the answer says noted in
  * the probe, where it is not an error. @attempt: that last octet. */
@@ -220,3 +231,6 @@ void turn_connect_gateway_probe_stop (gpointer state);
 gboolean turn_connect_method_probe_is_ready (TurnConnectRun *run);
 gpointer turn_connect_method_probe_start (TurnConnectRun *run);
 void turn_connect_method_probe_stop (gpointer state);
+gboolean turn_connect_lifetime_probe_is_ready (TurnConnectRun *run);
+gpointer turn_connect_lifetime_probe_start (TurnConnectRun *run);
+void turn_connect_lifetime_probe_stop (gpointer state);

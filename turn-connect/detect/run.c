@@ -24,9 +24,9 @@
 #define SECOND_FAMILY_US 200000 /* how long the slower lookup is waited for */
 #define LOOKUP_US 2000000       /* how long both are */
 #define RUN_US 12000000         /* whatever happens, it ends; deep runs take longer */
-#define DEEP_RUN_US 330000000
-#define TICK_US 250000 /* how often those that wait for the time are asked */
-#define FURTHER_MAX 3  /* ports of each transport */
+#define DEEP_RUN_US 45000000    /* and as long as its longest silence is */
+#define TICK_US 250000          /* how often those that wait for the time are asked */
+#define FURTHER_MAX 3           /* ports of each transport */
 
 typedef enum {
   FAMILY_WAITING,
@@ -272,6 +272,18 @@ turn_connect_run_clear_source (GSource **source)
     return;
   g_source_destroy (*source);
   g_clear_pointer (source, g_source_unref);
+}
+
+void
+turn_connect_run_say (TurnConnectRun *run, const char *format, ...)
+{
+  g_autofree char *text = NULL;
+  va_list arguments;
+
+  va_start (arguments, format);
+  text = g_strdup_vprintf (format, arguments);
+  va_end (arguments);
+  run->progress (text, NULL, run->user_data);
 }
 
 /* Families */
@@ -539,6 +551,16 @@ begin (TurnConnectRun *run)
   run->lookup = turn_connect_lookup_new (target->host, found_addresses, run);
 }
 
+static gint64
+longest_of (const TurnConnectPlan *plan)
+{
+  guint longest_s = 0;
+
+  for (guint i = 0; plan->is_deep && i < plan->ladder->len; i++)
+    longest_s = MAX (longest_s, g_array_index (plan->ladder, guint, i));
+  return plan->is_deep ? DEEP_RUN_US + (gint64)longest_s * G_USEC_PER_SEC : RUN_US;
+}
+
 TurnConnectRun *
 turn_connect_run_new (const TurnConnectPlan *plan,
                       TurnConnectRunProgressFunc progress,
@@ -558,8 +580,7 @@ turn_connect_run_new (const TurnConnectPlan *plan,
   run->user_data = user_data;
   run->observations = turn_connect_observations_new ();
   run->began_us = g_get_monotonic_time ();
-  run->limit =
-      turn_connect_run_add_timer (run, plan->is_deep ? DEEP_RUN_US : RUN_US, time_is_over, run);
+  run->limit = turn_connect_run_add_timer (run, longest_of (plan), time_is_over, run);
   begin (run);
   return run;
 }

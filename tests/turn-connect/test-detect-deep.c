@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a deep run measured, and what the classifier makes of it. */
+#include "turn-connect/detect/classifier.h"
+
+static TurnConnectProbe *
+add_silence (TurnConnectObservations *observations,
+             const char *variant,
+             const char *idle_s,
+             TurnConnectOutcome outcome,
+             const char *control)
+{
+  TurnConnectProbe *probe =
+      turn_connect_observations_add (observations, TURN_CONNECT_PROBE_LIFETIME, variant);
+
+  probe->carry = TURN_CONNECT_CARRY_UDP;
+  probe->family = 4;
+  probe->outcome = outcome;
+  turn_connect_probe_set_fact (probe, "idle_s", idle_s);
+  turn_connect_probe_set_fact (probe, "control", control);
+  return probe;
+}
+
+static const struct {
+  const char *name;
+  struct {
+    const char *idle_s;
+    TurnConnectOutcome outcome;
+    const char *control;
+  } rungs[4];
+  guint n_lifetimes, kept_s, forgotten_s;
+  gboolean is_unsteady;
+} rows[] = {
+  { "between-two-steps",
+    { { "15", TURN_CONNECT_OUTCOME_PROOF, NULL },
+      { "30", TURN_CONNECT_OUTCOME_PROOF, NULL },
+      { "60", TURN_CONNECT_OUTCOME_SILENCE, "answered" },
+      { "120", TURN_CONNECT_OUTCOME_SILENCE, "answered" } },
+    1,
+    30,
+    60,
+    FALSE },
+  { "a-silence-without-control-says-nothing",
+    { { "15", TURN_CONNECT_OUTCOME_PROOF, NULL },
+      { "30", TURN_CONNECT_OUTCOME_SILENCE, NULL },
+      { "60", TURN_CONNECT_OUTCOME_SILENCE, "silence" },
+      { "90", TURN_CONNECT_OUTCOME_FAILED, "answered" } },
+    1,
+    15,
+    0,
+    FALSE },
+  { "all-forgotten",
+    { { "30", TURN_CONNECT_OUTCOME_SILENCE, "answered" },
+      { "15", TURN_CONNECT_OUTCOME_SILENCE, "answered" } },
+    1,
+    0,
+    15,
+    FALSE },
+  { "what-contradicts-itself-is-unsteady",
+    { { "15", TURN_CONNECT_OUTCOME_SILENCE, "answered" },
+      { "30", TURN_CONNECT_OUTCOME_PROOF, NULL },
+      { "60", TURN_CONNECT_OUTCOME_SILENCE, "answered" } },
+    1,
+    30,
+    60,
+    TRUE },
+  { "who-proves-himself-elsewhere-has-to-prove-it",
+    { { "15", TURN_CONNECT_OUTCOME_ANSWER, NULL } },
+    0,
+    0,
+    0,
+    FALSE },
+  { "odd-numbers-count-for-nothing",
+    { { "-1", TURN_CONNECT_OUTCOME_PROOF, NULL },
+      { "99999999999999999999", TURN_CONNECT_OUTCOME_PROOF, NULL },
+      { "", TURN_CONNECT_OUTCOME_PROOF, NULL },
+      { "x", TURN_CONNECT_OUTCOME_PROOF, NULL } },
+    0,
+    0,
+    0,
+    FALSE },
+};
+
+static void
+test_lifetimes_lie_between_what_was_kept_and_what_was_forgotten (void)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autoptr (TurnConnectObservations) observations = turn_connect_observations_new ();
+    g_autoptr (TurnConnectVerdict) verdict = NULL;
+    const TurnConnectLifetime *lifetime;
+
+    g_test_message ("%s", rows[i].name);
+    observations->is_far_end = TRUE;
+    for (guint j = 0; j < G_N_ELEMENTS (rows[i].rungs) && rows[i].rungs[j].idle_s != NULL; j++)
+      add_silence (observations, "call", rows[i].rungs[j].idle_s, rows[i].rungs[j].outcome,
+                   rows[i].rungs[j].control);
+    verdict = turn_connect_classify (observations);
+    g_assert_cmpuint (verdict->lifetimes->len, ==, rows[i].n_lifetimes);
+    if (rows[i].n_lifetimes == 0)
+      continue;
+    lifetime = &g_array_index (verdict->lifetimes, TurnConnectLifetime, 0);
+    g_assert_cmpuint (lifetime->kept_s, ==, rows[i].kept_s);
+    g_assert_cmpuint (lifetime->forgotten_s, ==, rows[i].forgotten_s);
+    g_assert_cmpint (lifetime->is_unsteady, ==, rows[i].is_unsteady);
+    g_assert_cmpint (lifetime->probe, >=, 0);
+  }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/turn-connect/detect-deep/lifetimes-lie-between-kept-and-forgotten",
+                   test_lifetimes_lie_between_what_was_kept_and_what_was_forgotten);
+  return g_test_run ();
+}
