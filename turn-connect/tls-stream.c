@@ -122,7 +122,11 @@ tls_try_read (TurnConnectStream *stream, void *buffer, gsize size, gsize *got, G
     *got = 0;
   self->may_hold_more = holds_more (self, io);
   flush_aside (self); /* reading may have made an answer, as to a key update */
-  return io == TURN_CONNECT_IO_BLOCKED ? filled : io;
+  if (io != TURN_CONNECT_IO_BLOCKED)
+    return io;
+  if (filled == TURN_CONNECT_IO_BLOCKED && self->broken != NULL)
+    filled = tell_broken (self, error); /* a write was taken that could not go */
+  return filled;
 }
 
 static const void *

@@ -2,7 +2,7 @@
 /* What a packet costs an allocation, by each carrier, one at a time and many: no memory, no line in the log. */
 #include "../support/costs.h"
 #include "tls-peer.h"
-#include "turn-server.h"
+#include "turn-mock-server.h"
 #include "turn-world.h"
 
 #include <string.h>

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "turn-connect/turn/client.h"
-#include "turn-server.h"
+#include "turn-mock-server.h"
 
 /* An ordinary server; but where a TCP peer is quick, its octets come in one segment with the answer. */
 static void

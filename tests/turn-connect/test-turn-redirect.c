@@ -3,7 +3,7 @@
  * first server named. */
 #include "peers.h"
 #include "tls-peer.h"
-#include "turn-server.h"
+#include "turn-mock-server.h"
 #include "turn-world.h"
 
 #include <string.h>

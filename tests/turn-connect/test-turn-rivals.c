@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A TURN server whose name has several addresses, over plain UDP: the one that answers is found, and soon. */
-#include "turn-server.h"
+#include "turn-mock-server.h"
 #include "turn-world.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What thousands of TURN clients leave behind, by every carrier, however they end; and what a hanging name service and a
  * certificate that has run out do to them. */
-#include "turn-server.h"
+#include "turn-mock-server.h"
 #include "turn-world.h"
 
 #include <dirent.h>

@@ -112,15 +112,15 @@ send_packet (TurnConnectSession *session, const TurnConnectOrder *order)
 
 /* Closes what is none of our clients' and says so. */
 static void
-hang_up (TurnConnectSession *session)
+hang_up (TurnConnectSession *session, const char *cause)
 {
   TurnConnectBridge *bridge = session->bridge;
 
   bridge->counts.n_refused++;
   turn_connect_session_close (session);
-  turn_connect_bridge_report (bridge, NULL,
-                              g_error_new_literal (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID,
-                                                   "a client sent what is not TURN"));
+  turn_connect_bridge_report (
+      bridge, NULL,
+      g_error_new (TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID, "a client %s", cause));
 }
 
 static void
@@ -129,7 +129,7 @@ obey (TurnConnectSession *session, const TurnConnectOrder *order)
   GMainContext *context = session->bridge->context;
 
   if (order->kind == TURN_CONNECT_ORDER_HANG_UP) {
-    hang_up (session);
+    hang_up (session, order->cause);
     return;
   }
   if (order->kind == TURN_CONNECT_ORDER_ALLOCATE) {

@@ -119,7 +119,8 @@ turn_connect_turn_server_refuse_unknown (TurnConnectTurnServer *server,
 
   begin_error (&answer, asked, STUN_EXT_CODE_UNKNOWN_ATTRIBUTE, NULL);
   stun_ext_builder_add_unknown_attributes (&answer.builder, types, n_types);
-  end (server, &answer, asked, TRUE);
+  /* A stranger's Binding gets no signature, on which a password could be tried. */
+  end (server, &answer, asked, asked->method != STUN_EXT_METHOD_BINDING);
 }
 
 /* ---- who is asking ---- */

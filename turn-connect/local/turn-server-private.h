@@ -37,6 +37,9 @@ struct _TurnConnectTurnServer {
   StunExtAddress client;
   gint64 budget_us;
 
+  gboolean is_known;     /* the client logged in, once */
+  gint64 stranger_until; /* 0: not asked for an order yet */
+
   TurnConnectTurnServerState state;
   StunExtStream from_client;
   TurnConnectLane to_client;

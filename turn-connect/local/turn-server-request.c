@@ -510,16 +510,17 @@ turn_connect_turn_server_request (TurnConnectTurnServer *server,
   guint n_unknown;
 
   memcpy (asked.transaction_id, message->transaction_id, sizeof asked.transaction_id);
-  if (message->method == STUN_EXT_METHOD_BINDING) {
-    turn_connect_turn_server_answer_binding (server, &asked);
-    return;
+  if (message->method != STUN_EXT_METHOD_BINDING) {
+    if (is_pending (server, message) ||
+        !turn_connect_turn_server_authenticate (server, message, &asked, now))
+      return;
+    server->is_known = TRUE;
   }
-  if (is_pending (server, message) ||
-      !turn_connect_turn_server_authenticate (server, message, &asked, now))
-    return;
   n_unknown = stun_ext_message_unknown (message, known, G_N_ELEMENTS (known), unknown);
   if (n_unknown > 0)
     turn_connect_turn_server_refuse_unknown (server, &asked, unknown, n_unknown);
+  else if (message->method == STUN_EXT_METHOD_BINDING)
+    turn_connect_turn_server_answer_binding (server, &asked);
   else
     dispatch (server, message, &asked, now, order);
 }

@@ -18,6 +18,7 @@
 #define RETRY_US (5 * G_USEC_PER_SEC)   /* after a failure, before a new try */
 #define KEPT_US (30 * G_USEC_PER_SEC)   /* for what came too late to be taken */
 #define ANSWER_US (30 * G_USEC_PER_SEC) /* for permissions and channels */
+#define LOGIN_US (60 * G_USEC_PER_SEC)  /* for a stranger, who keeps a place from others */
 
 static const struct {
   TurnConnectTurnServerState from;
@@ -283,6 +284,13 @@ take_due (TurnConnectTurnServer *server, gint64 now, TurnConnectOrder *order)
   return FALSE;
 }
 
+static void
+order_hang_up (TurnConnectOrder *order, const char *cause)
+{
+  order->kind = TURN_CONNECT_ORDER_HANG_UP;
+  order->cause = cause;
+}
+
 void
 turn_connect_turn_server_next (TurnConnectTurnServer *server, gint64 now, TurnConnectOrder *order)
 {
@@ -292,6 +300,8 @@ turn_connect_turn_server_next (TurnConnectTurnServer *server, gint64 now, TurnCo
 
   order->kind = TURN_CONNECT_ORDER_NONE;
   order->is_whole = FALSE;
+  if (server->stranger_until == 0)
+    server->stranger_until = now + LOGIN_US;
   if (take_due (server, now, order))
     return;
   while (order->kind == TURN_CONNECT_ORDER_NONE && !server->releases &&
@@ -301,7 +311,10 @@ turn_connect_turn_server_next (TurnConnectTurnServer *server, gint64 now, TurnCo
   if (server->releases)
     take_due (server, now, order);
   else if (order->kind == TURN_CONNECT_ORDER_NONE && verdict != STUN_EXT_STREAM_NEED_MORE)
-    order->kind = TURN_CONNECT_ORDER_HANG_UP;
+    order_hang_up (order, "sent what is not TURN");
+  else if (order->kind == TURN_CONNECT_ORDER_NONE && !server->is_known &&
+           now >= server->stranger_until)
+    order_hang_up (order, "did not log in within 60 s");
 }
 
 gint64
@@ -309,6 +322,8 @@ turn_connect_turn_server_deadline (const TurnConnectTurnServer *server)
 {
   gint64 deadline = server->peers.next_us;
 
+  if (!server->is_known && server->stranger_until > 0)
+    deadline = MIN (deadline, server->stranger_until);
   for (guint i = 0; i < server->n_pending; i++)
     deadline = MIN (deadline, server->pending[i].since + wait_of (server, &server->pending[i]));
   if (is_allocated (server))

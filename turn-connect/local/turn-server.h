@@ -69,7 +69,7 @@ typedef enum {
   TURN_CONNECT_ORDER_BIND,     /* a channel for peers[0]; likewise */
   TURN_CONNECT_ORDER_FORGET,   /* peers[0] and its channel, the whole host with port 0 */
   TURN_CONNECT_ORDER_SEND,     /* payload to peers[0] */
-  TURN_CONNECT_ORDER_HANG_UP,  /* what the client sends is not TURN; there is no more to read */
+  TURN_CONNECT_ORDER_HANG_UP,  /* for a cause; there is no more to read */
 } TurnConnectOrderKind;
 
 typedef struct {
@@ -81,6 +81,7 @@ typedef struct {
   gboolean stays_permitted; /* FORGET: the channel goes, the permission stays */
   gboolean is_whole;        /* SEND: with the DF bit */
   StunExtSpan payload;      /* SEND: until the next call of any function here */
+  const char *cause;        /* HANG_UP: what the client did; constant */
 } TurnConnectOrder;
 
 typedef struct {

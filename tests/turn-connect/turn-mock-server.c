@@ -3,7 +3,7 @@
  * A TURN server that tests can tell what to say, over TCP, TLS and UDP. It is fast, for it allocates
  * nothing: the address it gives is nobody's.
  */
-#include "turn-server.h"
+#include "turn-mock-server.h"
 
 #include "peers.h"
 #include "stun-ext/channel-data.h"
