@@ -2,12 +2,12 @@
 /* tep-detect: which firewall is this, how do you know, and what gets through. */
 #include "tools/tep-detect.h"
 
+#include "tep-c/methods.h"
 #include "tools/cli.h"
 #include "tools/reach-options.h"
 #include "turn-connect/detect/detection.h"
 #include "turn-connect/detect/record.h"
 #include "turn-connect/error.h"
-#include "turn-connect/secret-file.h"
 
 #include <glib-unix.h>
 #include <signal.h>
@@ -169,29 +169,26 @@ set_turn (TurnConnectDetection *detection, GError **error)
   return TRUE;
 }
 
-static void
-account_clear (TepDetectAccount *account)
+/* How a TEP-S is reached there. */
+static TepClientOptions *
+make_options (TurnConnectTarget *target, GError **error)
 {
-  g_free (account->host);
-  g_free (account->user);
-  turn_connect_secret_free (account->password);
-  g_free (account->proxy_user);
-  turn_connect_secret_free (account->proxy_password);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (TepDetectAccount, account_clear)
+  g_autoptr (TepClientOptions) options = tep_client_options_new ();
 
-static gboolean
-load_account (TepDetectAccount *account, TurnConnectTarget *target, GError **error)
-{
-  account->reach = &reach;
-  account->host = g_strdup (turn_connect_target_get_host (target));
-  account->family = is_four ? 4 : is_six ? 6 : 0;
-  return (credentials_file == NULL ||
-          reach_options_load_credentials (credentials_file, FALSE, &account->user,
-                                          &account->password, error)) &&
-         (reach.proxy_credentials == NULL ||
-          reach_options_load_credentials (reach.proxy_credentials, FALSE, &account->proxy_user,
-                                          &account->proxy_password, error));
+  options->host = g_strdup (turn_connect_target_get_host (target));
+  options->ca_file = g_strdup (reach.ca);
+  options->pin_sha256 = reach.pins != NULL ? g_strdup (reach.pins[0]) : NULL;
+  options->proxy = g_strdup (reach.proxy);
+  options->connect_headers = g_strdupv (reach.headers);
+  options->attempt_timeout_s = 6;
+  if ((credentials_file != NULL &&
+       !reach_options_load_credentials (credentials_file, FALSE, &options->user, &options->password,
+                                        error)) ||
+      (reach.proxy_credentials != NULL &&
+       !reach_options_load_credentials (reach.proxy_credentials, FALSE, &options->proxy_user,
+                                        &options->proxy_password, error)))
+    return NULL;
+  return g_steal_pointer (&options);
 }
 
 static gboolean
@@ -219,15 +216,17 @@ set_ladder (TurnConnectDetection *detection, GError **error)
 }
 
 static gboolean
-set_up (TurnConnectDetection *detection, TepDetectAccount *account, GError **error)
+set_up (TurnConnectDetection *detection, const TepClientOptions *options, GError **error)
 {
-  turn_connect_detection_set_family (detection, account->family);
+  guint family = is_four ? 4 : is_six ? 6 : 0;
+
+  turn_connect_detection_set_family (detection, family);
   turn_connect_detection_set_deep (detection, is_deep);
   if (!turn_connect_detection_set_interface (detection, interface, error) ||
       !set_turn (detection, error) || !set_ladder (detection, error))
     return FALSE;
-  turn_connect_detection_set_credentials (detection, account->user, account->password);
-  tep_detect_add_tep (detection, account);
+  turn_connect_detection_set_credentials (detection, options->user, options->password);
+  tep_client_add_methods (detection, options, family);
   return TRUE;
 }
 
@@ -245,7 +244,7 @@ main (int argc, char **argv)
         "through; 3 not determined; 64 wrong use; 69 the far end is not there; 70 internal.",
   };
   g_autoptr (TurnConnectTarget) target = NULL;
-  g_auto (TepDetectAccount) account = { 0 };
+  g_autoptr (TepClientOptions) options = NULL;
   g_autoptr (TurnConnectDetection) detection = NULL;
   g_autoptr (GError) error = NULL;
   CliExit status;
@@ -259,10 +258,10 @@ main (int argc, char **argv)
   if (is_four && is_six)
     return cli_usage ("-4 and -6 exclude each other; without them, both families are tried");
   target = make_target (argv[1], &error);
-  if (target == NULL || !load_account (&account, target, &error))
+  if (target == NULL || (options = make_options (target, &error)) == NULL)
     return reach_options_fail (error);
   detection = turn_connect_detection_new (target);
-  if (!set_up (detection, &account, &error))
+  if (!set_up (detection, options, &error))
     return reach_options_fail (error);
   return run (detection);
 }

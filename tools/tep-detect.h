@@ -2,7 +2,6 @@
 /* The reports of tep-detect, each a unit of its own. */
 #pragma once
 
-#include "tools/reach-options.h"
 #include "turn-connect/detect/classifier.h"
 #include "turn-connect/detect/detection.h"
 
@@ -17,15 +16,3 @@ char *tep_detect_text_describe (const TurnConnectProbe *probe);
 /* How to use a method that works: a command line, or what else to do; NULL if that is not known. */
 char *tep_detect_describe_use (const TurnConnectObservations *observations,
                                const TurnConnectMethod *method);
-
-/* Who asks at the far end, and by which way it is reached. Strings may be NULL, but for @host. */
-typedef struct {
-  const ReachOptions *reach;
-  char *host;
-  guint family; /* 4 or 6 alone; 0: both */
-  char *user, *password;
-  char *proxy_user, *proxy_password;
-} TepDetectAccount;
-
-/* Adds the methods by TEP. @account must outlive the detection. */
-void tep_detect_add_tep (TurnConnectDetection *detection, TepDetectAccount *account);

@@ -26,6 +26,7 @@ G_DEFINE_FINAL_TYPE (TurnConnectDetection, turn_connect_detection, G_TYPE_OBJECT
 
 enum {
   PROGRESS,
+  METHOD_WORKS,
   N_SIGNALS
 };
 static guint signals[N_SIGNALS];
@@ -94,6 +95,12 @@ run_goes_on (const char *doing, const TurnConnectProbe *probe, gpointer data)
 }
 
 static void
+method_works (const TurnConnectProbe *probe, gpointer data)
+{
+  g_signal_emit (data, signals[METHOD_WORKS], 0, probe->variant);
+}
+
+static void
 forget (TurnConnectDetection *self)
 {
   g_clear_pointer (&self->verdict, turn_connect_verdict_free);
@@ -110,7 +117,8 @@ turn_connect_detection_run_async (TurnConnectDetection *detection,
   forget (detection);
   detection->task = g_task_new (detection, cancellable, callback, user_data);
   g_task_set_check_cancellable (detection->task, FALSE);
-  detection->run = turn_connect_run_new (&detection->plan, run_goes_on, run_done, detection);
+  detection->run =
+      turn_connect_run_new (&detection->plan, run_goes_on, method_works, run_done, detection);
   if (cancellable == NULL)
     return;
   detection->cancelled = g_cancellable_source_new (cancellable);
@@ -193,6 +201,34 @@ turn_connect_detection_set_ladder (TurnConnectDetection *detection, const guint 
   return TRUE;
 }
 
+void
+turn_connect_detection_set_probes (TurnConnectDetection *detection, TurnConnectProbeSet sets)
+{
+  detection->plan.sets = sets;
+}
+
+void
+turn_connect_detection_set_methods (TurnConnectDetection *detection, const char *const *names)
+{
+  g_strfreev (detection->plan.methods);
+  detection->plan.methods = g_strdupv ((char **)names);
+}
+
+void
+turn_connect_detection_set_first_method (TurnConnectDetection *detection,
+                                         gboolean is_wanted,
+                                         guint grace_ms)
+{
+  detection->plan.is_first_wanted = is_wanted;
+  detection->plan.grace_us = (gint64)grace_ms * 1000;
+}
+
+void
+turn_connect_detection_set_direct_port (TurnConnectDetection *detection, guint16 port)
+{
+  detection->plan.direct_port = port;
+}
+
 /* Which carrier's way a transport is tried by; NONE for none. */
 static TurnConnectCarry
 carry_of (TurnConnectTransport transport)
@@ -251,6 +287,7 @@ turn_connect_detection_new (TurnConnectTarget *target)
   self->plan.target = turn_connect_target_copy (target);
   self->plan.ladder = g_array_new (FALSE, FALSE, sizeof (guint));
   g_array_append_vals (self->plan.ladder, ladder_s, G_N_ELEMENTS (ladder_s));
+  self->plan.sets = TURN_CONNECT_PROBE_SET_ALL;
   self->plan.udp_ports = make_ports (target->port, udp_ports, G_N_ELEMENTS (udp_ports));
   self->plan.tcp_ports = make_ports (target->port, tcp_ports, G_N_ELEMENTS (tcp_ports));
   return self;
@@ -271,6 +308,7 @@ turn_connect_detection_finalize (GObject *object)
   g_clear_pointer (&plan->udp_ports, g_array_unref);
   g_clear_pointer (&plan->tcp_ports, g_array_unref);
   g_clear_pointer (&plan->ways, g_array_unref);
+  g_strfreev (plan->methods);
   for (guint i = 0; i < TURN_CONNECT_N_CARRIES; i++)
     g_free (plan->turn[i].host);
   G_OBJECT_CLASS (turn_connect_detection_parent_class)->finalize (object);
@@ -283,6 +321,9 @@ turn_connect_detection_class_init (TurnConnectDetectionClass *class)
   signals[PROGRESS] =
       g_signal_new ("progress", G_TYPE_FROM_CLASS (class), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
                     G_TYPE_NONE, 2, G_TYPE_STRING, G_TYPE_POINTER);
+  signals[METHOD_WORKS] =
+      g_signal_new ("method-works", G_TYPE_FROM_CLASS (class), G_SIGNAL_RUN_LAST, 0, NULL, NULL,
+                    NULL, G_TYPE_NONE, 1, G_TYPE_STRING);
 }
 
 static void

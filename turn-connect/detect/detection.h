@@ -16,6 +16,25 @@ G_BEGIN_DECLS
 
 #define TURN_CONNECT_LADDER_MAX 12 /* silences of a deep run; arbitrary, each has some sockets */
 
+/**
+ * TurnConnectProbeSet:
+ * @TURN_CONNECT_PROBE_SET_PORTS: which ports answer, by UDP and TCP, and what the far end says of
+ * itself
+ * @TURN_CONNECT_PROBE_SET_TRANSLATION: mapping and filtering
+ * @TURN_CONNECT_PROBE_SET_SURROUNDINGS: names, captive portals, the router
+ * @TURN_CONNECT_PROBE_SET_METHODS: methods of carrying calls, with packets of one
+ * @TURN_CONNECT_PROBE_SET_ALL: everything there is
+ *
+ * What a run asks; may be or-ed.
+ */
+typedef enum {
+  TURN_CONNECT_PROBE_SET_PORTS = 1 << 0,
+  TURN_CONNECT_PROBE_SET_TRANSLATION = 1 << 1,
+  TURN_CONNECT_PROBE_SET_SURROUNDINGS = 1 << 2,
+  TURN_CONNECT_PROBE_SET_METHODS = 1 << 3,
+  TURN_CONNECT_PROBE_SET_ALL = 0xffff,
+} TurnConnectProbeSet;
+
 #define TURN_CONNECT_TYPE_DETECTION (turn_connect_detection_get_type ())
 
 /**
@@ -39,6 +58,16 @@ G_DECLARE_FINAL_TYPE (
  * @probe: (nullable): a #TurnConnectProbe that ended; valid during the call
  *
  * Emitted as a run goes on, with one of the two.
+ */
+
+/**
+ * TurnConnectDetection::method-works:
+ * @detection: a detection that turn_connect_detection_set_first_method() was called for
+ * @name: the method
+ *
+ * Emitted when the first packet came back over a method, unless a better one works already: once,
+ * and again for each better one within the grace. The method goes on as long as better ones are
+ * tried, so that what it set up can be taken over.
  */
 
 /**
@@ -101,6 +130,51 @@ TURN_CONNECT_API void turn_connect_detection_set_deep (TurnConnectDetection *det
 TURN_CONNECT_API gboolean turn_connect_detection_set_ladder (TurnConnectDetection *detection,
                                                              const guint *seconds,
                                                              guint n);
+
+/**
+ * turn_connect_detection_set_probes:
+ * @detection: a detection that does not run
+ * @sets: of #TurnConnectProbeSet
+ *
+ * Sets what is asked; else everything is. What was not asked is not determined in the verdict.
+ */
+TURN_CONNECT_API void turn_connect_detection_set_probes (TurnConnectDetection *detection,
+                                                         TurnConnectProbeSet sets);
+
+/**
+ * turn_connect_detection_set_methods:
+ * @detection: a detection that does not run
+ * @names: (nullable) (array zero-terminated=1): methods to try, the preferred first; %NULL for all.
+ * Those that there are not are not tried
+ */
+TURN_CONNECT_API void turn_connect_detection_set_methods (TurnConnectDetection *detection,
+                                                          const char *const *names);
+
+/**
+ * turn_connect_detection_set_first_method:
+ * @detection: a detection that does not run
+ * @is_wanted: end the methods when one works
+ * @grace_ms: how long those that are preferred to it have then, ms
+ *
+ * For who wants a method, and not to know about all of them. At the first packet that comes back
+ * #TurnConnectDetection::method-works is emitted, and methods that are not preferred to that one are
+ * cancelled; when nothing better can come any more, or the grace is over, all are. They begin without
+ * waiting for anything else, and are not waited for longer than 6 s; other probes that were asked for
+ * go on.
+ */
+TURN_CONNECT_API void turn_connect_detection_set_first_method (TurnConnectDetection *detection,
+                                                               gboolean is_wanted,
+                                                               guint grace_ms);
+
+/**
+ * turn_connect_detection_set_direct_port:
+ * @detection: a detection that does not run
+ * @port: UDP port at which direct UDP is tried; 0 for the target's
+ *
+ * Firewalls that let some UDP pass look at the port, and media has none that they know.
+ */
+TURN_CONNECT_API void turn_connect_detection_set_direct_port (TurnConnectDetection *detection,
+                                                              guint16 port);
 
 /**
  * turn_connect_detection_set_turn:

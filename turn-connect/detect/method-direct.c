@@ -19,6 +19,7 @@
 #define HELLO_EVERY_MS 100
 #define HELLO_MAX 16
 #define DATAGRAM_MAX 2048
+#define LOOKUP_EVERY_US 5000 /* how often it is asked for */
 
 typedef struct {
   TurnConnectTrial *trial;
@@ -149,6 +150,59 @@ find_server (TurnConnectTrial *trial, StunExtAddress *server)
   return turn_connect_trial_get_server (trial, passed != NULL ? passed->family : 0, server);
 }
 
+static void
+go_on (Direct *self)
+{
+  self->input = g_unix_fd_source_new (self->descriptor, G_IO_IN);
+  g_source_set_callback (self->input, G_SOURCE_FUNC (input_ready), self, NULL);
+  g_source_attach (self->input, turn_connect_run_get_context (self->run));
+  self->timer = turn_connect_run_add_timer (self->run, 0, say_hello, self);
+}
+
+/* A host may have a name in a family that it has no way out by. */
+static gboolean
+connect_by_the_other_family (Direct *self)
+{
+  guint other = self->probe->target.family == 4 ? 6 : 4;
+
+  if (errno != ENETUNREACH ||
+      !turn_connect_trial_get_server (self->trial, other, &self->probe->target))
+    return FALSE;
+  if (self->descriptor >= 0)
+    close (self->descriptor);
+  return connect_socket (self);
+}
+
+/* Waits for the far end's address, where that is not known yet. */
+static gboolean
+begin (gpointer data)
+{
+  Direct *self = data;
+  guint16 port = turn_connect_run_get_plan (self->run)->direct_port;
+
+  turn_connect_run_clear_source (&self->timer);
+  if (!turn_connect_run_is_looked_up (self->run)) {
+    self->timer = turn_connect_run_add_timer (self->run, LOOKUP_EVERY_US, begin, self);
+    return G_SOURCE_REMOVE;
+  }
+  if (!find_server (self->trial, &self->probe->target)) {
+    turn_connect_trial_end (self->trial, TURN_CONNECT_OUTCOME_UNREACHABLE,
+                            "the far end's name has no address here");
+    return G_SOURCE_REMOVE;
+  }
+  if (port != 0)
+    self->probe->target.port = port;
+  self->probe->family = self->probe->target.family;
+  if (connect_socket (self) || connect_by_the_other_family (self))
+    go_on (self);
+  else {
+    g_autoptr (GError) error = turn_connect_error_from_errno (errno, NULL);
+
+    turn_connect_trial_fail (self->trial, error);
+  }
+  return G_SOURCE_REMOVE;
+}
+
 static gpointer
 start (TurnConnectTrial *trial, gpointer user_data)
 {
@@ -158,24 +212,9 @@ start (TurnConnectTrial *trial, gpointer user_data)
   self->run = turn_connect_trial_get_run (trial);
   self->probe = turn_connect_trial_get_probe (trial);
   self->descriptor = -1;
-  if (!find_server (trial, &self->probe->target)) {
-    turn_connect_trial_end (trial, TURN_CONNECT_OUTCOME_UNREACHABLE,
-                            "the far end's name has no address here");
-    return self;
-  }
-  self->probe->family = self->probe->target.family;
   if (getrandom (self->id, sizeof self->id, 0) != sizeof self->id)
     g_warning ("the kernel gives no random octets");
-  if (!connect_socket (self)) {
-    g_autoptr (GError) error = turn_connect_error_from_errno (errno, NULL);
-
-    turn_connect_trial_fail (trial, error);
-    return self;
-  }
-  self->input = g_unix_fd_source_new (self->descriptor, G_IO_IN);
-  g_source_set_callback (self->input, G_SOURCE_FUNC (input_ready), self, NULL);
-  g_source_attach (self->input, turn_connect_run_get_context (self->run));
-  self->timer = turn_connect_run_add_timer (self->run, 0, say_hello, self);
+  begin (self);
   return self;
 }
 

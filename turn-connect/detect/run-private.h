@@ -57,6 +57,8 @@ typedef struct {
   gboolean (*is_ready) (TurnConnectRun *run);
   gpointer (*start) (TurnConnectRun *run);
   void (*stop) (gpointer state);
+  /* Which of #TurnConnectProbeSet it belongs to; none: it runs only when everything is asked. */
+  guint sets;
 } TurnConnectProbeFamily;
 
 extern const TurnConnectProbeFamily turn_connect_families[TURN_CONNECT_N_FAMILIES];
@@ -82,6 +84,11 @@ typedef struct {
   char *user, *password;     /* NULL: none */
   gboolean is_deep;
   GArray *ladder;                /* guint, seconds: how long deep runs are silent, ascending */
+  guint sets;                    /* of #TurnConnectProbeSet */
+  char **methods;                /* those to try, best first; NULL: all */
+  gboolean is_first_wanted;      /* the first method that works ends it */
+  gint64 grace_us;               /* how long better ones have then */
+  guint16 direct_port;           /* where direct UDP is tried; 0: the target's */
   GArray *udp_ports, *tcp_ports; /* guint16, without repetition */
   GArray *ways;                  /* TurnConnectPlannedWay; NULL: none */
   TurnConnectPlannedTurn turn[TURN_CONNECT_N_CARRIES];
@@ -97,6 +104,11 @@ GMainContext *turn_connect_run_get_context (TurnConnectRun *run);
 GCancellable *turn_connect_run_get_cancellable (TurnConnectRun *run);
 /* Microseconds since the run began. */
 gint64 turn_connect_run_get_now (TurnConnectRun *run);
+
+/* Is the far end's name looked up, so that its addresses are known if there are any? */
+gboolean turn_connect_run_is_looked_up (TurnConnectRun *run);
+/* Tells whoever asked for the first method that this one works. */
+void turn_connect_run_tell_works (TurnConnectRun *run, const TurnConnectProbe *probe);
 
 /* The address of the far end in a family with this port; FALSE if it has none. */
 gboolean turn_connect_run_get_server (TurnConnectRun *run,
@@ -195,10 +207,13 @@ typedef void (*TurnConnectRunProgressFunc) (const char *doing,
                                             const TurnConnectProbe *probe,
                                             gpointer user_data);
 typedef void (*TurnConnectRunDoneFunc) (gpointer user_data);
+/* Told about the method that is to be used now. */
+typedef void (*TurnConnectRunWorksFunc) (const TurnConnectProbe *probe, gpointer user_data);
 
 /* Begins at the next iteration of the thread's default main context. @plan must outlive it. */
 TurnConnectRun *turn_connect_run_new (const TurnConnectPlan *plan,
                                       TurnConnectRunProgressFunc progress,
+                                      TurnConnectRunWorksFunc works,
                                       TurnConnectRunDoneFunc done,
                                       gpointer user_data);
 /* Ends it wherever it is; nothing is called back. */

@@ -6,6 +6,7 @@
 #include "turn-connect/detect/run-private.h"
 
 #include "stun-ext/credentials.h"
+#include "turn-connect/detect/detection.h"
 #include "turn-connect/error-private.h"
 #include "turn-connect/lookup.h"
 #include "turn-connect/secret-file.h"
@@ -26,7 +27,6 @@
 #define RUN_US 12000000         /* whatever happens, it ends; deep runs take longer */
 #define DEEP_RUN_US 45000000    /* and as long as its longest silence is */
 #define TICK_US 250000          /* how often those that wait for the time are asked */
-#define FURTHER_MAX 3           /* ports of each transport */
 
 typedef enum {
   FAMILY_WAITING,
@@ -45,6 +45,7 @@ struct _TurnConnectRun {
   GMainContext *context;
   GCancellable *cancellable;
   TurnConnectRunProgressFunc progress;
+  TurnConnectRunWorksFunc works;
   TurnConnectRunDoneFunc done;
   gpointer user_data;
   TurnConnectObservations *observations;
@@ -82,6 +83,18 @@ GCancellable *
 turn_connect_run_get_cancellable (TurnConnectRun *run)
 {
   return run->cancellable;
+}
+
+gboolean
+turn_connect_run_is_looked_up (TurnConnectRun *run)
+{
+  return run->is_looked_up;
+}
+
+void
+turn_connect_run_tell_works (TurnConnectRun *run, const TurnConnectProbe *probe)
+{
+  run->works (probe, run->user_data);
 }
 
 StunExtDetectRun
@@ -123,33 +136,6 @@ turn_connect_run_describe_proxy (TurnConnectRun *run)
   const TurnConnectTarget *target = run->plan->target;
 
   return g_strdup (target->proxy != NULL ? target->proxy->url : "automatic");
-}
-
-static gboolean
-has_port (const GArray *ports, guint16 port)
-{
-  for (guint i = 0; i < ports->len; i++) {
-    if (g_array_index (ports, guint16, i) == port)
-      return TRUE;
-  }
-  return FALSE;
-}
-
-GArray *
-turn_connect_run_find_further_ports (TurnConnectRun *run, TurnConnectCarry carry)
-{
-  const GArray *known =
-      carry == TURN_CONNECT_CARRY_UDP ? run->plan->udp_ports : run->plan->tcp_ports;
-  const GArray *listeners = run->observations->listeners;
-  GArray *ports = g_array_new (FALSE, FALSE, sizeof (guint16));
-
-  for (guint i = 0; i < listeners->len && ports->len < FURTHER_MAX; i++) {
-    const TurnConnectListener *listener = &g_array_index (listeners, TurnConnectListener, i);
-
-    if (listener->carry == carry && !has_port (known, listener->port))
-      g_array_append_val (ports, listener->port);
-  }
-  return ports;
 }
 
 gboolean
@@ -214,26 +200,6 @@ turn_connect_run_get_local (TurnConnectRun *run,
   return is_known;
 }
 
-gboolean
-turn_connect_run_find_decoy (TurnConnectRun *run, guint8 family, StunExtAddress *decoy)
-{
-  static const char *const candidates[] = { "203.0.113.201", "198.51.100.201", "192.0.2.201",
-                                            "2001:db8:ffff:ffff::201" };
-  gsize n = family == 4 ? 3 : 6; /* octets that make neighbours */
-  StunExtAddress server, local = { 0 };
-
-  if (!turn_connect_run_get_server (run, family, 0, &server))
-    return FALSE;
-  turn_connect_run_get_local (run, &server, &local);
-  for (guint i = 0; i < G_N_ELEMENTS (candidates); i++) {
-    if (stun_ext_address_parse (candidates[i], decoy) && decoy->family == family &&
-        memcmp (decoy->octets, server.octets, n) != 0 &&
-        memcmp (decoy->octets, local.octets, n) != 0)
-      return TRUE;
-  }
-  return FALSE;
-}
-
 int
 turn_connect_run_open_socket (TurnConnectRun *run, guint8 family, int type)
 {
@@ -287,6 +253,17 @@ turn_connect_run_say (TurnConnectRun *run, const char *format, ...)
 }
 
 /* Families */
+
+/* What was not asked for has ended before it began. */
+static void
+leave_out (TurnConnectRun *run)
+{
+  for (guint id = 0; id < TURN_CONNECT_N_FAMILIES; id++) {
+    if (run->plan->sets != TURN_CONNECT_PROBE_SET_ALL &&
+        (turn_connect_families[id].sets & run->plan->sets) == 0)
+      run->families[id].state = FAMILY_DONE;
+  }
+}
 
 static void
 family_stop (TurnConnectRun *run, guint id)
@@ -376,10 +353,11 @@ step (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
+/* Methods look up for themselves whom they connect to, and a proxy may be the only one who can. */
 static void
 step_soon (TurnConnectRun *run)
 {
-  if (!run->is_looked_up || run->is_over)
+  if ((!run->is_looked_up && !run->plan->is_first_wanted) || run->is_over)
     return;
   if (run->step == NULL)
     run->step = turn_connect_run_add_timer (run, 0, step, run);
@@ -549,6 +527,8 @@ begin (TurnConnectRun *run)
   make_key (run);
   run->lookup_timer = turn_connect_run_add_timer (run, LOOKUP_US, looked_long_enough, run);
   run->lookup = turn_connect_lookup_new (target->host, found_addresses, run);
+  leave_out (run);
+  step_soon (run);
 }
 
 static gint64
@@ -564,6 +544,7 @@ longest_of (const TurnConnectPlan *plan)
 TurnConnectRun *
 turn_connect_run_new (const TurnConnectPlan *plan,
                       TurnConnectRunProgressFunc progress,
+                      TurnConnectRunWorksFunc works,
                       TurnConnectRunDoneFunc done,
                       gpointer user_data)
 {
@@ -576,6 +557,7 @@ turn_connect_run_new (const TurnConnectPlan *plan,
   run->context = g_main_context_ref_thread_default ();
   run->cancellable = g_cancellable_new ();
   run->progress = progress;
+  run->works = works;
   run->done = done;
   run->user_data = user_data;
   run->observations = turn_connect_observations_new ();

@@ -7,10 +7,14 @@
 /* Told when a trial has ended, after turn_connect_run_end (). */
 typedef void (*TurnConnectTrialEndedFunc) (gpointer user_data);
 
+/* Told, in the midst of it, that the first packet came back. */
+typedef void (*TurnConnectTrialWorksFunc) (gpointer user_data);
+
 /* Begins at the next iteration. @way_data: for the way's start (). @way must outlive it. */
 TurnConnectTrial *turn_connect_trial_new (TurnConnectRun *run,
                                           const TurnConnectTrialWay *way,
                                           gpointer way_data,
+                                          TurnConnectTrialWorksFunc works,
                                           TurnConnectTrialEndedFunc ended,
                                           gpointer user_data);
 /* Ends it wherever it is, and calls nothing back. */

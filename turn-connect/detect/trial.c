@@ -6,6 +6,7 @@
  */
 #include "turn-connect/detect/trial-private.h"
 
+#include "turn-connect/detect/detection.h"
 #include "turn-connect/detect/quality.h"
 #include "turn-connect/error-private.h"
 #include "turn-connect/target-private.h"
@@ -33,6 +34,7 @@ struct _TurnConnectTrial {
   const TurnConnectTrialWay *way;
   gpointer way_data;
   gpointer way_state;
+  TurnConnectTrialWorksFunc works;
   TurnConnectTrialEndedFunc ended;
   gpointer user_data;
   TurnConnectProbe *probe;
@@ -291,6 +293,8 @@ turn_connect_trial_returned (TurnConnectTrial *trial, guint number)
     return;
   packet->back_us = MAX (g_get_monotonic_time (), packet->sent_us);
   trial->n_back++;
+  if (trial->n_back == 1)
+    trial->works (trial->user_data);
   if (trial->n_back == TURN_CONNECT_TRIAL_PACKETS)
     end (trial, TURN_CONNECT_OUTCOME_ANSWER, NULL);
 }
@@ -339,8 +343,12 @@ took_too_long (gpointer data)
   TurnConnectTrial *trial = data;
   gint64 rtt_us = turn_connect_run_get_rtt (trial->run, 4);
   gint64 limit_us = MIN (SET_UP_US + SET_UP_ROUND_TRIPS * MAX (rtt_us, 0), SET_UP_MAX_US);
+  gboolean is_rtt_asked =
+      (turn_connect_run_get_plan (trial->run)->sets & TURN_CONNECT_PROBE_SET_PORTS) != 0;
   gint64 now = g_get_monotonic_time ();
 
+  if (!is_rtt_asked)
+    limit_us = SET_UP_MAX_US;
   /* Meanwhile the round trip may have become known. */
   turn_connect_run_clear_source (&trial->timer);
   if (now < trial->began_us + limit_us) {
@@ -397,6 +405,7 @@ TurnConnectTrial *
 turn_connect_trial_new (TurnConnectRun *run,
                         const TurnConnectTrialWay *way,
                         gpointer way_data,
+                        TurnConnectTrialWorksFunc works,
                         TurnConnectTrialEndedFunc ended,
                         gpointer user_data)
 {
@@ -405,6 +414,7 @@ turn_connect_trial_new (TurnConnectRun *run,
   trial->run = run;
   trial->way = way;
   trial->way_data = way_data;
+  trial->works = works;
   trial->ended = ended;
   trial->user_data = user_data;
   trial->probe =

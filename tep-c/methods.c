@@ -4,7 +4,7 @@
  * inner IP packet from a leased address, as long as one of a call, and goes through the tunnel to
  * where TEP-S answers STUN inside it (stun-ext/PROTOCOL.md section 8.5). The answers are shorter.
  */
-#include "tools/tep-detect.h"
+#include "tep-c/methods.h"
 
 #include "stun-ext/detect.h"
 #include "tep-c/session.h"
@@ -29,6 +29,13 @@ typedef struct {
   guint timer;
   guint n_hellos;
 } Tunnel;
+
+/* What a detection was given. */
+typedef struct {
+  char *name;
+  TepClientOptions *options;
+  guint family;
+} Method;
 
 static gboolean
 send_request (Tunnel *self, const StunExtAddress *to, guint8 number)
@@ -178,33 +185,20 @@ stop (gpointer state)
   g_rc_box_release (self);
 }
 
+/* As the method has it, and of the family that the detection is restricted to. */
 static TepClientOptions *
-make_options (TurnConnectTrial *trial, const TepDetectAccount *account)
+make_options (TurnConnectTrial *trial, const Method *method)
 {
-  const TurnConnectTrialWay *way = turn_connect_trial_get_way (trial);
-  TepClientOptions *options = tep_client_options_new ();
-  const ReachOptions *reach = account->reach;
+  TepClientOptions *options = tep_client_options_copy (method->options);
   char text[STUN_EXT_ADDRESS_TEXT_LENGTH];
   StunExtAddress address;
 
-  options->host = g_strdup (account->host);
-  options->port = way->port;
-  options->is_tls = way->carry == TURN_CONNECT_CARRY_TLS;
-  options->ca_file = g_strdup (reach->ca);
-  options->pin_sha256 = reach->pins != NULL ? g_strdup (reach->pins[0]) : NULL;
-  options->user = g_strdup (account->user);
-  options->password = g_strdup (account->password);
-  options->attempt_timeout_s = 6;
-  if (way->is_proxied) {
-    options->proxy = g_strdup (reach->proxy);
-    options->proxy_user = g_strdup (account->proxy_user);
-    options->proxy_password = g_strdup (account->proxy_password);
-    options->connect_headers = g_strdupv (reach->headers);
-  } else if (account->family != 0 &&
-             turn_connect_trial_get_server (trial, account->family, &address)) {
+  if (options->proxy == NULL && method->family != 0 &&
+      turn_connect_trial_get_server (trial, method->family, &address)) {
+    if (options->server_name == NULL)
+      options->server_name = g_steal_pointer (&options->host);
     g_free (options->host);
     options->host = g_strdup (stun_ext_address_print_host (&address, text));
-    options->server_name = options->is_tls ? g_strdup (account->host) : NULL;
   }
   return options;
 }
@@ -236,21 +230,77 @@ start (TurnConnectTrial *trial, gpointer data)
   return self;
 }
 
-#define TEP_WAY(name_, carry_, port_, is_proxied_)                                                 \
-  {                                                                                                \
-    .name = name_, .carry = TURN_CONNECT_CARRY_##carry_, .port = port_, .is_proxied = is_proxied_, \
-    .needs_login = TRUE, .start = start, .send = send_packet, .stop = stop,                        \
-  }
-
-void
-tep_detect_add_tep (TurnConnectDetection *detection, TepDetectAccount *account)
+static void
+method_free (gpointer data)
 {
-  static const TurnConnectTrialWay ways[] = {
-    TEP_WAY ("tep-80", TCP, 80, FALSE),        TEP_WAY ("tep-443", TCP, 443, FALSE),
-    TEP_WAY ("tep-tls", TLS, 443, FALSE),      TEP_WAY ("tep-443-proxy", TCP, 443, TRUE),
-    TEP_WAY ("tep-tls-proxy", TLS, 443, TRUE),
+  Method *method = data;
+
+  tep_client_options_free (method->options);
+  g_free (method->name);
+  g_free (method);
+}
+
+static void
+add (TurnConnectDetection *detection,
+     const char *name,
+     const TepClientOptions *options,
+     guint family,
+     gboolean is_proxied)
+{
+  Method *method = g_new0 (Method, 1);
+  g_autofree char *key = g_strconcat ("tep-c ", name, NULL);
+  TurnConnectTrialWay way = {
+    .carry = options->is_tls ? TURN_CONNECT_CARRY_TLS : TURN_CONNECT_CARRY_TCP,
+    .port = options->port,
+    .is_proxied = is_proxied,
+    .needs_login = TRUE,
+    .start = start,
+    .send = send_packet,
+    .stop = stop,
   };
 
-  for (gsize i = 0; i < G_N_ELEMENTS (ways); i++)
-    turn_connect_detection_add_method (detection, &ways[i], account);
+  method->name = g_strdup (name);
+  method->options = tep_client_options_copy (options);
+  method->family = family;
+  way.name = method->name;
+  /* As long as the detection. */
+  g_object_set_data_full (G_OBJECT (detection), key, method, method_free);
+  turn_connect_detection_add_method (detection, &way, method);
+}
+
+void
+tep_client_add_method (TurnConnectDetection *detection,
+                       const char *name,
+                       const TepClientOptions *options,
+                       guint family)
+{
+  g_return_if_fail (family == 0 || family == 4 || family == 6);
+  add (detection, name, options, family, options->proxy != NULL);
+}
+
+void
+tep_client_add_methods (TurnConnectDetection *detection,
+                        const TepClientOptions *options,
+                        guint family)
+{
+  static const struct {
+    const char *name;
+    guint16 port;
+    gboolean is_tls, is_proxied;
+  } usual[] = {
+    { "tep-80", 80, FALSE, FALSE },       { "tep-443", 443, FALSE, FALSE },
+    { "tep-tls", 443, TRUE, FALSE },      { "tep-443-proxy", 443, FALSE, TRUE },
+    { "tep-tls-proxy", 443, TRUE, TRUE },
+  };
+
+  g_return_if_fail (family == 0 || family == 4 || family == 6);
+  for (gsize i = 0; i < G_N_ELEMENTS (usual); i++) {
+    g_autoptr (TepClientOptions) one = tep_client_options_copy (options);
+
+    one->port = usual[i].port;
+    one->is_tls = usual[i].is_tls;
+    if (!usual[i].is_proxied)
+      g_clear_pointer (&one->proxy, g_free);
+    add (detection, usual[i].name, one, family, usual[i].is_proxied);
+  }
 }
