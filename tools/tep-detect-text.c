@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define MS(us) ((double)(us) / 1000)
+#define INDENT 12 /* of evidence */
 
 static const char *
 tell (TurnConnectTell tell_)
@@ -20,6 +21,18 @@ or_unknown (const char *word)
   return word != NULL ? word : "not determined";
 }
 
+/* A probe */
+
+static void
+append_far_saw (GString *line, TurnConnectFarSaw far_saw)
+{
+  static const char *const words[] = { NULL, "nothing of it", "the connection, and nothing over it",
+                                       "all of it, and answered", "something else" };
+
+  if ((guint)far_saw < G_N_ELEMENTS (words) && words[far_saw] != NULL)
+    g_string_append_printf (line, "; the far end saw %s", words[far_saw]);
+}
+
 char *
 tep_detect_text_describe (const TurnConnectProbe *probe)
 {
@@ -29,14 +42,14 @@ tep_detect_text_describe (const TurnConnectProbe *probe)
   if (probe->variant != NULL)
     g_string_append_printf (line, " %s", probe->variant);
   if (probe->carry != TURN_CONNECT_CARRY_NONE)
-    g_string_append_printf (line, " by %s", turn_connect_carry_to_string (probe->carry));
+    g_string_append_printf (line, " %s", turn_connect_carry_to_string (probe->carry));
   if (probe->target.family != 0)
-    g_string_append_printf (line, " to %s", stun_ext_address_print (&probe->target, address));
+    g_string_append_printf (line, " %s", stun_ext_address_print (&probe->target, address));
   if (probe->via != NULL)
     g_string_append_printf (line, " through %s", probe->via);
   g_string_append_printf (line, ": %s", turn_connect_outcome_to_string (probe->outcome));
   if (probe->rtt_us >= 0)
-    g_string_append_printf (line, " after %.1f ms", MS (probe->rtt_us));
+    g_string_append_printf (line, ", %.1f ms", MS (probe->rtt_us));
   else if (probe->connect_us >= 0)
     g_string_append_printf (line, ", TCP after %.1f ms", MS (probe->connect_us));
   if (probe->outcome == TURN_CONNECT_OUTCOME_SILENCE ||
@@ -44,7 +57,8 @@ tep_detect_text_describe (const TurnConnectProbe *probe)
     g_string_append_printf (line, " for %.1f s, sent %u times",
                             MS (probe->deadline_us - probe->start_us) / 1000, probe->attempts);
   if (probe->mapped.family != 0)
-    g_string_append_printf (line, ", seen as %s", stun_ext_address_print (&probe->mapped, address));
+    g_string_append_printf (line, ", as %s", stun_ext_address_print (&probe->mapped, address));
+  append_far_saw (line, probe->far_saw);
   if (probe->detail != NULL)
     g_string_append_printf (line, " (%s)", probe->detail);
   return g_string_free (line, FALSE);
@@ -52,74 +66,86 @@ tep_detect_text_describe (const TurnConnectProbe *probe)
 
 /* The verdict */
 
+char *
+tep_detect_describe_verdict (const TurnConnectVerdict *verdict)
+{
+  GString *line = g_string_new (NULL);
+
+  if (verdict->type == TURN_CONNECT_TYPE_UNKNOWN)
+    g_string_append (line, "not determined which NAT or firewall this is");
+  else if (verdict->type == 0)
+    g_string_append_printf (line, "nothing in the way (%s)",
+                            turn_connect_confidence_to_string (verdict->confidence));
+  else
+    g_string_append_printf (line, "type %d: %s (%s)", verdict->type,
+                            turn_connect_type_to_string (verdict->type),
+                            turn_connect_confidence_to_string (verdict->confidence));
+  if (verdict->portal == TURN_CONNECT_TELL_YES)
+    g_string_append (line, ", behind a captive portal");
+  if (verdict->is_server_down)
+    g_string_append (line, "; the far end is not there");
+  else if (verdict->works == TURN_CONNECT_TELL_NO)
+    g_string_append (line, "; nothing gets through");
+  return g_string_free (line, FALSE);
+}
+
+char *
+tep_detect_describe_calls (const TurnConnectVerdict *verdict)
+{
+  const TurnConnectMethod *best =
+      verdict->methods->len > 0 ? &g_array_index (verdict->methods, TurnConnectMethod, 0) : NULL;
+
+  if (best != NULL && best->works == TURN_CONNECT_TELL_YES)
+    return g_strdup_printf ("a call gets through, best by %s", best->name);
+  if (verdict->works == TURN_CONNECT_TELL_YES)
+    return g_strdup (best == NULL ? "the far end is reached; no method of carrying one was tried"
+                                  : "the far end is reached; no method is known to carry one");
+  return g_strdup_printf ("does a call get through: %s", tell (verdict->works));
+}
+
 static void
 print_headline (FILE *out, const TurnConnectVerdict *verdict)
 {
-  if (verdict->type == TURN_CONNECT_TYPE_UNKNOWN)
-    fprintf (out, "not determined which NAT or firewall this is");
-  else if (verdict->type == 0)
-    fprintf (out, "nothing in the way (%s)",
-             turn_connect_confidence_to_string (verdict->confidence));
-  else
-    fprintf (out, "type %d: %s (%s)", verdict->type, turn_connect_type_to_string (verdict->type),
-             turn_connect_confidence_to_string (verdict->confidence));
-  if (verdict->portal == TURN_CONNECT_TELL_YES)
-    fprintf (out, ", behind a captive portal");
-  if (verdict->is_server_down)
-    fprintf (out, "; the far end is not there");
-  else if (verdict->works == TURN_CONNECT_TELL_NO)
-    fprintf (out, "; nothing gets through");
-  fputc ('\n', out);
+  g_autofree char *line = tep_detect_describe_verdict (verdict);
+  g_autofree char *calls = tep_detect_describe_calls (verdict);
+
+  tep_detect_print (out, 2, "%s", line);
   for (gint type = 1; type <= 9; type++) {
     if ((verdict->types & (1u << type)) && type != verdict->type)
-      fprintf (out, "  also     type %d: %s\n", type, turn_connect_type_to_string (type));
+      tep_detect_print (out, INDENT, "  also      type %d: %s", type,
+                        turn_connect_type_to_string (type));
   }
+  tep_detect_print (out, INDENT, "  calls     %s", calls);
 }
 
-static void
-print_ports (FILE *out, const TurnConnectFamilyVerdict *family, TurnConnectCarry carry)
-{
-  static const char *const marks[] = { "?", "", " (nothing answered)", " blocked" };
-
-  fprintf (out, "  IPv%u %s ", family->family, carry == TURN_CONNECT_CARRY_UDP ? "UDP" : "TCP");
-  for (guint i = 0; i < family->ports->len; i++) {
-    const TurnConnectPort *port = &g_array_index (family->ports, TurnConnectPort, i);
-
-    if (port->carry == carry)
-      fprintf (out, " %u%s", port->port, marks[port->reach]);
-  }
-  fputc ('\n', out);
-}
-
-static void
-print_family (FILE *out, const TurnConnectFamilyVerdict *family)
-{
-  if (!family->is_tried)
-    return;
-  print_ports (out, family, TURN_CONNECT_CARRY_UDP);
-  print_ports (out, family, TURN_CONNECT_CARRY_TCP);
-  if (family->translated == TURN_CONNECT_TELL_NO)
-    fprintf (out, "  IPv%u NAT  none; filtering %s\n", family->family,
-             or_unknown (turn_connect_behaviour_to_string (family->filtering)));
-  else if (family->translated == TURN_CONNECT_TELL_YES)
-    fprintf (out, "  IPv%u NAT  mapping %s, filtering %s%s\n", family->family,
-             or_unknown (turn_connect_behaviour_to_string (family->mapping)),
-             or_unknown (turn_connect_behaviour_to_string (family->filtering)),
-             family->is_pool ? ", several public addresses" : "");
-}
+/* Methods */
 
 /* Why a method does not work, or why that is not known. */
-static void
-print_cause (FILE *out, const TurnConnectMethod *method, const TurnConnectProbe *probe)
+static char *
+describe_cause (const TurnConnectMethod *method, const TurnConnectProbe *probe)
 {
-  fprintf (out, "%s: %s",
-           method->works == TURN_CONNECT_TELL_NO ? "does not work" : "not determined",
-           turn_connect_outcome_to_string (probe->outcome));
+  GString *line = g_string_new (NULL);
+
+  g_string_append_printf (
+      line, "%s: %s", method->works == TURN_CONNECT_TELL_NO ? "does not work" : "not determined",
+      turn_connect_outcome_to_string (probe->outcome));
   if (probe->outcome != TURN_CONNECT_OUTCOME_SKIPPED && probe->quality.n_sent > 0)
-    fprintf (out, ", %u of %u packets came back", probe->quality.n_received, probe->quality.n_sent);
+    g_string_append_printf (line, ", %u of %u packets came back", probe->quality.n_received,
+                            probe->quality.n_sent);
   if (probe->detail != NULL)
-    fprintf (out, " (%s)", probe->detail);
-  fputc ('\n', out);
+    g_string_append_printf (line, " (%s)", probe->detail);
+  return g_string_free (line, FALSE);
+}
+
+char *
+tep_detect_describe_method (const TurnConnectObservations *observations,
+                            const TurnConnectMethod *method)
+{
+  if (method->works != TURN_CONNECT_TELL_YES)
+    return describe_cause (method, g_ptr_array_index (observations->probes, method->probe));
+  return g_strdup_printf ("set-up %.0f ms, RTT %.1f ms, jitter %.1f ms, loss %.0f %%, MOS %.1f",
+                          MS (method->quality.set_up_us), MS (method->quality.rtt_us),
+                          MS (method->quality.jitter_us), 100 * method->loss, method->mos);
 }
 
 static void
@@ -127,22 +153,108 @@ print_methods (FILE *out,
                const TurnConnectObservations *observations,
                const TurnConnectVerdict *verdict)
 {
+  if (verdict->methods->len > 0)
+    fprintf (out, "\nwhat gets a call through, best first\n");
   for (guint i = 0; i < verdict->methods->len; i++) {
     const TurnConnectMethod *method = &g_array_index (verdict->methods, TurnConnectMethod, i);
-    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, method->probe);
-    g_autofree char *use = tep_detect_describe_use (observations, method);
+    g_autofree char *line = tep_detect_describe_method (observations, method);
 
-    fprintf (out, "  %2u. %-15s ", i + 1, method->name);
-    if (method->works != TURN_CONNECT_TELL_YES) {
-      print_cause (out, method, probe);
-      continue;
-    }
-    fprintf (out, "set-up %.0f ms, round trip %.1f ms, jitter %.1f ms, loss %.0f %%, MOS %.1f\n",
-             MS (method->quality.set_up_us), MS (method->quality.rtt_us),
-             MS (method->quality.jitter_us), 100 * method->loss, method->mos);
-    if (use != NULL)
-      fprintf (out, "      %s\n", use);
+    tep_detect_print (out, 6, "  %2u. %-14s %s", i + 1, method->name, line);
+    if (method->config != NULL)
+      tep_detect_print_command (out, 6, method->config);
+    else if (method->works == TURN_CONNECT_TELL_YES)
+      tep_detect_print (out, 6, "      needs nothing: UDP passes both ways");
   }
+}
+
+/* Evidence */
+
+/* The ports of one fate: "80 443". */
+static char *
+list_ports (const TurnConnectFamilyVerdict *family, TurnConnectCarry carry, TurnConnectReach reach)
+{
+  GString *list = g_string_new (NULL);
+
+  for (guint i = 0; i < family->ports->len; i++) {
+    const TurnConnectPort *port = &g_array_index (family->ports, TurnConnectPort, i);
+
+    if (port->carry == carry && port->reach == reach)
+      g_string_append_printf (list, " %u", port->port);
+  }
+  return g_string_free (list, FALSE);
+}
+
+char *
+tep_detect_describe_ports (const TurnConnectFamilyVerdict *family, TurnConnectCarry carry)
+{
+  static const struct {
+    TurnConnectReach reach;
+    const char *word;
+  } fates[] = {
+    { TURN_CONNECT_REACH_OPEN, "open" },
+    { TURN_CONNECT_REACH_CONNECTED, "connected, no answer" },
+    { TURN_CONNECT_REACH_BLOCKED, "blocked" },
+    { TURN_CONNECT_REACH_UNKNOWN, "not determined" },
+  };
+  GString *line = g_string_new (NULL);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (fates); i++) {
+    g_autofree char *ports = list_ports (family, carry, fates[i].reach);
+
+    if (*ports != '\0')
+      g_string_append_printf (line, "%s%s:%s", line->len > 0 ? "; " : "", fates[i].word, ports);
+  }
+  if (line->len == 0)
+    g_string_append (line, "not tried");
+  return g_string_free (line, FALSE);
+}
+
+char *
+tep_detect_describe_nat (const TurnConnectFamilyVerdict *family)
+{
+  const char *filtering = or_unknown (turn_connect_behaviour_to_string (family->filtering));
+
+  if (family->translated == TURN_CONNECT_TELL_UNKNOWN)
+    return g_strdup ("not determined");
+  if (family->translated == TURN_CONNECT_TELL_NO)
+    return g_strdup_printf ("none; filtering %s", filtering);
+  return g_strdup_printf ("mapping %s, filtering %s%s",
+                          or_unknown (turn_connect_behaviour_to_string (family->mapping)),
+                          filtering, family->is_pool ? ", several public addresses" : "");
+}
+
+static void
+print_family (FILE *out, const TurnConnectFamilyVerdict *family)
+{
+  g_autofree char *udp = tep_detect_describe_ports (family, TURN_CONNECT_CARRY_UDP);
+  g_autofree char *tcp = tep_detect_describe_ports (family, TURN_CONNECT_CARRY_TCP);
+  g_autofree char *nat = tep_detect_describe_nat (family);
+
+  if (!family->is_tried)
+    return;
+  tep_detect_print (out, INDENT, "  IPv%u UDP  %s", family->family, udp);
+  tep_detect_print (out, INDENT, "  IPv%u TCP  %s", family->family, tcp);
+  tep_detect_print (out, INDENT, "  IPv%u NAT  %s", family->family, nat);
+}
+
+char *
+tep_detect_describe_lifetime (const TurnConnectLifetime *lifetime)
+{
+  GString *line = g_string_new (NULL);
+
+  g_string_append_printf (
+      line, "idle %s after %s: ", lifetime->carry == TURN_CONNECT_CARRY_UDP ? "UDP" : "TCP",
+      strcmp (lifetime->name, "call") == 0 ? "seconds of a call" : "one exchange");
+  if (lifetime->kept_s > 0)
+    g_string_append_printf (line, "remembered for %u s", lifetime->kept_s);
+  if (lifetime->forgotten_s > 0)
+    g_string_append_printf (line, "%sforgotten after %u s", lifetime->kept_s > 0 ? ", " : "",
+                            lifetime->forgotten_s);
+  if (lifetime->kept_s > 0)
+    g_string_append_printf (line, "; send something every %u s", lifetime->kept_s);
+  if (lifetime->is_unsteady)
+    g_string_append (line, " (some forgotten sooner)");
+  return g_string_free (line, FALSE);
 }
 
 static void
@@ -151,19 +263,58 @@ print_lifetimes (FILE *out, const TurnConnectVerdict *verdict)
   for (guint i = 0; i < verdict->lifetimes->len; i++) {
     const TurnConnectLifetime *lifetime =
         &g_array_index (verdict->lifetimes, TurnConnectLifetime, i);
+    g_autofree char *line = tep_detect_describe_lifetime (lifetime);
 
-    fprintf (out, "  IPv%u idle %s after %s: ", lifetime->family,
-             lifetime->carry == TURN_CONNECT_CARRY_UDP ? "UDP" : "TCP",
-             strcmp (lifetime->name, "call") == 0 ? "seconds of a call" : "one exchange");
-    if (lifetime->kept_s > 0)
-      fprintf (out, "remembered for %u s", lifetime->kept_s);
-    if (lifetime->forgotten_s > 0)
-      fprintf (out, "%sforgotten after %u s", lifetime->kept_s > 0 ? ", " : "",
-               lifetime->forgotten_s);
-    if (lifetime->kept_s > 0)
-      fprintf (out, "; send something every %u s", lifetime->kept_s);
-    fprintf (out, "%s\n", lifetime->is_unsteady ? " (some forgotten sooner)" : "");
+    tep_detect_print (out, INDENT, "  IPv%u      %s", lifetime->family, line);
   }
+}
+
+char *
+tep_detect_describe_content (const TurnConnectInspection *inspection)
+{
+  GString *line = g_string_new ("inspected: ");
+
+  g_string_append (line, tell (inspection->is_seen));
+  if (inspection->is_seen == TURN_CONNECT_TELL_YES)
+    g_string_append_printf (line, " (%s)",
+                            turn_connect_confidence_to_string (inspection->confidence));
+  if (inspection->mechanism != NULL)
+    g_string_append_printf (line, ", how: %s", inspection->mechanism);
+  if (inspection->port != 0)
+    g_string_append_printf (line, ", port %u", inspection->port);
+  g_string_append_printf (line, "; TLS opened: %s", tell (inspection->tls_opened));
+  for (guint i = 0; i < inspection->blocked->len; i++)
+    g_string_append_printf (line, "%s%s", i == 0 ? "; held back: " : ", ",
+                            (const char *)g_ptr_array_index (inspection->blocked, i));
+  for (guint i = 0; i < inspection->passing->len; i++)
+    g_string_append_printf (line, "%s%s", i == 0 ? "; passing: " : ", ",
+                            (const char *)g_ptr_array_index (inspection->passing, i));
+  return g_string_free (line, FALSE);
+}
+
+char *
+tep_detect_describe_proxy (const TurnConnectVerdict *verdict)
+{
+  static const char *const words[] = {
+    "not determined: none was looked for",    "none is known",
+    "works: the far end answers through it",  "wants to know who is asking",
+    "does not let us through to the far end", "does not answer as a proxy",
+  };
+  GString *line = g_string_new (verdict->proxy_url);
+
+  if (line->len > 0)
+    g_string_append_c (line, ' ');
+  g_string_append (line, words[MIN ((guint)verdict->proxy, G_N_ELEMENTS (words) - 1)]);
+  if (verdict->proxy_code != 0)
+    g_string_append_printf (line, " (HTTP status %u)", verdict->proxy_code);
+  return g_string_free (line, FALSE);
+}
+
+char *
+tep_detect_describe_besides (const TurnConnectVerdict *verdict)
+{
+  return g_strdup_printf ("captive portal: %s; NAT64: %s; a second NAT: %s", tell (verdict->portal),
+                          tell (verdict->nat64), tell (verdict->carrier_nat));
 }
 
 static void
@@ -171,40 +322,57 @@ print_evidence (FILE *out,
                 const TurnConnectObservations *observations,
                 const TurnConnectVerdict *verdict)
 {
+  g_autofree char *proxy = tep_detect_describe_proxy (verdict);
+  g_autofree char *content = tep_detect_describe_content (&verdict->inspection);
+  g_autofree char *besides = tep_detect_describe_besides (verdict);
+
   for (guint i = 0; i < G_N_ELEMENTS (verdict->families); i++)
     print_family (out, &verdict->families[i]);
   print_lifetimes (out, verdict);
-  fprintf (out, "  proxy     %s%s%s\n", turn_connect_way_to_string (verdict->proxy),
-           verdict->proxy_url != NULL ? " " : "",
-           verdict->proxy_url != NULL ? verdict->proxy_url : "");
-  fprintf (out, "  content   inspected: %s", tell (verdict->inspection.is_seen));
-  if (verdict->inspection.is_seen == TURN_CONNECT_TELL_YES)
-    fprintf (out, " (%s)", turn_connect_confidence_to_string (verdict->inspection.confidence));
-  fprintf (out, "; TLS opened: %s\n", tell (verdict->inspection.tls_opened));
-  for (guint i = 0; i < verdict->inspection.blocked->len; i++)
-    fprintf (out, "            held back: %s\n",
-             (const char *)g_ptr_array_index (verdict->inspection.blocked, i));
+  tep_detect_print (out, INDENT, "  proxy     %s", proxy);
+  tep_detect_print (out, INDENT, "  content   %s", content);
+  tep_detect_print (out, INDENT, "  besides   %s", besides);
   for (guint i = 0; i < verdict->reasons->len; i++)
-    fprintf (out, "  note      %s\n", (const char *)g_ptr_array_index (verdict->reasons, i));
+    tep_detect_print (out, INDENT, "  note      %s",
+                      (const char *)g_ptr_array_index (verdict->reasons, i));
   for (guint i = 0; i < observations->probes->len; i++) {
     g_autofree char *line = tep_detect_text_describe (g_ptr_array_index (observations->probes, i));
 
-    fprintf (out, "  probe %-3u %s\n", i, line);
+    tep_detect_print (out, INDENT, "  probe %-3u %s", i, line);
   }
+}
+
+char *
+tep_detect_describe_advice (const TurnConnectAdvice *advice)
+{
+  g_autofree char *shown =
+      advice->probe >= 0 ? g_strdup_printf (" (probe %d)", advice->probe) : NULL;
+
+  return g_strdup_printf ("%s %s port %u: %s%s", advice->protocol, advice->host, advice->port,
+                          advice->text, shown != NULL ? shown : "");
 }
 
 static void
 print_advice (FILE *out, const TurnConnectVerdict *verdict)
 {
+  if (verdict->advice->len > 0)
+    fprintf (out, "\nask your firewall's owner for\n");
   for (guint i = 0; i < verdict->advice->len; i++) {
-    const TurnConnectAdvice *advice = g_ptr_array_index (verdict->advice, i);
+    g_autofree char *line = tep_detect_describe_advice (g_ptr_array_index (verdict->advice, i));
 
-    fprintf (out, "  %s %s port %u: %s", advice->protocol, advice->host, advice->port,
-             advice->text);
-    if (advice->probe >= 0)
-      fprintf (out, " (probe %d)", advice->probe);
-    fputc ('\n', out);
+    tep_detect_print (out, 4, "  %s", line);
   }
+}
+
+char *
+tep_detect_describe_run (const TurnConnectObservations *observations)
+{
+  return g_strdup_printf ("%s port %u%s%s%s, %s, %.1f s", or_unknown (observations->host),
+                          observations->port,
+                          observations->interface != NULL ? " by interface " : "",
+                          observations->interface != NULL ? observations->interface : "",
+                          observations->is_far_end ? "" : ", a server that proves nothing",
+                          or_unknown (observations->began), MS (observations->took_us) / 1000);
 }
 
 void
@@ -212,17 +380,12 @@ tep_detect_text_print (FILE *out,
                        const TurnConnectObservations *observations,
                        const TurnConnectVerdict *verdict)
 {
+  g_autofree char *run = tep_detect_describe_run (observations);
+
   print_headline (out, verdict);
-  if (verdict->methods->len > 0)
-    fprintf (out, "\nwhat gets a call through, best first\n");
   print_methods (out, observations, verdict);
-  fprintf (out, "\nevidence: %s port %u%s%s%s, %s, %.1f s\n", or_unknown (observations->host),
-           observations->port, observations->interface != NULL ? " by interface " : "",
-           observations->interface != NULL ? observations->interface : "",
-           observations->is_far_end ? "" : ", a server that proves nothing",
-           or_unknown (observations->began), MS (observations->took_us) / 1000);
+  fputc ('\n', out);
+  tep_detect_print (out, 2, "evidence: %s", run);
   print_evidence (out, observations, verdict);
-  if (verdict->advice->len > 0)
-    fprintf (out, "\nask your firewall's owner for\n");
   print_advice (out, verdict);
 }

@@ -15,8 +15,8 @@
 
 static ReachOptions reach;
 static char **turn_uris;
-static char *credentials_file, *interface, *ladder, *replay_file;
-static gboolean is_json, is_four, is_six, is_deep, is_quiet, is_verbose;
+static char *credentials_file, *interface, *ladder, *replay_file, *html_file, *conditions;
+static gboolean is_json, is_four, is_six, is_deep, is_quiet, is_verbose, compares;
 
 static const GOptionEntry entries[] = {
   { "credentials", 'u', 0, G_OPTION_ARG_FILENAME, &credentials_file, "user:password at the far end",
@@ -34,6 +34,12 @@ static const GOptionEntry entries[] = {
     "Silences that --deep tries, in seconds (15,30,...,300)", "SECONDS,..." },
   { "replay", 0, 0, G_OPTION_ARG_FILENAME, &replay_file,
     "Judge the observations in this file, as --json printed them", "FILE" },
+  { "compare", 0, 0, G_OPTION_ARG_NONE, &compares,
+    "Say what differs between two files that --json made", NULL },
+  { "assert", 0, 0, G_OPTION_ARG_STRING, &conditions,
+    "Exit 0 if all of these hold, else 1: works, turn-tls, udp, no-nat, tcp=443, type=4...",
+    "NAME,..." },
+  { "html", 0, 0, G_OPTION_ARG_FILENAME, &html_file, "Also write the report as a page", "FILE" },
   { "quiet", 'q', 0, G_OPTION_ARG_NONE, &is_quiet, "No progress on standard error", NULL },
   { "verbose", 'v', 0, G_OPTION_ARG_NONE, &is_verbose, "Every probe on standard error, as it ends",
     NULL },
@@ -45,9 +51,24 @@ static const GOptionEntry entries[] = {
 /* Telling */
 
 static int
+judge (const TurnConnectVerdict *verdict)
+{
+  g_autofree char *broken = NULL;
+
+  if (conditions == NULL)
+    return turn_connect_verdict_get_exit (verdict);
+  broken = tep_detect_assert (verdict, conditions);
+  if (broken == NULL)
+    return CLI_EXIT_OK;
+  cli_say ("%s", broken);
+  return CLI_EXIT_FAILED;
+}
+
+static int
 report (const TurnConnectObservations *observations, const TurnConnectVerdict *verdict)
 {
-  TurnConnectExit status = turn_connect_verdict_get_exit (verdict);
+  int status = judge (verdict);
+  g_autoptr (GError) error = NULL;
 
   if (is_json) {
     g_autofree char *text = turn_connect_record_write (observations, verdict, isatty (1));
@@ -55,7 +76,11 @@ report (const TurnConnectObservations *observations, const TurnConnectVerdict *v
     puts (text);
   } else
     tep_detect_text_print (stdout, observations, verdict);
-  return cli_finish (CLI_EXIT_OK) == CLI_EXIT_OK ? (int)status : TURN_CONNECT_EXIT_INTERNAL;
+  if (html_file != NULL && !tep_detect_html_write (html_file, observations, verdict, &error)) {
+    cli_say ("%s", error->message);
+    status = TURN_CONNECT_EXIT_INTERNAL;
+  }
+  return cli_finish (CLI_EXIT_OK) == CLI_EXIT_OK ? status : TURN_CONNECT_EXIT_INTERNAL;
 }
 
 static void
@@ -75,26 +100,51 @@ progress (TurnConnectDetection *detection,
 
 /* Replaying */
 
-static int
-replay (void)
+static TurnConnectObservations *
+load (const char *path)
 {
   g_autofree char *text = NULL;
   gsize length;
   g_autoptr (GError) error = NULL;
-  g_autoptr (TurnConnectObservations) observations = NULL;
+  TurnConnectObservations *observations = NULL;
+
+  if (!g_file_get_contents (path, &text, &length, &error))
+    cli_say ("%s", error->message);
+  else {
+    observations = turn_connect_record_read (text, length, &error);
+    if (observations == NULL)
+      cli_say ("%s: %s", path, error->message);
+  }
+  return observations;
+}
+
+static int
+replay (void)
+{
+  g_autoptr (TurnConnectObservations) observations = load (replay_file);
   g_autoptr (TurnConnectVerdict) verdict = NULL;
 
-  if (!g_file_get_contents (replay_file, &text, &length, &error)) {
-    cli_say ("%s", error->message);
+  if (observations == NULL)
     return CLI_EXIT_CONFIG;
-  }
-  observations = turn_connect_record_read (text, length, &error);
-  if (observations == NULL) {
-    cli_say ("%s: %s", replay_file, error->message);
-    return CLI_EXIT_CONFIG;
-  }
   verdict = turn_connect_classify (observations);
   return report (observations, verdict);
+}
+
+static int
+compare (const char *before, const char *after)
+{
+  g_autoptr (TurnConnectObservations) one = load (before), other = NULL;
+  g_autoptr (TurnConnectVerdict) was = NULL, is = NULL;
+  gboolean differs;
+
+  if (one == NULL || (other = load (after)) == NULL)
+    return CLI_EXIT_CONFIG;
+  was = turn_connect_classify (one);
+  is = turn_connect_classify (other);
+  differs = tep_detect_compare_print (stdout, was, is, is_json);
+  if (cli_finish (CLI_EXIT_OK) != CLI_EXIT_OK)
+    return TURN_CONNECT_EXIT_INTERNAL;
+  return differs ? CLI_EXIT_FAILED : CLI_EXIT_OK;
 }
 
 /* Running */
@@ -230,6 +280,30 @@ set_up (TurnConnectDetection *detection, const TepClientOptions *options, GError
   return TRUE;
 }
 
+/* What was asked for; -1 if that is a run. */
+static int
+do_without_network (int argc, char **argv)
+{
+  g_autofree char *unknown = NULL;
+
+  if (conditions != NULL && !tep_detect_assert_check (conditions, &unknown)) {
+    g_autofree char *list = tep_detect_assert_list ();
+
+    return cli_usage ("--assert: “%s” is none of: %s; each also with no- before it", unknown, list);
+  }
+  if (compares && (replay_file != NULL || html_file != NULL || conditions != NULL))
+    return cli_usage ("--compare goes with --json alone");
+  if (compares)
+    return argc == 3 ? compare (argv[1], argv[2]) : (int)cli_usage ("--compare takes two files");
+  if (replay_file != NULL)
+    return argc == 1 ? replay () : (int)cli_usage ("--replay asks nobody");
+  if (argc != 2)
+    return cli_usage (argc < 2 ? "which far end?" : "one far end at a time");
+  if (is_four && is_six)
+    return cli_usage ("-4 and -6 exclude each other; without them, both families are tried");
+  return -1;
+}
+
 int
 main (int argc, char **argv)
 {
@@ -241,22 +315,21 @@ main (int argc, char **argv)
     .description =
         "HOST is a tep-s with detection; any STUN server with RFC 5780 does for the NAT alone.\n"
         "Exit status: 0 nothing in the way; 1 a call gets through by other ways; 2 nothing gets\n"
-        "through; 3 not determined; 64 wrong use; 69 the far end is not there; 70 internal.",
+        "through; 3 not determined; 64 wrong use; 69 the far end is not there; 70 internal.\n"
+        "With --assert: 0 all holds; 1 not. With --compare: 0 nothing differs; 1 something does.",
   };
   g_autoptr (TurnConnectTarget) target = NULL;
   g_autoptr (TepClientOptions) options = NULL;
   g_autoptr (TurnConnectDetection) detection = NULL;
   g_autoptr (GError) error = NULL;
   CliExit status;
+  int done;
 
   if (!cli_parse (&about, entries, &argc, &argv, &status))
     return status;
-  if (replay_file != NULL)
-    return argc == 1 ? replay () : (int)cli_usage ("--replay asks nobody");
-  if (argc != 2)
-    return cli_usage (argc < 2 ? "which far end?" : "one far end at a time");
-  if (is_four && is_six)
-    return cli_usage ("-4 and -6 exclude each other; without them, both families are tried");
+  done = do_without_network (argc, argv);
+  if (done >= 0)
+    return done;
   target = make_target (argv[1], &error);
   if (target == NULL || (options = make_options (target, &error)) == NULL)
     return reach_options_fail (error);

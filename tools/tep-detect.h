@@ -7,12 +7,67 @@
 
 #include <stdio.h>
 
-/* For people, verdict first. */
+/* For people, verdict first; lines of at most 80 columns, as far as words allow it. */
 void tep_detect_text_print (FILE *out,
                             const TurnConnectObservations *observations,
                             const TurnConnectVerdict *verdict);
+
+/* Sentences of the reports, without control characters only once they are cleaned. */
+
 /* One probe, as it ended: what was asked, and what came of it. */
 char *tep_detect_text_describe (const TurnConnectProbe *probe);
-/* How to use a method that works: a command line, or what else to do; NULL if that is not known. */
-char *tep_detect_describe_use (const TurnConnectObservations *observations,
-                               const TurnConnectMethod *method);
+/* The verdict in one line; does a call get through, and how; far end, time and duration. */
+char *tep_detect_describe_verdict (const TurnConnectVerdict *verdict);
+char *tep_detect_describe_calls (const TurnConnectVerdict *verdict);
+char *tep_detect_describe_run (const TurnConnectObservations *observations);
+/* How well a method works, or why it does not. */
+char *tep_detect_describe_method (const TurnConnectObservations *observations,
+                                  const TurnConnectMethod *method);
+/* What became of ports, translation, proxy and content. */
+char *tep_detect_describe_ports (const TurnConnectFamilyVerdict *family, TurnConnectCarry carry);
+char *tep_detect_describe_nat (const TurnConnectFamilyVerdict *family);
+char *tep_detect_describe_proxy (const TurnConnectVerdict *verdict);
+char *tep_detect_describe_content (const TurnConnectInspection *inspection);
+/* How long what is silent is remembered; what else stands in the way; what to ask for. */
+char *tep_detect_describe_lifetime (const TurnConnectLifetime *lifetime);
+char *tep_detect_describe_besides (const TurnConnectVerdict *verdict);
+char *tep_detect_describe_advice (const TurnConnectAdvice *advice);
+
+/* Lines for a terminal */
+
+/* The text with control characters replaced. */
+char *tep_detect_clean (const char *text);
+/* A line, cleaned; what does not fit goes into further ones, indented so far. */
+void tep_detect_print (FILE *out, gsize indent, const char *format, ...) G_GNUC_PRINTF (3, 4);
+/* A command line, cleaned and indented; it stays one for the shell. */
+void tep_detect_print_command (FILE *out, gsize indent, const char *command);
+
+/* A page */
+
+/* The report as HTML, and that in a file, which is there whole or not at all. */
+char *tep_detect_html_make (const TurnConnectObservations *observations,
+                            const TurnConnectVerdict *verdict);
+gboolean tep_detect_html_write (const char *path,
+                                const TurnConnectObservations *observations,
+                                const TurnConnectVerdict *verdict,
+                                GError **error);
+/* Appends any text, escaped. */
+void tep_detect_html_append (GString *out, const char *text);
+/* Appends the way to the far end, drawn as SVG. */
+void tep_detect_path_append (GString *out,
+                             const TurnConnectObservations *observations,
+                             const TurnConnectVerdict *verdict);
+
+/* Results for scripts */
+
+/* What differs from one to the other. Returns whether anything does. */
+gboolean tep_detect_compare_print (FILE *out,
+                                   const TurnConnectVerdict *before,
+                                   const TurnConnectVerdict *after,
+                                   gboolean is_json);
+/* Whether all names, with commas between, are known; else the first that is not. */
+gboolean tep_detect_assert_check (const char *names, char **unknown);
+/* All names, for people. */
+char *tep_detect_assert_list (void);
+/* Which conditions do not hold; NULL if all do. */
+char *tep_detect_assert (const TurnConnectVerdict *verdict, const char *names);

@@ -2,6 +2,7 @@
 """tep-detect carries packets of a call by each method: what a network lets through works, the rest does not, and says why."""
 import json
 import pathlib
+import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
@@ -88,7 +89,7 @@ def _():
 @test("/interop/detect-methods/people-are-told-how-to-use-what-works-and-why-the-rest-does-not")
 def _():
     said, _ = detect("proxy-basic", as_json=False)
-    lines = [line.strip() for line in said.splitlines()]
+    lines = [line.strip() for line in re.sub(r" \\\n +", " ", said).splitlines()]
     at = next(n for n, line in enumerate(lines) if line.startswith("1. turn-tls-proxy"))
     assert "MOS 4" in lines[at] and "loss 0 %" in lines[at], lines[at]
     assert lines[at + 1].startswith("turn-connect helper ") and "turns:core.lab:443?transport=tcp" in lines[at + 1], lines[at + 1]

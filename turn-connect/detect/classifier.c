@@ -20,6 +20,14 @@ advice_free (gpointer data)
   g_free (advice);
 }
 
+static void
+method_clear (gpointer data)
+{
+  TurnConnectMethod *method = data;
+
+  g_clear_pointer (&method->config, g_free);
+}
+
 static TurnConnectVerdict *
 verdict_new (void)
 {
@@ -35,6 +43,7 @@ verdict_new (void)
   verdict->inspection.passing = g_ptr_array_new_with_free_func (g_free);
   verdict->inspection.probe = TURN_CONNECT_NO_PROBE;
   verdict->methods = g_array_new (FALSE, TRUE, sizeof (TurnConnectMethod));
+  g_array_set_clear_func (verdict->methods, method_clear);
   verdict->lifetimes = g_array_new (FALSE, TRUE, sizeof (TurnConnectLifetime));
   verdict->reasons = g_ptr_array_new_with_free_func (g_free);
   verdict->advice = g_ptr_array_new_with_free_func (advice_free);

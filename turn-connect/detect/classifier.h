@@ -173,6 +173,9 @@ typedef struct {
  * @loss: 0 to 1
  * @mos: estimate, 1 to 4.5 (ITU-T G.107, G.711 with concealment); 0 without
  * @probe: index of the probe
+ * @config: (nullable): where it works, what makes it used: a command line of tep-c(1) or
+ * turn-connect(1) with words in capitals to fill in, or a URI for TURN clients; %NULL where nothing
+ * is needed
  */
 typedef struct {
   const char *name;
@@ -181,6 +184,7 @@ typedef struct {
   double loss;
   double mos;
   gint probe;
+  char *config;
 } TurnConnectMethod;
 
 /**

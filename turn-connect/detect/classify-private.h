@@ -39,3 +39,7 @@ void turn_connect_classify_deep (const TurnConnectObservations *observations,
 /* What to ask for; needs everything else. */
 void turn_connect_classify_advise (const TurnConnectObservations *observations,
                                    TurnConnectVerdict *verdict);
+/* What makes a program use the method of a probe that has a variant; NULL where nothing is needed,
+ * or that is not known. */
+char *turn_connect_classify_make_config (const TurnConnectObservations *observations,
+                                         const TurnConnectProbe *probe);

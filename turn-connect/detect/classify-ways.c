@@ -218,8 +218,10 @@ turn_connect_classify_methods (const TurnConnectObservations *observations,
     method.probe = (gint)i;
     method.works = judge_method (probe);
     method.loss = turn_connect_quality_get_loss (&probe->quality);
-    if (method.works == TURN_CONNECT_TELL_YES)
+    if (method.works == TURN_CONNECT_TELL_YES) {
       method.mos = turn_connect_quality_estimate_mos (&method.quality);
+      method.config = turn_connect_classify_make_config (observations, probe);
+    }
     g_array_append_val (verdict->methods, method);
   }
   g_array_sort (verdict->methods, compare_methods);

@@ -109,8 +109,11 @@ static void
 put_texts (JsonBuilder *out, const char *key, const GPtrArray *texts)
 {
   put_array (out, key);
-  for (guint i = 0; i < texts->len; i++)
-    json_builder_add_string_value (out, g_ptr_array_index (texts, i));
+  for (guint i = 0; i < texts->len; i++) {
+    g_autofree char *valid = g_utf8_make_valid (g_ptr_array_index (texts, i), -1);
+
+    json_builder_add_string_value (out, valid);
+  }
   json_builder_end_array (out);
 }
 
@@ -349,8 +352,9 @@ put_methods (JsonBuilder *out, const GArray *methods)
     put_ms (out, "rtt_ms", has_packets ? method->quality.rtt_us : -1);
     put_ms (out, "jitter_ms", has_packets ? method->quality.jitter_us : -1);
     put_real (out, "loss", method->loss);
-    put_real (out, "mos", method->mos);
+    put_real (out, "mos", (double)(gint64)(method->mos * 100 + 0.5) / 100);
     put_index (out, "probe", method->probe);
+    put_text (out, "config", method->config);
     json_builder_end_object (out);
   }
   json_builder_end_array (out);
@@ -457,6 +461,7 @@ turn_connect_record_write (const TurnConnectObservations *observations,
 {
   g_autoptr (JsonBuilder) out = json_builder_new ();
   g_autoptr (JsonNode) root = NULL;
+  g_autofree char *text = NULL;
 
   json_builder_begin_object (out);
   put_number (out, "schema", TURN_CONNECT_OBSERVATIONS_SCHEMA);
@@ -465,5 +470,6 @@ turn_connect_record_write (const TurnConnectObservations *observations,
   put_observations (out, observations);
   json_builder_end_object (out);
   root = json_builder_get_root (out);
-  return json_to_string (root, pretty);
+  text = json_to_string (root, pretty);
+  return turn_connect_record_tidy (text);
 }
