@@ -205,6 +205,26 @@ judge_method (const TurnConnectProbe *probe)
              : TURN_CONNECT_TELL_NO;
 }
 
+/* A method is tried several times where packets may have got lost; the attempt that did best tells.
+ * Takes @attempt. */
+static void
+note_attempt (TurnConnectVerdict *verdict, TurnConnectMethod *attempt)
+{
+  for (guint i = 0; i < verdict->methods->len; i++) {
+    TurnConnectMethod *known = &g_array_index (verdict->methods, TurnConnectMethod, i);
+
+    if (strcmp (known->name, attempt->name) != 0)
+      continue;
+    if (attempt->works > known->works) {
+      g_free (known->config);
+      *known = *attempt;
+    } else
+      g_free (attempt->config);
+    return;
+  }
+  g_array_append_vals (verdict->methods, attempt, 1);
+}
+
 void
 turn_connect_classify_methods (const TurnConnectObservations *observations,
                                TurnConnectVerdict *verdict)
@@ -222,7 +242,7 @@ turn_connect_classify_methods (const TurnConnectObservations *observations,
       method.mos = turn_connect_quality_estimate_mos (&method.quality);
       method.config = turn_connect_classify_make_config (observations, probe);
     }
-    g_array_append_val (verdict->methods, method);
+    note_attempt (verdict, &method);
   }
   g_array_sort (verdict->methods, compare_methods);
 }

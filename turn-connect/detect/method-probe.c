@@ -5,8 +5,8 @@
  * deadlines are made of, or where nothing answers soon. Who wants the first that works has the others
  * ended when it does.
  */
+#include "turn-connect/detect/attempts.h"
 #include "turn-connect/detect/first-method.h"
-#include "turn-connect/detect/trial-private.h"
 
 #define WAIT_US 500000 /* for a first answer, before it is done without */
 
@@ -16,7 +16,7 @@ typedef struct {
   MethodProbe *self;
   const TurnConnectTrialWay *way;
   gpointer way_data;
-  TurnConnectTrial *trial;
+  TurnConnectAttempts *attempts;
   gboolean is_new; /* it works, and nobody was told */
 } Method;
 
@@ -41,7 +41,7 @@ method_free (gpointer data)
 {
   Method *method = data;
 
-  g_clear_pointer (&method->trial, turn_connect_trial_free);
+  g_clear_pointer (&method->attempts, turn_connect_attempts_free);
   g_free (method);
 }
 
@@ -50,7 +50,7 @@ method_free (gpointer data)
 static void
 end_method (Method *method, const char *why)
 {
-  turn_connect_trial_end (method->trial, TURN_CONNECT_OUTCOME_CANCELLED, why);
+  turn_connect_attempts_end (method->attempts, TURN_CONNECT_OUTCOME_CANCELLED, why);
 }
 
 /* What is not wanted any more ends; so does all, when nothing better can come. Trials are never
@@ -66,7 +66,7 @@ judge (gpointer data)
     Method *method = g_ptr_array_index (self->methods, i);
 
     if (method->is_new && (gint)i == self->first.best)
-      turn_connect_run_tell_works (self->run, turn_connect_trial_get_probe (method->trial));
+      turn_connect_run_tell_works (self->run, turn_connect_attempts_get_probe (method->attempts));
     method->is_new = FALSE;
   }
   for (guint i = 0; i < self->methods->len; i++) {
@@ -198,8 +198,8 @@ turn_connect_method_probe_start (TurnConnectRun *run)
   for (guint i = 0; i < self->methods->len; i++) {
     Method *method = g_ptr_array_index (self->methods, i);
 
-    method->trial = turn_connect_trial_new (run, method->way, method->way_data, trial_works,
-                                            trial_ended, method);
+    method->attempts = turn_connect_attempts_new (run, method->way, method->way_data, trial_works,
+                                                  trial_ended, method);
   }
   return self;
 }

@@ -20,6 +20,16 @@ TurnConnectTrial *turn_connect_trial_new (TurnConnectRun *run,
 /* Ends it wherever it is, and calls nothing back. */
 void turn_connect_trial_free (TurnConnectTrial *trial);
 
+/* How far it is. */
+typedef enum {
+  TURN_CONNECT_TRIAL_SETTING_UP, /* or about to */
+  TURN_CONNECT_TRIAL_SET_UP,     /* packets go */
+  TURN_CONNECT_TRIAL_OVER,
+} TurnConnectTrialStage;
+TurnConnectTrialStage turn_connect_trial_get_stage (const TurnConnectTrial *trial);
+/* Packets that came back. */
+guint turn_connect_trial_count_returned (const TurnConnectTrial *trial);
+
 TurnConnectRun *turn_connect_trial_get_run (TurnConnectTrial *trial);
 TurnConnectProbe *turn_connect_trial_get_probe (TurnConnectTrial *trial);
 /* A target as the way wants it: proxy or none, TLS or none, host and port those given; NULL: the far

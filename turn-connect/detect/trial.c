@@ -53,6 +53,20 @@ turn_connect_trial_get_way (TurnConnectTrial *trial)
   return trial->way;
 }
 
+TurnConnectTrialStage
+turn_connect_trial_get_stage (const TurnConnectTrial *trial)
+{
+  if (trial->state == TRIAL_OVER)
+    return TURN_CONNECT_TRIAL_OVER;
+  return trial->state >= TRIAL_SENDING ? TURN_CONNECT_TRIAL_SET_UP : TURN_CONNECT_TRIAL_SETTING_UP;
+}
+
+guint
+turn_connect_trial_count_returned (const TurnConnectTrial *trial)
+{
+  return trial->n_back;
+}
+
 TurnConnectRun *
 turn_connect_trial_get_run (TurnConnectTrial *trial)
 {
