@@ -92,7 +92,7 @@ def detect(lab, scratch, family, arguments=()):
         result = json.loads(done.stdout)
     except ValueError:
         return Outcome(WRONG, [f"no JSON, exit {done.returncode}: {done.stderr[-2000:]}"], {}, took_s)
-    return judge(lab.network.verdict, result, took_s)
+    return judge(lab.network, result, took_s)
 
 
 def _compare(what, expected, said, missing, wrong):
@@ -101,19 +101,22 @@ def _compare(what, expected, said, missing, wrong):
     (missing if said is None else wrong).append(f"{what}: {said}, not {expected}")
 
 
-def _compare_methods(verdict, result, missing, wrong):
-    said = {method["name"]: method["works"] for method in result.get("methods", ())}
-    for names, expected in ((verdict.works, True), (verdict.fails, False)):
-        for name in sorted(names):
-            if said.get(name) is None:
+def _compare_methods(network, result, missing, wrong):
+    """Methods that lead through a proxy need not be tried where there is none."""
+    methods = {method["name"]: method for method in result.get("methods", ())}
+    said = {name: method["works"] for name, method in methods.items()}
+    for names, expected in ((network.verdict.works, True), (network.verdict.fails, False)):
+        for name in sorted(names & frozenset(said)):
+            if said[name] is not None and said[name] != expected:
+                probe = result["probes"][methods[name]["probe"]]
+                wrong.append(f"method {name}: {'works' if said[name] else 'fails'}, and is not to; {probe['outcome']}: {probe.get('detail')}")
+            elif said[name] is None and (expected or not name.endswith("-proxy") or network.proxy):
                 missing.append(f"method {name}: not tried")
-            elif said[name] != expected:
-                wrong.append(f"method {name}: {'works' if said[name] else 'fails'}, and is not to")
 
 
-def judge(verdict, result, took_s=0):
-    """Wrong if it says anything that is not so; else not determined if it leaves out anything but methods."""
-    missing, wrong, methods = [], [], []
+def judge(network, result, took_s=0):
+    """Wrong if it says anything that is not so; else not determined if it leaves out anything."""
+    verdict, missing, wrong = network.verdict, [], []
     nat = result.get("nat") or {}
     _compare("type", verdict.type, result.get("type"), missing, wrong)
     types = result.get("types")
@@ -135,8 +138,6 @@ def judge(verdict, result, took_s=0):
             _compare(key, expected, said, missing, wrong)
     if result.get("confidence") in ("confirmed", "probable") and verdict.type is None:
         wrong.append(f"confidence {result['confidence']} where nothing can be known")
-    _compare_methods(verdict, result, methods, wrong)
+    _compare_methods(network, result, missing, wrong)
     judgement = WRONG if wrong else UNDETERMINED if missing else RIGHT
-    return Outcome(judgement, [*wrong, *missing, *(methods if len(methods) < 4 else [f"{len(methods)} methods not tried"])], result, took_s)
-
-
+    return Outcome(judgement, wrong + missing, result, took_s)

@@ -19,7 +19,7 @@ COVERED = (
     "open", "nat", "web-only", "tcp-443", "full-cone", "address-restricted", "port-restricted", "ports-tcp", "tcp-only", "one-port",
     "stateful", "pool", "ports-dns", "quic-blocked", "udp-blocked-icmp", "port-80", "full-cone-carrier", "address-restricted-carrier",
     "port-restricted-carrier", "ports-tcp-carrier", "tcp-only-carrier", "one-port-carrier", "cone-carrier-port", "proxy-beside", "dead",
-    "symmetric", "symmetric-carrier", "cone-carrier-symmetric", "pool-by-flow", "ports", "ports-carrier", "portal", "stun-forged",
+    "symmetric", "symmetric-carrier", "cone-carrier-symmetric", "pool-by-flow", "carrier-pool", "ports", "ports-carrier", "portal", "stun-forged",
 )
 
 

@@ -240,6 +240,7 @@ _ANY = Proxy("tinyproxy", any_port=True)
 _PROXIES = [
     _proxy_network("proxy-tinyproxy-basic", "tinyproxy that wants a password (Basic).", Proxy("tinyproxy", "basic"),
                    _proxied(PROXIED, "as proxy, with a password")),
+    _proxy_network("proxy-squid", "squid without a password.", Proxy("squid"), _proxied(PROXIED, "as proxy, by another program")),
     _proxy_network("proxy-digest", "squid that wants a password (Digest).", Proxy("squid", "digest"),
                    _proxied(PROXIED, "as proxy, with Digest")),
     _proxy_network("proxy-ntlm", "squid that wants NTLM.", Proxy("squid", "ntlm"),
@@ -250,9 +251,9 @@ _PROXIES = [
                    _proxied(PROXIED, "as proxy; CONNECT to 80 and 3478 works too")),
     _proxy_network("proxy-bump", "squid that opens TLS (ssl-bump) and wants to see HTTP in it.", _BUMP,
                    _proxied(NOTHING, "TLS ends at the proxy, and what is inside has to be HTTP", 9, tls_opened=True)),
-    _proxy_network("proxy-mitm", "mitmproxy: opens TLS and passes on what is inside, whatever it is.", _MITM,
-                   _proxied(NOTHING, "TLS ends at the proxy, with certificates of an authority of its own: nothing that "
-                            "checks them works unless that authority is trusted", 9, tls_opened=True)),
+    _proxy_network("proxy-mitm", "mitmproxy: opens TLS and passes on what is inside, whatever it is, and what is no TLS too.", _MITM,
+                   _proxied(PLAIN_PROXY, "TLS ends at the proxy, with certificates of an authority of its own: nothing that "
+                            "checks them works unless that authority is trusted; a tunnel in clear passes", 9, tls_opened=True)),
     _proxy_network("proxy-inspected", "tinyproxy behind a firewall that resets a tunnel in which no TLS begins.", _TINYPROXY,
                    _proxied(TLS_PROXY, "CONNECT to port 443 works, and then only TLS", 9), inspects=("reset=tcp/8888/not-tls",)),
     Network("proxy-beside", "A home router that lets everything out, and a proxy besides.",
@@ -310,6 +311,17 @@ _INSPECTIONS = [
             verdict=_no_udp(9, DIRECT - UDP, "no UDP, and TCP only for what is not SIP", also=(6,))),
 ]
 
+def _named(networks, name):
+    return next(network for network in networks if network.name == name)
+
+
+_DOUBLE_CONTENT = [_behind(_named(_PROXIES, name), "port-restricted")
+                   for name in ("proxy-bump", "proxy-mitm", "proxy-inspected", "transparent-80", "tls-opened-443")]
+_DOUBLE_CONTENT += [_behind(_named(_INSPECTIONS, name), "port-restricted")
+                    for name in ("sip-reset", "sip-late-drop", "sip-forged", "sip-rewritten", "web-inspected", "symmetric-inspected")]
+_DOUBLE_CONTENT.append(_behind(_PORT_RESTRICTED, "pool", "carrier-pool", pool=None,
+                               why="the carrier's public addresses are a pool: a socket keeps address and port, sockets differ"))
+
 _OTHER = [
     Network("portal", "A captive portal: web pages are the login's, everything else is refused.",
             "reject with icmpx admin-prohibited\n", boxes=("portal",),
@@ -321,7 +333,7 @@ _OTHER = [
 ]
 
 NETWORKS = {network.name: network for network in
-            (*_BASIC, *_NINE, *_NAT, *_DOUBLE, *_PROXIES, *_INSPECTIONS, *_OTHER)}
+            (*_BASIC, *_NINE, *_NAT, *_DOUBLE, *_PROXIES, *_INSPECTIONS, *_DOUBLE_CONTENT, *_OTHER)}
 BASIC = tuple(network.name for network in _BASIC)
 
 

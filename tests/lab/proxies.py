@@ -88,8 +88,8 @@ _OPENING_PORT = "ssl-bump generate-host-certificates=on dynamic_cert_mem_cache_s
 
 
 def squid_name(lab_id):
-    """Squid's service name; letters and digits are all it takes."""
-    return "tepkit" + "".join(f"{ord(c):x}" if c == "-" else c for c in lab_id)
+    """Squid's service name; it takes letters and digits, 32 at most."""
+    return "tepkit" + hashlib.sha256(lab_id.encode()).hexdigest()[:26]
 
 
 def squid(lab_id, directory, service, settings, scheme="", opens_tls=False):

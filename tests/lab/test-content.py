@@ -147,19 +147,25 @@ INSPECTED = {
     "sip-drop": (5060, _SIP, _SIP),
     "sip-drop-carrier": (443, _SIP, _SIP),
     "sip-reset": (50000, _like(RESET, *_SIP), _SIP),
+    "sip-reset-carrier": (5060, _like(RESET, *_SIP), _SIP),
     "sip-late-drop": (5060, _like(LATE, *_SIP), _like(LATE, *_SIP)),
     "sip-forged": (5060, _like(FORGED, *_SIP), _like(FORGED, *_SIP)),
     # The two wrong methods are SIP to nobody; the inverted one hides what would be put in place of.
     "sip-rewritten": (5060, _like(ALTERED, *_SIP), _like(ALTERED, *_SIP)),
+    "sip-rewritten-carrier": (443, _like(ALTERED, *_SIP), _like(ALTERED, *_SIP)),
+    "sip-forged-carrier": (3478, _like(FORGED, *_SIP), _like(FORGED, *_SIP)),
+    "sip-late-drop-carrier": (443, _like(LATE, *_SIP), _like(LATE, *_SIP)),
     "sip-invite": (5060, _like(SILENT, "invite"), _like(SILENT, "invite")),
     "stun-drop": (3478, _like(SILENT, "stun"), {}),
     "stun-forged": (3478, {}, _like(FORGED, "stun")),
+    "web-inspected-carrier": (80, _like(RESET, *_NOT_WEB), _like(SILENT, *_EVERYTHING)),
     "web-inspected": (443, _like(RESET, *_NOT_WEB), _like(SILENT, *_EVERYTHING)),
     "tls-only": (443, _like(RESET, *_NOT_WEB, "http"), _like(SILENT, *_EVERYTHING)),
     "random-drop": (443, _like(SILENT, "noise", "inverted"), {}),
     "alpn-reset": (443, _like(RESET, "hello with alpn"), _like(SILENT, "hello with alpn")),
     "name-reset": (443, _like(RESET, "hello"), _like(SILENT, "hello")),
     "symmetric-inspected": (5060, _like(RESET, *_SIP), _SIP),
+    "symmetric-inspected-carrier": (443, _like(RESET, *_SIP), _SIP),
     "tcp-only-inspected": (5060, _SIP, _like(SILENT, *_EVERYTHING)),
     "port-restricted": (5060, {}, {}),
 }
@@ -310,7 +316,7 @@ def check_opened(name):
             proxy = ["-x", lab[f"PROXY_URL{mark}"]] if lab.network.proxy else [f"-{mark or 4}"]
             refused = curl(lab, *proxy, "--cacert", CERTIFICATE, "https://core.lab/")
             assert refused[0] == 60, (name, refused)
-            if name != "proxy-mitm":  # which is told to take pages for octets, as everything else
+            if "mitm" not in name:  # which is told to take pages for octets, as everything else
                 assert curl(lab, *proxy, "--cacert", lab["AUTHORITY"], "https://core.lab/")[:2] == (0, "200"), name
 
 
@@ -360,7 +366,7 @@ CASES = {f"/lab/content/{name}/is-judged-as-it-says-over-both-families": functoo
 CASES |= {f"/lab/reach/{name}/lets-out-just-its-ports-over-both-families": functools.partial(check_reach, name) for name in REACHED}
 CASES |= {f"/lab/{name}/wants-to-know-who-is-asking": functools.partial(check_scheme, name) for name in SCHEMES}
 CASES |= {f"/lab/{name}/has-certificates-of-its-own-authority": functools.partial(check_opened, name)
-          for name in ("proxy-bump", "proxy-mitm", "tls-opened-443")}
+          for name in ("proxy-bump", "proxy-mitm", "tls-opened-443", "proxy-bump-carrier", "proxy-mitm-carrier", "tls-opened-443-carrier")}
 CASES |= {f"/lab/{name}/{'lets-stun-pass' if passes else 'ends-stun'}-inside-tls": functools.partial(check_stun_inside, name, passes)
           for name, passes in (("proxy-bump", False), ("tls-opened-443", False), ("proxy-mitm", True))}
 CASES |= {

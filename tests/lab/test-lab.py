@@ -376,6 +376,8 @@ def _():
     readme = (PROGRAM.parent / "README.md").read_text(encoding="utf-8")
     shown = readme.partition("<!-- verdicts -->\n")[2].partition("<!-- end")[0]
     said = lab_command("list", "--verdicts").stdout
+    whole = (PROGRAM.parent.parent.parent / "README.md").read_text(encoding="utf-8")
+    assert f"and {len(NETWORKS) - len(BASIC)} more of all nine types" in whole, len(NETWORKS)
     assert shown == said and len(said.splitlines()) == len(NETWORKS) + 2, "write it anew: tests/lab/lab list --verdicts"
 
 
