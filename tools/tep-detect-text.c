@@ -45,6 +45,8 @@ tep_detect_text_describe (const TurnConnectProbe *probe)
     g_string_append_printf (line, " %s", turn_connect_carry_to_string (probe->carry));
   if (probe->target.family != 0)
     g_string_append_printf (line, " %s", stun_ext_address_print (&probe->target, address));
+  else if (probe->target.port != 0)
+    g_string_append_printf (line, " port %u", probe->target.port);
   if (probe->via != NULL)
     g_string_append_printf (line, " through %s", probe->via);
   g_string_append_printf (line, ": %s", turn_connect_outcome_to_string (probe->outcome));
@@ -59,6 +61,8 @@ tep_detect_text_describe (const TurnConnectProbe *probe)
   if (probe->mapped.family != 0)
     g_string_append_printf (line, ", as %s", stun_ext_address_print (&probe->mapped, address));
   append_far_saw (line, probe->far_saw);
+  if (turn_connect_probe_get_fact (probe, "connect") != NULL)
+    g_string_append_printf (line, ", CONNECT %s", turn_connect_probe_get_fact (probe, "connect"));
   if (probe->detail != NULL)
     g_string_append_printf (line, " (%s)", probe->detail);
   return g_string_free (line, FALSE);

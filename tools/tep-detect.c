@@ -184,6 +184,7 @@ run (TurnConnectDetection *detection)
 static TurnConnectTarget *
 make_target (const char *text, GError **error)
 {
+  static char usual[] = "auto";
   g_autofree char *host = NULL;
   guint port;
   g_autoptr (TurnConnectTarget) target = NULL;
@@ -191,6 +192,8 @@ make_target (const char *text, GError **error)
 
   if (!reach_options_split (text, TURN_CONNECT_DETECT_PORT, &host, &port, error))
     return NULL;
+  if (reach.proxy == NULL)
+    reach.proxy = usual;
   target = turn_connect_target_new (host, port, error);
   if (target == NULL || !reach_options_apply (&reach, target, error))
     return NULL;

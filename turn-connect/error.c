@@ -14,6 +14,7 @@ typedef struct {
   TurnConnectStep step;
   guint http_status;
   guint turn_code;
+  char *schemes;
 } TurnConnectErrorPrivate;
 
 static void
@@ -22,18 +23,21 @@ turn_connect_error_private_init (TurnConnectErrorPrivate *priv)
   priv->step = TURN_CONNECT_STEP_NONE;
   priv->http_status = 0;
   priv->turn_code = 0;
+  priv->schemes = NULL;
 }
 
 static void
 turn_connect_error_private_copy (const TurnConnectErrorPrivate *from, TurnConnectErrorPrivate *to)
 {
   *to = *from;
+  to->schemes = g_strdup (from->schemes);
 }
 
 static void
 turn_connect_error_private_clear (TurnConnectErrorPrivate *priv)
 {
   priv->step = TURN_CONNECT_STEP_NONE;
+  g_clear_pointer (&priv->schemes, g_free);
 }
 
 /* clang-format off */
@@ -88,6 +92,26 @@ turn_connect_error_get_turn_code (const GError *error)
   if (error == NULL || error->domain != TURN_CONNECT_ERROR)
     return 0;
   return turn_connect_error_get_private (error)->turn_code;
+}
+
+void
+turn_connect_error_set_schemes (GError *error, const char *schemes)
+{
+  TurnConnectErrorPrivate *priv;
+
+  if (error == NULL || error->domain != TURN_CONNECT_ERROR)
+    return;
+  priv = turn_connect_error_get_private (error);
+  g_free (priv->schemes);
+  priv->schemes = g_strdup (schemes);
+}
+
+const char *
+turn_connect_error_get_schemes (const GError *error)
+{
+  if (error == NULL || error->domain != TURN_CONNECT_ERROR)
+    return NULL;
+  return turn_connect_error_get_private (error)->schemes;
 }
 
 gboolean

@@ -178,6 +178,7 @@ turn_connect_tls_context_set_blind (TurnConnectTlsContext *context)
 {
   forget_sessions (context);
   context->is_blind = TRUE;
+  context->has_trust = TRUE; /* nobody's certificates are looked for */
 }
 
 void

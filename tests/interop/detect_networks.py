@@ -79,7 +79,9 @@ def detect(lab, scratch, family, arguments=()):
     if knows_turn():
         vector += [word for uri in TURN for word in ("--turn", uri)]
     if lab.network.proxy:
-        vector += ["--proxy", lab[f"PROXY_URL{FAMILIES[family]}"]]
+        # A ticket is for a name.
+        by_name = f"http://proxy.lab:{lab['PROXY_PORT']}" if lab.network.proxy.scheme == "negotiate" else None
+        vector += ["--proxy", by_name or lab[f"PROXY_URL{FAMILIES[family]}"]]
     if lab.network.login and lab.network.proxy.scheme != "negotiate":
         vector += ["--proxy-credentials", ends.secret(scratch.path, f"proxy-{family}.secret", f"{lab['PROXY_USER']}:{lab['PROXY_PASSWORD']}")]
     began = time.monotonic()

@@ -50,7 +50,7 @@ def _():
 def _():
     for arguments in ((), ("one", "two"), ("-4", "-6", "far.example"), ("--odd",), ("far.example:port",), ("bad host",),
                       ("--replay", CASES[0], "far.example"), ("--interface", "nowhere0", "127.0.0.1"),
-                      ("--proxy-ca", "/dev/null", "127.0.0.1")):
+                      ("--proxy", "ftp://192.0.2.1", "127.0.0.1")):
         done = detect(*arguments)
         assert done.returncode == USAGE and "tep-detect --help" in done.stderr and not done.stdout, (arguments, done)
 

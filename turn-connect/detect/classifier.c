@@ -35,6 +35,8 @@ verdict_new (void)
 
   verdict->type = TURN_CONNECT_TYPE_UNKNOWN;
   verdict->proxy_probe = TURN_CONNECT_NO_PROBE;
+  verdict->transparent_probe = TURN_CONNECT_NO_PROBE;
+  verdict->proxy_ports = g_array_new (FALSE, TRUE, sizeof (TurnConnectProxyPort));
   verdict->families[0].family = 4;
   verdict->families[1].family = 6;
   for (guint i = 0; i < G_N_ELEMENTS (verdict->families); i++)
@@ -58,6 +60,7 @@ turn_connect_verdict_free (TurnConnectVerdict *verdict)
   for (guint i = 0; i < G_N_ELEMENTS (verdict->families); i++)
     g_array_unref (verdict->families[i].ports);
   g_free (verdict->proxy_url);
+  g_array_unref (verdict->proxy_ports);
   g_ptr_array_unref (verdict->inspection.blocked);
   g_ptr_array_unref (verdict->inspection.passing);
   g_array_unref (verdict->methods);
@@ -90,6 +93,12 @@ static gboolean
 family_passes (const TurnConnectFamilyVerdict *family)
 {
   return family->udp == TURN_CONNECT_TELL_YES || family->tcp == TURN_CONNECT_TELL_YES;
+}
+
+gboolean
+turn_connect_classify_passes (const TurnConnectVerdict *verdict)
+{
+  return family_passes (&verdict->families[0]) || family_passes (&verdict->families[1]);
 }
 
 /* IPv4, unless only IPv6 leads anywhere: a call's other end may be of either family, and of IPv4
@@ -153,8 +162,8 @@ judge_whether_anything_works (const TurnConnectObservations *observations,
 {
   gboolean is_tried = verdict->families[0].is_tried || verdict->families[1].is_tried;
 
-  if (any_method_works (verdict) || family_passes (&verdict->families[0]) ||
-      family_passes (&verdict->families[1]) || verdict->proxy == TURN_CONNECT_WAY_WORKS)
+  if (any_method_works (verdict) || turn_connect_classify_passes (verdict) ||
+      verdict->proxy == TURN_CONNECT_WAY_WORKS)
     verdict->works = TURN_CONNECT_TELL_YES;
   else if (is_tried || verdict->proxy > TURN_CONNECT_WAY_WORKS)
     verdict->works = TURN_CONNECT_TELL_NO;
@@ -216,6 +225,7 @@ turn_connect_classify (const TurnConnectObservations *observations)
     turn_connect_classify_reach (observations, verdict, &verdict->families[i]);
   }
   turn_connect_classify_content (observations, verdict);
+  turn_connect_classify_proxy (observations, verdict);
   turn_connect_classify_ways (observations, verdict);
   turn_connect_classify_methods (observations, verdict);
   turn_connect_classify_deep (observations, verdict);

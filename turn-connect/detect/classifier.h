@@ -108,6 +108,22 @@ typedef struct {
 } TurnConnectPort;
 
 /**
+ * TurnConnectProxyPort:
+ * @port: the far end's port
+ * @state: "works": the far end proved itself through CONNECT to it; else what became of CONNECT:
+ * "allowed", "refused", "credentials", "wrong-credentials", "upstream", "unreachable", "closed",
+ * "silent", "no-proxy", "failed"
+ * @code: HTTP status with which it was refused, or 0
+ * @probe: index of the probe that shows it
+ */
+typedef struct {
+  guint16 port;
+  const char *state;
+  guint code;
+  gint probe;
+} TurnConnectProxyPort;
+
+/**
  * TurnConnectFamilyVerdict:
  * @family: 4 or 6
  * @is_tried: something was sent
@@ -236,6 +252,12 @@ typedef struct {
  * @proxy_url: (nullable): which one
  * @proxy_code: HTTP status with which it refused, or 0
  * @proxy_probe: index of the probe that shows it
+ * @proxy_source: (nullable): where it is named: "explicit", "environment", "system", "pac"
+ * @proxy_schemes: (nullable): how it wants to know who is asking, as "negotiate, basic"
+ * @proxy_opens_tls: does TLS through it end at it
+ * @proxy_ports: (element-type TurnConnectProxyPort): to which ports it lets CONNECT through
+ * @transparent: does a proxy that nobody named stand on port 80
+ * @transparent_probe: index of the probe that shows it
  * @inspection: dependence on content
  * @portal: does a captive portal stand in the way
  * @nat64: is IPv4 reached by translation from IPv6
@@ -259,6 +281,12 @@ typedef struct {
   char *proxy_url;
   guint proxy_code;
   gint proxy_probe;
+  const char *proxy_source;
+  const char *proxy_schemes;
+  TurnConnectTell proxy_opens_tls;
+  GArray *proxy_ports;
+  TurnConnectTell transparent;
+  gint transparent_probe;
   TurnConnectInspection inspection;
   TurnConnectTell portal;
   TurnConnectTell nat64;

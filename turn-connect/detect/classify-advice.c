@@ -70,6 +70,24 @@ advise_on_ports (const TurnConnectObservations *observations, TurnConnectVerdict
   }
 }
 
+static void
+advise_on_proxy (const TurnConnectObservations *observations, TurnConnectVerdict *verdict)
+{
+  g_autofree char *text = NULL;
+
+  if (verdict->proxy == TURN_CONNECT_WAY_CREDENTIALS) {
+    text = g_strdup_printf ("get a user and password for the proxy%s%s%s, and give them with "
+                            "--proxy-credentials",
+                            verdict->proxy_schemes != NULL ? " (it asks by " : "",
+                            verdict->proxy_schemes != NULL ? verdict->proxy_schemes : "",
+                            verdict->proxy_schemes != NULL ? ")" : "");
+    advise (observations, verdict, "HTTP CONNECT", 443, verdict->proxy_probe, text);
+  } else if (verdict->proxy == TURN_CONNECT_WAY_POLICY &&
+             verdict->proxy_opens_tls != TURN_CONNECT_TELL_YES)
+    advise (observations, verdict, "HTTP CONNECT", 443, verdict->proxy_probe,
+            "let the proxy connect to the far end on port 443");
+}
+
 void
 turn_connect_classify_advise (const TurnConnectObservations *observations,
                               TurnConnectVerdict *verdict)
@@ -79,12 +97,7 @@ turn_connect_classify_advise (const TurnConnectObservations *observations,
   if (verdict->is_server_down)
     return;
   advise_on_ports (observations, verdict);
-  if (verdict->proxy == TURN_CONNECT_WAY_CREDENTIALS)
-    advise (observations, verdict, "HTTP CONNECT", 443, verdict->proxy_probe,
-            "get a user and password for the proxy, and give them with --proxy-credentials");
-  else if (verdict->proxy == TURN_CONNECT_WAY_POLICY)
-    advise (observations, verdict, "HTTP CONNECT", 443, verdict->proxy_probe,
-            "let the proxy connect to the far end on port 443");
+  advise_on_proxy (observations, verdict);
   if (inspection->tls_opened == TURN_CONNECT_TELL_YES)
     advise (observations, verdict, "TLS", inspection->port, inspection->probe,
             "exempt this host name from the opening of TLS");

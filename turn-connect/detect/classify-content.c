@@ -58,13 +58,15 @@ find_cell (Matrix *matrix, const TurnConnectProbe *probe)
 }
 
 static void
-gather (const TurnConnectObservations *observations, Matrix *matrix)
+gather (const TurnConnectObservations *observations, gboolean passes, Matrix *matrix)
 {
   for (guint i = 0; i < observations->probes->len; i++) {
     const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
     Cell *cell;
 
-    if (probe->kind != TURN_CONNECT_PROBE_PAYLOAD || !says_something (probe))
+    /* That of a proxy that nobody needs is no firewall's. */
+    if (probe->kind != TURN_CONNECT_PROBE_PAYLOAD || !says_something (probe) ||
+        (probe->via != NULL && passes))
       continue;
     cell = find_cell (matrix, probe);
     if (cell == NULL)
@@ -198,7 +200,8 @@ judge_tls (const TurnConnectObservations *observations, TurnConnectVerdict *verd
   for (guint i = 0; i < observations->probes->len; i++) {
     const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
 
-    if (probe->kind != TURN_CONNECT_PROBE_TLS)
+    if (probe->kind != TURN_CONNECT_PROBE_TLS ||
+        (probe->via != NULL && turn_connect_classify_passes (verdict)))
       continue;
     if (turn_connect_classify_counts (observations, probe) &&
         inspection->tls_opened == TURN_CONNECT_TELL_UNKNOWN)
@@ -251,7 +254,7 @@ turn_connect_classify_content (const TurnConnectObservations *observations,
 {
   g_autofree Matrix *matrix = g_new0 (Matrix, 1);
 
-  gather (observations, matrix);
+  gather (observations, turn_connect_classify_passes (verdict), matrix);
   judge_matrix (observations, verdict, matrix);
   judge_tls (observations, verdict);
   judge_forged (observations, verdict);

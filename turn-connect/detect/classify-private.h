@@ -27,7 +27,12 @@ gint turn_connect_classify_cone (const TurnConnectFamilyVerdict *family);
 /* Dependence on content. */
 void turn_connect_classify_content (const TurnConnectObservations *observations,
                                     TurnConnectVerdict *verdict);
-/* Proxy, portal, NAT64, carrier's NAT. */
+/* Proxies, and content at them. After content. */
+void turn_connect_classify_proxy (const TurnConnectObservations *observations,
+                                  TurnConnectVerdict *verdict);
+/* Does anything pass straight from here, by whichever family? */
+gboolean turn_connect_classify_passes (const TurnConnectVerdict *verdict);
+/* Portal, NAT64, carrier's NAT. */
 void turn_connect_classify_ways (const TurnConnectObservations *observations,
                                  TurnConnectVerdict *verdict);
 /* Tried methods, best first. */

@@ -1,75 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What stands beside address translation and ports: a proxy, a portal, translators further out, and
- * the methods that were tried with packets.
+ * What stands beside address translation and ports: a portal, translators further out, and the methods
+ * that were tried with packets.
  */
 #include "turn-connect/detect/classify-private.h"
 #include "turn-connect/detect/quality.h"
 
 #include <string.h>
 
-#define HTTP_PROXY_AUTHENTICATION 407 /* RFC 9110 section 15.5.8 */
-#define HTTP_LOG_IN 511               /* RFC 6585 section 6 */
-
-static TurnConnectWay
-judge_proxy_probe (const TurnConnectObservations *observations, const TurnConnectProbe *probe)
-{
-  if (turn_connect_classify_counts (observations, probe))
-    return TURN_CONNECT_WAY_WORKS;
-  switch (probe->outcome) {
-  case TURN_CONNECT_OUTCOME_DENIED:
-    return probe->code == HTTP_PROXY_AUTHENTICATION ? TURN_CONNECT_WAY_CREDENTIALS
-                                                    : TURN_CONNECT_WAY_POLICY;
-  case TURN_CONNECT_OUTCOME_CONNECTED:
-  case TURN_CONNECT_OUTCOME_ALTERED:
-    return TURN_CONNECT_WAY_POLICY;
-  case TURN_CONNECT_OUTCOME_SKIPPED:
-    return TURN_CONNECT_WAY_NONE;
-  case TURN_CONNECT_OUTCOME_SILENCE:
-  case TURN_CONNECT_OUTCOME_REFUSED:
-  case TURN_CONNECT_OUTCOME_UNREACHABLE:
-  case TURN_CONNECT_OUTCOME_RESET:
-  case TURN_CONNECT_OUTCOME_CLOSED:
-  case TURN_CONNECT_OUTCOME_WRONG_ANSWER:
-    return TURN_CONNECT_WAY_DEAD;
-  default:
-    return TURN_CONNECT_WAY_UNKNOWN;
-  }
-}
-
-/* The best of several. */
-static guint
-rank_of (TurnConnectWay way)
-{
-  static const guint ranks[] = { 0, 1, 5, 4, 3, 2 };
-
-  return ranks[way];
-}
-
-static void
-judge_proxy (const TurnConnectObservations *observations, TurnConnectVerdict *verdict)
-{
-  for (guint i = 0; i < observations->probes->len; i++) {
-    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
-    TurnConnectWay way;
-
-    if (probe->kind != TURN_CONNECT_PROBE_PROXY)
-      continue;
-    way = judge_proxy_probe (observations, probe);
-    if (rank_of (way) <= rank_of (verdict->proxy))
-      continue;
-    verdict->proxy = way;
-    verdict->proxy_code = probe->code;
-    verdict->proxy_probe = (gint)i;
-    g_free (verdict->proxy_url);
-    verdict->proxy_url = g_strdup (probe->via);
-  }
-  if (verdict->proxy == TURN_CONNECT_WAY_CREDENTIALS)
-    turn_connect_classify_say (verdict, "the proxy wants to know who is asking (407)");
-  else if (verdict->proxy == TURN_CONNECT_WAY_POLICY)
-    turn_connect_classify_say (verdict, "the proxy does not let us through to the far end (%u)",
-                               verdict->proxy_code);
-}
+#define HTTP_LOG_IN 511 /* RFC 6585 section 6 */
 
 /* A page in answer to a question to nobody; a transparent proxy says that it reaches nobody. */
 static gboolean
@@ -155,7 +94,6 @@ void
 turn_connect_classify_ways (const TurnConnectObservations *observations,
                             TurnConnectVerdict *verdict)
 {
-  judge_proxy (observations, verdict);
   judge_portal (observations, verdict);
   judge_nat64 (observations, verdict);
   judge_carrier_nat (observations, verdict);

@@ -23,6 +23,7 @@ G_BEGIN_DECLS
  * @TURN_CONNECT_PROBE_SET_TRANSLATION: mapping and filtering
  * @TURN_CONNECT_PROBE_SET_SURROUNDINGS: names, captive portals, the router
  * @TURN_CONNECT_PROBE_SET_METHODS: methods of carrying calls, with packets of one
+ * @TURN_CONNECT_PROBE_SET_PROXIES: which proxies are known, and to where they let us through
  * @TURN_CONNECT_PROBE_SET_ALL: everything there is
  *
  * What a run asks; may be or-ed.
@@ -32,6 +33,7 @@ typedef enum {
   TURN_CONNECT_PROBE_SET_TRANSLATION = 1 << 1,
   TURN_CONNECT_PROBE_SET_SURROUNDINGS = 1 << 2,
   TURN_CONNECT_PROBE_SET_METHODS = 1 << 3,
+  TURN_CONNECT_PROBE_SET_PROXIES = 1 << 4,
   TURN_CONNECT_PROBE_SET_ALL = 0xffff,
 } TurnConnectProbeSet;
 

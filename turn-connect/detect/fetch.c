@@ -320,16 +320,15 @@ time_is_over (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* The plan's target with another port; straight to an address, or with its proxy. */
+/* The run's target with another port; straight to an address, or with its proxy. */
 static TurnConnectTarget *
 make_target (TurnConnectRun *run, const TurnConnectFetchWay *way, const StunExtAddress *server)
 {
-  const TurnConnectPlan *plan = turn_connect_run_get_plan (run);
+  TurnConnectTarget *model = turn_connect_run_get_target (run);
   char text[STUN_EXT_ADDRESS_TEXT_LENGTH];
-  const char *host =
-      server->family != 0 ? stun_ext_address_print_host (server, text) : plan->target->host;
+  const char *host = server->family != 0 ? stun_ext_address_print_host (server, text) : model->host;
   TurnConnectTarget *target =
-      turn_connect_target_new_alternate (plan->target, host, way->port, NULL, NULL);
+      turn_connect_target_new_alternate (model, host, way->port, NULL, NULL);
 
   if (target == NULL)
     return NULL;

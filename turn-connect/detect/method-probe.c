@@ -33,7 +33,7 @@ gboolean
 turn_connect_method_probe_is_ready (TurnConnectRun *run)
 {
   return turn_connect_run_get_rtt (run, 4) >= 0 || turn_connect_run_get_rtt (run, 6) >= 0 ||
-         turn_connect_run_get_now (run) >= WAIT_US;
+         turn_connect_proxy_probe_is_tried (run) || turn_connect_run_get_now (run) >= WAIT_US;
 }
 
 static void

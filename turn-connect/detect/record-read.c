@@ -304,6 +304,8 @@ get_probe (Reader *reader, TurnConnectObservations *observations)
   probe->carry = (TurnConnectCarry)get_word (reader, "carry", carry_word, TURN_CONNECT_N_CARRIES);
   get_family (reader, probe);
   get_address (reader, "target", &probe->target);
+  if (probe->target.family == 0)
+    probe->target.port = (guint16)get_number (reader, "port", 0, G_MAXUINT16, 0);
   probe->via = g_strdup (get_text (reader, "via"));
   probe->is_control = get_flag (reader, "control");
   probe->group = get_count (reader, "group");

@@ -193,6 +193,8 @@ put_probe (JsonBuilder *out, const TurnConnectProbe *probe)
   put_text (out, "carry", turn_connect_carry_to_string (probe->carry));
   put_number (out, "family", probe->family);
   put_address (out, "target", &probe->target);
+  if (probe->target.family == 0 && probe->target.port != 0) /* of a name that a proxy looks up */
+    put_number (out, "port", probe->target.port);
   if (probe->via != NULL)
     put_text (out, "via", probe->via);
   if (probe->is_control)
@@ -324,6 +326,35 @@ put_reach (JsonBuilder *out, const TurnConnectFamilyVerdict *family)
 }
 
 static void
+put_proxy (JsonBuilder *out, const TurnConnectVerdict *verdict)
+{
+  put_object (out, "proxy");
+  put_text (out, "state", turn_connect_way_to_string (verdict->proxy));
+  put_text (out, "url", verdict->proxy_url);
+  put_text (out, "source", verdict->proxy_source);
+  put_text (out, "authentication", verdict->proxy_schemes);
+  put_tell (out, "opens_tls", verdict->proxy_opens_tls);
+  put_number (out, "code", verdict->proxy_code);
+  put_index (out, "probe", verdict->proxy_probe);
+  put_array (out, "ports");
+  for (guint i = 0; i < verdict->proxy_ports->len; i++) {
+    const TurnConnectProxyPort *port =
+        &g_array_index (verdict->proxy_ports, TurnConnectProxyPort, i);
+
+    json_builder_begin_object (out);
+    put_number (out, "port", port->port);
+    put_text (out, "state", port->state);
+    put_number (out, "code", port->code);
+    put_index (out, "probe", port->probe);
+    json_builder_end_object (out);
+  }
+  json_builder_end_array (out);
+  put_tell (out, "transparent", verdict->transparent);
+  put_index (out, "transparent_probe", verdict->transparent_probe);
+  json_builder_end_object (out);
+}
+
+static void
 put_inspection (JsonBuilder *out, const TurnConnectInspection *inspection)
 {
   put_object (out, "inspection");
@@ -438,12 +469,7 @@ put_verdict (JsonBuilder *out, const TurnConnectVerdict *verdict)
   put_number (out, "family", verdict->main_family);
   put_reach (out, turn_connect_verdict_get_family (verdict));
   put_families (out, verdict);
-  put_object (out, "proxy");
-  put_text (out, "state", turn_connect_way_to_string (verdict->proxy));
-  put_text (out, "url", verdict->proxy_url);
-  put_number (out, "code", verdict->proxy_code);
-  put_index (out, "probe", verdict->proxy_probe);
-  json_builder_end_object (out);
+  put_proxy (out, verdict);
   put_inspection (out, &verdict->inspection);
   put_tell (out, "portal", verdict->portal);
   put_tell (out, "nat64", verdict->nat64);

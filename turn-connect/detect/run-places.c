@@ -2,9 +2,25 @@
 /* Which places there are to ask besides those that everybody asks. */
 #include "turn-connect/detect/run-private.h"
 
+#include "turn-connect/target-private.h"
+
 #include <string.h>
 
 #define FURTHER_MAX 3 /* ports of each transport */
+
+gboolean
+turn_connect_run_has_proxy (TurnConnectRun *run)
+{
+  return turn_connect_run_get_target (run)->source != TURN_CONNECT_PROXY_SOURCE_NONE;
+}
+
+char *
+turn_connect_run_describe_proxy (TurnConnectRun *run)
+{
+  const TurnConnectTarget *target = turn_connect_run_get_target (run);
+
+  return g_strdup (target->proxy != NULL ? target->proxy->url : "automatic");
+}
 
 static gboolean
 has_port (const GArray *ports, guint16 port)

@@ -24,6 +24,7 @@
 #include "stun-ext/detect.h"
 #include "turn-connect/detect/observations.h"
 #include "turn-connect/detect/trial.h"
+#include "turn-connect/proxy/url.h"
 #include "turn-connect/target.h"
 
 #include <gio/gio.h>
@@ -42,6 +43,8 @@ typedef enum {
   TURN_CONNECT_FAMILY_PORT_FURTHER,
   TURN_CONNECT_FAMILY_NAME,
   TURN_CONNECT_FAMILY_GATEWAY,
+  TURN_CONNECT_FAMILY_PROXY,
+  TURN_CONNECT_FAMILY_SELF_PROXY,
   TURN_CONNECT_FAMILY_METHOD,
   TURN_CONNECT_FAMILY_LIFETIME,
   TURN_CONNECT_N_FAMILIES,
@@ -126,7 +129,13 @@ guint turn_connect_run_new_group (TurnConnectRun *run);
 
 /* An address that nobody has (RFC 5737, RFC 3849), not next to the far end or this network. */
 gboolean turn_connect_run_find_decoy (TurnConnectRun *run, guint8 family, StunExtAddress *decoy);
-/* Is there a proxy to go through, and what to call it before it was found. */
+/* The plan's target; once the proxy is found that the plan only says where to look for, with it. */
+TurnConnectTarget *turn_connect_run_get_target (TurnConnectRun *run);
+/* It is found: NULL for none. @is_told: as proxy/finder.h has it. */
+void turn_connect_run_set_proxy (TurnConnectRun *run, TurnConnectProxy *proxy, gboolean is_told);
+/* Is it still to be found, or to let us through for the first time? Others had better wait. */
+gboolean turn_connect_run_is_proxy_awaited (TurnConnectRun *run);
+/* Is there a proxy to go through, as far as known, and what to call it. */
 gboolean turn_connect_run_has_proxy (TurnConnectRun *run);
 char *turn_connect_run_describe_proxy (TurnConnectRun *run);
 /* Ports where the far end says that it listens, UDP or TCP, and which are not in the plan; a few. */
@@ -233,6 +242,7 @@ gboolean turn_connect_self_probe_is_known (TurnConnectRun *run);
 gboolean turn_connect_self_probe_is_late (TurnConnectRun *run);
 gpointer turn_connect_self_probe_start (TurnConnectRun *run);
 gpointer turn_connect_self_probe_start_late (TurnConnectRun *run);
+gpointer turn_connect_self_probe_start_proxied (TurnConnectRun *run);
 void turn_connect_self_probe_stop (gpointer state);
 gboolean turn_connect_nat_probe_is_ready_ipv4 (TurnConnectRun *run);
 gboolean turn_connect_nat_probe_is_ready_ipv6 (TurnConnectRun *run);
@@ -241,6 +251,10 @@ gpointer turn_connect_nat_probe_start_ipv6 (TurnConnectRun *run);
 void turn_connect_nat_probe_stop (gpointer state);
 gpointer turn_connect_name_probe_start (TurnConnectRun *run);
 void turn_connect_name_probe_stop (gpointer state);
+/* A proxy let us through, or did not, or there is none. */
+gboolean turn_connect_proxy_probe_is_tried (TurnConnectRun *run);
+gpointer turn_connect_proxy_probe_start (TurnConnectRun *run);
+void turn_connect_proxy_probe_stop (gpointer state);
 gpointer turn_connect_gateway_probe_start (TurnConnectRun *run);
 void turn_connect_gateway_probe_stop (gpointer state);
 gboolean turn_connect_method_probe_is_ready (TurnConnectRun *run);

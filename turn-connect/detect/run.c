@@ -42,6 +42,7 @@ typedef struct {
 
 struct _TurnConnectRun {
   const TurnConnectPlan *plan;
+  TurnConnectTarget *target;
   GMainContext *context;
   GCancellable *cancellable;
   TurnConnectRunProgressFunc progress;
@@ -124,18 +125,25 @@ turn_connect_run_new_group (TurnConnectRun *run)
   return ++run->n_groups;
 }
 
-gboolean
-turn_connect_run_has_proxy (TurnConnectRun *run)
+TurnConnectTarget *
+turn_connect_run_get_target (TurnConnectRun *run)
 {
-  return run->plan->target->source != TURN_CONNECT_PROXY_SOURCE_NONE;
+  return run->target;
 }
 
-char *
-turn_connect_run_describe_proxy (TurnConnectRun *run)
+void
+turn_connect_run_set_proxy (TurnConnectRun *run, TurnConnectProxy *proxy, gboolean is_told)
 {
-  const TurnConnectTarget *target = run->plan->target;
+  g_object_unref (run->target);
+  run->target = turn_connect_target_copy (run->plan->target);
+  turn_connect_target_take_way (run->target, proxy, is_told);
+}
 
-  return g_strdup (target->proxy != NULL ? target->proxy->url : "automatic");
+gboolean
+turn_connect_run_is_proxy_awaited (TurnConnectRun *run)
+{
+  return run->families[TURN_CONNECT_FAMILY_PROXY].state != FAMILY_DONE &&
+         !turn_connect_proxy_probe_is_tried (run);
 }
 
 gboolean
@@ -554,6 +562,7 @@ turn_connect_run_new (const TurnConnectPlan *plan,
   if (plan->target->tls != NULL)
     turn_connect_tls_context_load_trust (turn_connect_tls_options_get_context (plan->target->tls));
   run->plan = plan;
+  run->target = g_object_ref (plan->target);
   run->context = g_main_context_ref_thread_default ();
   run->cancellable = g_cancellable_new ();
   run->progress = progress;
@@ -588,6 +597,7 @@ turn_connect_run_free (TurnConnectRun *run)
   turn_connect_observations_free (run->observations);
   stun_ext_crypto_cleanse (&run->user_key, sizeof run->user_key);
   g_object_unref (run->cancellable);
+  g_object_unref (run->target);
   g_main_context_unref (run->context);
   g_free (run);
 }

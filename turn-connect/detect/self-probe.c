@@ -153,6 +153,14 @@ turn_connect_self_probe_start (TurnConnectRun *run)
     fetch (self, family, 80, FALSE, LIMIT_MS);
     fetch (self, family, 443, TRUE, LIMIT_MS);
   }
+  return at_work (self);
+}
+
+gpointer
+turn_connect_self_probe_start_proxied (TurnConnectRun *run)
+{
+  SelfProbe *self = self_probe_new (run, TURN_CONNECT_FAMILY_SELF_PROXY);
+
   if (turn_connect_run_has_proxy (run))
     fetch (self, 0, 443, TRUE, LIMIT_MS);
   return at_work (self);

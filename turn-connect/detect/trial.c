@@ -19,7 +19,8 @@
 #define SET_UP_ROUND_TRIPS 12 /* TCP, proxy with log-in, TLS, and who is asking, at their longest */
 #define LAST_US 700000 /* how long the last packet may take: TCP repeats after 0.2 and 0.6 s */
 #define LAST_ROUND_TRIPS 3
-#define LABEL 9 /* octets of the session and the number that begin a packet */
+#define PROXY_US 20000 /* how often it is looked whether the proxy is known */
+#define LABEL 9        /* octets of the session and the number that begin a packet */
 
 typedef enum {
   TRIAL_WAITING,
@@ -105,7 +106,7 @@ TurnConnectTarget *
 turn_connect_trial_make_target (TurnConnectTrial *trial, const char *host, guint16 port)
 {
   const TurnConnectPlan *plan = turn_connect_run_get_plan (trial->run);
-  TurnConnectTarget *target = turn_connect_target_copy (plan->target);
+  TurnConnectTarget *target = turn_connect_target_copy (turn_connect_run_get_target (trial->run));
   char text[STUN_EXT_ADDRESS_TEXT_LENGTH];
   StunExtAddress address;
 
@@ -344,7 +345,7 @@ turn_connect_trial_take_packet (TurnConnectTrial *trial, const guint8 *data, gsi
 static void
 note_way (TurnConnectTrial *trial)
 {
-  const TurnConnectTarget *target = turn_connect_run_get_plan (trial->run)->target;
+  const TurnConnectTarget *target = turn_connect_run_get_target (trial->run);
 
   note_server (trial, target->host, trial->way->port != 0 ? trial->way->port : target->port);
   if (trial->way->is_proxied && target->proxy != NULL)
@@ -380,7 +381,7 @@ find_obstacle (TurnConnectTrial *trial)
 {
   const TurnConnectPlan *plan = turn_connect_run_get_plan (trial->run);
 
-  if (trial->way->is_proxied && plan->target->source == TURN_CONNECT_PROXY_SOURCE_NONE)
+  if (trial->way->is_proxied && !turn_connect_run_has_proxy (trial->run))
     return "there is no proxy that we know of";
   if (trial->way->needs_login && (plan->user == NULL || plan->password == NULL))
     return "it takes credentials";
@@ -395,10 +396,16 @@ static gboolean
 begin (gpointer data)
 {
   TurnConnectTrial *trial = data;
-  const char *obstacle = find_obstacle (trial);
+  const char *obstacle;
   gpointer state;
 
   turn_connect_run_clear_source (&trial->timer);
+  /* A proxy that does not take our password is not to be asked by all at once. */
+  if (trial->way->is_proxied && turn_connect_run_is_proxy_awaited (trial->run)) {
+    trial->timer = turn_connect_run_add_timer (trial->run, PROXY_US, begin, trial);
+    return G_SOURCE_REMOVE;
+  }
+  obstacle = find_obstacle (trial);
   if (obstacle != NULL) {
     end (trial, TURN_CONNECT_OUTCOME_SKIPPED, obstacle);
     return G_SOURCE_REMOVE;

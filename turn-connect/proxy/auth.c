@@ -305,6 +305,8 @@ give_up (const TurnConnectProxyAuth *auth, const char *who, GError **error)
   }
   g_set_error (error, TURN_CONNECT_ERROR, (gint)code, "%s %s%s%s", who, what,
                auth->problems->len > 0 ? "; " : "", auth->problems->str);
+  if (error != NULL && offered[0] != NULL)
+    turn_connect_error_set_schemes (*error, names);
   return TURN_CONNECT_PROXY_AUTH_OVER;
 }
 
