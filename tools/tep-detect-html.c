@@ -190,6 +190,13 @@ append_evidence (GString *out, const TurnConnectVerdict *verdict)
 
     append_row (out, name, line);
   }
+  for (guint i = 0; i < verdict->sizes->len; i++) {
+    const TurnConnectSizes *sizes = &g_array_index (verdict->sizes, TurnConnectSizes, i);
+    g_autofree char *name = g_strdup_printf ("IPv%u sizes", sizes->family);
+    g_autofree char *line = tep_detect_describe_sizes (sizes);
+
+    append_row (out, name, line);
+  }
   append_row (out, "Proxy", proxy);
   append_row (out, "Content", content);
   append_row (out, "Besides", besides);

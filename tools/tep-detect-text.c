@@ -145,11 +145,17 @@ char *
 tep_detect_describe_method (const TurnConnectObservations *observations,
                             const TurnConnectMethod *method)
 {
+  g_autofree char *late = NULL;
+
   if (method->works != TURN_CONNECT_TELL_YES)
     return describe_cause (method, g_ptr_array_index (observations->probes, method->probe));
-  return g_strdup_printf ("set-up %.0f ms, RTT %.1f ms, jitter %.1f ms, loss %.0f %%, MOS %.1f",
+  if (method->quality.n_late > 0)
+    late = g_strdup_printf (", late %.0f %%",
+                            100.0 * method->quality.n_late / MAX (method->quality.n_sent, 1));
+  return g_strdup_printf ("set-up %.0f ms, RTT %.1f ms, jitter %.1f ms, loss %.0f %%%s, MOS %.1f",
                           MS (method->quality.set_up_us), MS (method->quality.rtt_us),
-                          MS (method->quality.jitter_us), 100 * method->loss, method->mos);
+                          MS (method->quality.jitter_us), 100 * method->loss,
+                          late != NULL ? late : "", method->mos);
 }
 
 static void
@@ -321,6 +327,38 @@ tep_detect_describe_besides (const TurnConnectVerdict *verdict)
                           tell (verdict->nat64), tell (verdict->carrier_nat));
 }
 
+char *
+tep_detect_describe_sizes (const TurnConnectSizes *sizes)
+{
+  GString *line = g_string_new ("MTU ");
+
+  if (sizes->there > 0)
+    g_string_append_printf (line, "%u octets there", sizes->there);
+  else
+    g_string_append (line, "not determined");
+  if (sizes->back > 0)
+    g_string_append_printf (line, ", %u back", sizes->back);
+  if (sizes->icmp > 0)
+    g_string_append_printf (line, " (ICMP says %u)", sizes->icmp);
+  if (sizes->is_black_hole)
+    g_string_append (line, " (larger ones vanish without ICMP)");
+  if (sizes->mss_said > 0 && sizes->mss_arrived > 0)
+    g_string_append_printf (line, "; TCP segments of %u, %u as the far end sees them",
+                            sizes->mss_said, sizes->mss_arrived);
+  return g_string_free (line, FALSE);
+}
+
+static void
+print_sizes (FILE *out, const TurnConnectVerdict *verdict)
+{
+  for (guint i = 0; i < verdict->sizes->len; i++) {
+    const TurnConnectSizes *sizes = &g_array_index (verdict->sizes, TurnConnectSizes, i);
+    g_autofree char *line = tep_detect_describe_sizes (sizes);
+
+    tep_detect_print (out, INDENT, "  IPv%u      %s", sizes->family, line);
+  }
+}
+
 static void
 print_evidence (FILE *out,
                 const TurnConnectObservations *observations,
@@ -333,6 +371,7 @@ print_evidence (FILE *out,
   for (guint i = 0; i < G_N_ELEMENTS (verdict->families); i++)
     print_family (out, &verdict->families[i]);
   print_lifetimes (out, verdict);
+  print_sizes (out, verdict);
   tep_detect_print (out, INDENT, "  proxy     %s", proxy);
   tep_detect_print (out, INDENT, "  content   %s", content);
   tep_detect_print (out, INDENT, "  besides   %s", besides);

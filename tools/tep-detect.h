@@ -28,8 +28,9 @@ char *tep_detect_describe_ports (const TurnConnectFamilyVerdict *family, TurnCon
 char *tep_detect_describe_nat (const TurnConnectFamilyVerdict *family);
 char *tep_detect_describe_proxy (const TurnConnectVerdict *verdict);
 char *tep_detect_describe_content (const TurnConnectInspection *inspection);
-/* How long what is silent is remembered; what else stands in the way; what to ask for. */
+/* How long what is silent is remembered; which packets pass; what else stands in the way; what to ask for. */
 char *tep_detect_describe_lifetime (const TurnConnectLifetime *lifetime);
+char *tep_detect_describe_sizes (const TurnConnectSizes *sizes);
 char *tep_detect_describe_besides (const TurnConnectVerdict *verdict);
 char *tep_detect_describe_advice (const TurnConnectAdvice *advice);
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """tep-detect --deep in networks whose firewall forgets after seconds, so that minutes are not needed."""
 import json
+import subprocess
 import sys
 
 from detect_networks import far_end
@@ -13,13 +14,13 @@ LADDER = (1, 2, 4, 6, 10)
 FORGETS = {"udp_timeout": 3, "udp_timeout_stream": 8}  # seconds, of the firewall's connection tracking
 
 
-def deep(lab, scratch, *arguments, ladder=LADDER, as_json=True):
-    words = [program("tep-detect"), "core.lab", "-4", "--deep", "--ladder", ",".join(map(str, ladder)), "--ca", scratch.certificate(),
-             "--credentials", secret(scratch.path, "deep.secret", f"{USER}:{PASSWORD}"), *arguments]
-    done = lab.run("device", words + ["--json"] * as_json, timeout=90)
+def deep(lab, scratch, ladder=LADDER):
+    words = [program("tep-detect"), "core.lab", "-4", "--json", "--deep", "--ladder", ",".join(map(str, ladder)), "--ca", scratch.certificate(),
+             "--credentials", secret(scratch.path, "deep.secret", f"{USER}:{PASSWORD}")]
+    done = lab.run("device", words, timeout=90)
     print(done.stdout[-20000:], done.stderr, file=sys.stderr)
     assert not SANITIZER.search(done.stderr) and "CRITICAL" not in done.stderr, done.stderr
-    return (json.loads(done.stdout) if as_json else done.stdout), done.stderr
+    return json.loads(done.stdout), done.stderr
 
 
 def forget(lab, **seconds):
@@ -51,6 +52,54 @@ def _():
         assert "silent sockets are remembered: " in progress, progress
 
 
+def device_mtu(lab, octets, is_told):
+    """The firewall's way out takes no more, and says so or not; both ways, as PPPoE."""
+    for host, name in (("firewall", "wan"), ("internet", "site")):
+        lab.run(host, ["ip", "link", "set", name, "mtu", str(octets)], timeout=10)
+    if not is_told:
+        for host in ("firewall", "internet"):
+            lab.run(host, ["nft", "add table inet silent; add chain inet silent out { type filter hook output priority 0; };"
+                                  " add rule inet silent out icmp type destination-unreachable drop"], timeout=10)
+
+
+def methods(said):
+    return {each["name"]: each for each in said["methods"]}
+
+
+def finds_sizes(is_told):
+    with Scratch() as scratch, Lab.up("nat") as lab, far_end(lab, scratch):
+        device_mtu(lab, 1412, is_told)
+        lab.run("firewall", ["nft", "insert rule inet lab forward tcp flags syn tcp option maxseg size set 1372"], timeout=10)
+        said, _ = deep(lab, scratch, ladder=(1,))
+        sizes, = said["sizes"]
+        assert (sizes["there"], sizes["back"]) == (1412, 1412), sizes
+        assert (sizes["icmp"], sizes["black_hole"]) == ((1412, False) if is_told else (None, True)), sizes
+        assert (sizes["mss_said"], sizes["mss_arrived"]) == (1460, 1372), sizes
+        assert is_told == (not any("vanish" in reason for reason in said["reasons"])), said["reasons"]
+
+
+for each in (True, False):
+    test(f"/interop/detect-deep/which-packets-pass-is-found-to-four-octets{'' if each else '-though-nobody-says-so'}")(
+        lambda told=each: finds_sizes(told))
+
+
+@test("/interop/detect-deep/the-best-methods-are-listened-to-for-fifteen-seconds")
+def _():
+    with Scratch() as scratch, Lab.up("nat") as lab, far_end(lab, scratch):
+        said, progress = deep(lab, scratch, ladder=(1,))
+        found = methods(said)
+        for name in ("direct-udp", "tep-tls"):
+            method = found[name]
+            assert method["works"] and method["packets"] == 750 and method["loss"] < 0.02 and method["mos"] > 4, method
+        assert sum(method["packets"] == 750 for method in found.values()) == 3, found
+        assert "methods for 15 s" in progress, progress
+        kept = scratch.path / "deep.json"
+        kept.write_text(json.dumps(said), encoding="utf-8")
+        text = subprocess.run([program("tep-detect"), "--replay", kept], capture_output=True, text=True, check=False, timeout=20).stdout
+        for words in ("idle UDP after one exchange: remembered for 1 s", "MTU 1500 octets there, 1500 back"):
+            assert words in text, (words, text)
+
+
 @test("/interop/detect-deep/where-nothing-is-forgotten-no-end-is-claimed")
 def _():
     with Scratch() as scratch, Lab.up("open") as lab, far_end(lab, scratch):
@@ -58,4 +107,4 @@ def _():
         assert found["udp", "exchange"] == found["udp", "call"] == (2, None), found
 
 
-run(at_once=3)
+run(at_once=5)

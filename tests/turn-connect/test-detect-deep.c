@@ -105,11 +105,96 @@ test_lifetimes_lie_between_what_was_kept_and_what_was_forgotten (void)
   }
 }
 
+static void
+add_trial (TurnConnectObservations *observations, guint round, guint n_received, guint n_late)
+{
+  TurnConnectProbe *probe =
+      turn_connect_observations_add (observations, TURN_CONNECT_PROBE_METHOD, "direct-udp");
+
+  probe->round = round;
+  probe->outcome = n_received > 0 ? TURN_CONNECT_OUTCOME_PROOF : TURN_CONNECT_OUTCOME_SILENCE;
+  probe->proof = TURN_CONNECT_PROOF_UNKEYED;
+  probe->quality = (TurnConnectQuality){ .set_up_us = round == 0 ? 40000 : 9000,
+                                         .n_sent = round == 0 ? 16 : 750,
+                                         .n_received = n_received,
+                                         .n_late = n_late,
+                                         .rtt_us = 20000 };
+}
+
+static void
+test_who_listens_longer_knows_better (void)
+{
+  static const struct {
+    guint n_received, n_late;
+    TurnConnectTell works;
+    double mos_min, mos_max;
+  } longer[] = {
+    { 750, 0, TURN_CONNECT_TELL_YES, 4.3, 4.5 },
+    { 750, 150, TURN_CONNECT_TELL_YES, 1.5, 3.3 },
+    { 600, 0, TURN_CONNECT_TELL_YES, 1.5, 3.3 },
+    { 100, 0, TURN_CONNECT_TELL_NO, 0, 0 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (longer); i++) {
+    g_autoptr (TurnConnectObservations) observations = turn_connect_observations_new ();
+    g_autoptr (TurnConnectVerdict) verdict = NULL;
+    const TurnConnectMethod *method;
+
+    add_trial (observations, 0, 16, 0);
+    add_trial (observations, 1, longer[i].n_received, longer[i].n_late);
+    verdict = turn_connect_classify (observations);
+    g_assert_cmpuint (verdict->methods->len, ==, 1);
+    method = &g_array_index (verdict->methods, TurnConnectMethod, 0);
+    g_assert_cmpint (method->works, ==, longer[i].works);
+    g_assert_cmpint (method->probe, ==, 1);
+    g_assert_cmpint (method->quality.set_up_us, ==, 40000);
+    g_assert_cmpfloat (method->mos, >=, longer[i].mos_min);
+    g_assert_cmpfloat (method->mos, <=, longer[i].mos_max);
+    g_assert_true ((verdict->reasons->len > 0) == (longer[i].works == TURN_CONNECT_TELL_NO));
+  }
+}
+
+static void
+test_what_vanishes_without_a_word_is_said (void)
+{
+  static const struct {
+    const char *lost, *icmp_mtu, *local;
+    gboolean is_black_hole;
+  } paths[] = {
+    { NULL, NULL, NULL, FALSE },     { "1416", NULL, NULL, TRUE },
+    { "1416", "1412", NULL, FALSE }, { "1416", NULL, "this machine", FALSE },
+    { "-5", NULL, NULL, FALSE },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (paths); i++) {
+    g_autoptr (TurnConnectObservations) observations = turn_connect_observations_new ();
+    g_autoptr (TurnConnectVerdict) verdict = NULL;
+    TurnConnectProbe *probe =
+        turn_connect_observations_add (observations, TURN_CONNECT_PROBE_MTU, "there");
+
+    probe->family = 6;
+    probe->outcome = TURN_CONNECT_OUTCOME_PROOF;
+    turn_connect_probe_set_fact (probe, "passed", "1412");
+    turn_connect_probe_set_fact (probe, "lost", paths[i].lost);
+    turn_connect_probe_set_fact (probe, "icmp_mtu", paths[i].icmp_mtu);
+    turn_connect_probe_set_fact (probe, "local", paths[i].local);
+    verdict = turn_connect_classify (observations);
+    g_assert_cmpuint (verdict->sizes->len, ==, 1);
+    g_assert_cmpuint (g_array_index (verdict->sizes, TurnConnectSizes, 0).there, ==, 1412);
+    g_assert_cmpint (g_array_index (verdict->sizes, TurnConnectSizes, 0).is_black_hole, ==,
+                     paths[i].is_black_hole);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/turn-connect/detect-deep/lifetimes-lie-between-kept-and-forgotten",
                    test_lifetimes_lie_between_what_was_kept_and_what_was_forgotten);
+  g_test_add_func ("/turn-connect/detect-deep/who-listens-longer-knows-better",
+                   test_who_listens_longer_knows_better);
+  g_test_add_func ("/turn-connect/detect-deep/what-vanishes-without-a-word-is-said",
+                   test_what_vanishes_without_a_word_is_said);
   return g_test_run ();
 }

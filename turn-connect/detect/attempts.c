@@ -108,7 +108,8 @@ begin_trial (TurnConnectAttempts *self)
   gint64 rtt_us, delay_us;
 
   self->trials[n] =
-      turn_connect_trial_new (self->run, self->way, self->way_data, trial_works, trial_ended, self);
+      turn_connect_trial_new (self->run, self->way, self->way_data, TURN_CONNECT_TRIAL_PACKETS,
+                              trial_works, trial_ended, self);
   self->n_trials++;
   if (self->n_trials == TRIALS)
     return;

@@ -47,6 +47,7 @@ verdict_new (void)
   verdict->methods = g_array_new (FALSE, TRUE, sizeof (TurnConnectMethod));
   g_array_set_clear_func (verdict->methods, method_clear);
   verdict->lifetimes = g_array_new (FALSE, TRUE, sizeof (TurnConnectLifetime));
+  verdict->sizes = g_array_new (FALSE, TRUE, sizeof (TurnConnectSizes));
   verdict->reasons = g_ptr_array_new_with_free_func (g_free);
   verdict->advice = g_ptr_array_new_with_free_func (advice_free);
   return verdict;
@@ -65,6 +66,7 @@ turn_connect_verdict_free (TurnConnectVerdict *verdict)
   g_ptr_array_unref (verdict->inspection.passing);
   g_array_unref (verdict->methods);
   g_array_unref (verdict->lifetimes);
+  g_array_unref (verdict->sizes);
   g_ptr_array_unref (verdict->reasons);
   g_ptr_array_unref (verdict->advice);
   g_free (verdict);

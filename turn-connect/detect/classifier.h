@@ -226,6 +226,30 @@ typedef struct {
 } TurnConnectLifetime;
 
 /**
+ * TurnConnectSizes:
+ * @family: 4 or 6
+ * @there: octets of the largest packet that reaches the far end; 0 where that is not determined
+ * @back: of the largest, up to @there, that comes back; 0 where that is not determined
+ * @icmp: what the network said of larger ones; 0 if nothing
+ * @is_black_hole: larger ones vanish, and nobody says so
+ * @mss_said: octets of a segment, as our SYN said; 0 where that is not determined
+ * @mss_arrived: the same as it arrived at the far end
+ * @probe: index of the probe that shows it
+ *
+ * Which packets pass unfragmented.
+ */
+typedef struct {
+  guint8 family;
+  guint there;
+  guint back;
+  guint icmp;
+  gboolean is_black_hole;
+  guint mss_said;
+  guint mss_arrived;
+  gint probe;
+} TurnConnectSizes;
+
+/**
  * TurnConnectAdvice:
  * @protocol: "UDP", "TCP", "HTTP CONNECT", "TLS"
  * @host: the far end
@@ -266,6 +290,7 @@ typedef struct {
  * @is_server_down: machines on the way answer, the server does not
  * @methods: (element-type TurnConnectMethod): tried methods, best first
  * @lifetimes: (element-type TurnConnectLifetime): of deep runs: how long what is silent is remembered
+ * @sizes: (element-type TurnConnectSizes): of deep runs: which sizes of packets pass
  * @reasons: (element-type utf8): sentences: why, and what stayed open
  * @advice: (element-type TurnConnectAdvice): what to ask the firewall's owner for
  *
@@ -295,6 +320,7 @@ typedef struct {
   gboolean is_server_down;
   GArray *methods;
   GArray *lifetimes;
+  GArray *sizes;
   GPtrArray *reasons;
   GPtrArray *advice;
 } TurnConnectVerdict;

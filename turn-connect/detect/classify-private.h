@@ -38,6 +38,12 @@ void turn_connect_classify_ways (const TurnConnectObservations *observations,
 /* Tried methods, best first. */
 void turn_connect_classify_methods (const TurnConnectObservations *observations,
                                     TurnConnectVerdict *verdict);
+/* Does a trial's method carry calls? A call needs more than a packet now and then. Where nothing could
+ * be learnt, that is said. */
+TurnConnectTell turn_connect_classify_method (const TurnConnectProbe *probe);
+/* What the methods are worth that deep runs listened to. */
+void turn_connect_classify_listened (const TurnConnectObservations *observations,
+                                     TurnConnectVerdict *verdict);
 /* What deep runs measured. */
 void turn_connect_classify_deep (const TurnConnectObservations *observations,
                                  TurnConnectVerdict *verdict);

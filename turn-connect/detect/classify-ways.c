@@ -119,9 +119,8 @@ compare_methods (gconstpointer a, gconstpointer b)
   return one->probe - other->probe;
 }
 
-/* A call needs more than a packet now and then. Where nothing could be learnt, that is said. */
-static TurnConnectTell
-judge_method (const TurnConnectProbe *probe)
+TurnConnectTell
+turn_connect_classify_method (const TurnConnectProbe *probe)
 {
   switch (probe->outcome) {
   case TURN_CONNECT_OUTCOME_PENDING:
@@ -171,10 +170,10 @@ turn_connect_classify_methods (const TurnConnectObservations *observations,
     const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
     TurnConnectMethod method = { .name = probe->variant, .quality = probe->quality };
 
-    if (probe->kind != TURN_CONNECT_PROBE_METHOD || probe->variant == NULL)
+    if (probe->kind != TURN_CONNECT_PROBE_METHOD || probe->variant == NULL || probe->round > 0)
       continue;
     method.probe = (gint)i;
-    method.works = judge_method (probe);
+    method.works = turn_connect_classify_method (probe);
     method.loss = turn_connect_quality_get_loss (&probe->quality);
     if (method.works == TURN_CONNECT_TELL_YES) {
       method.mos = turn_connect_quality_estimate_mos (&method.quality);
@@ -182,5 +181,6 @@ turn_connect_classify_methods (const TurnConnectObservations *observations,
     }
     note_attempt (verdict, &method);
   }
+  turn_connect_classify_listened (observations, verdict);
   g_array_sort (verdict->methods, compare_methods);
 }

@@ -62,4 +62,15 @@ const TurnConnectProbeFamily turn_connect_families[TURN_CONNECT_N_FAMILIES] = {
                                      turn_connect_lifetime_probe_is_ready,
                                      turn_connect_lifetime_probe_start,
                                      turn_connect_lifetime_probe_stop },
+  [TURN_CONNECT_FAMILY_MTU] = { "mtu", NULL,
+                                TURN_CONNECT_WAITS_FOR (STUN) | TURN_CONNECT_WAITS_FOR (METHOD) |
+                                    TURN_CONNECT_WAITS_FOR (NAT) | TURN_CONNECT_WAITS_FOR (NAT6),
+                                NULL, turn_connect_mtu_probe_start, turn_connect_mtu_probe_stop },
+  [TURN_CONNECT_FAMILY_MSS] = { "mss", NULL,
+                                TURN_CONNECT_WAITS_FOR (PORT) | TURN_CONNECT_WAITS_FOR (METHOD),
+                                NULL, turn_connect_mss_probe_start, turn_connect_mss_probe_stop },
+  [TURN_CONNECT_FAMILY_QUALITY] = { "quality", NULL,
+                                    TURN_CONNECT_WAITS_FOR (MTU) | TURN_CONNECT_WAITS_FOR (MSS),
+                                    NULL, turn_connect_quality_probe_start,
+                                    turn_connect_quality_probe_stop },
 };

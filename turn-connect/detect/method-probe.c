@@ -8,6 +8,8 @@
 #include "turn-connect/detect/attempts.h"
 #include "turn-connect/detect/first-method.h"
 
+#include <string.h>
+
 #define WAIT_US 500000 /* for a first answer, before it is done without */
 
 typedef struct _MethodProbe MethodProbe;
@@ -125,6 +127,26 @@ trial_ended (gpointer data)
 }
 
 /* All of them */
+
+const TurnConnectTrialWay *
+turn_connect_method_find_way (const TurnConnectPlan *plan, const char *name, gpointer *way_data)
+{
+  *way_data = NULL;
+  if (strcmp (turn_connect_method_direct.name, name) == 0)
+    return &turn_connect_method_direct;
+  for (guint i = 0; i < turn_connect_n_methods_turn; i++) {
+    if (strcmp (turn_connect_methods_turn[i].name, name) == 0)
+      return &turn_connect_methods_turn[i];
+  }
+  for (guint i = 0; plan->ways != NULL && i < plan->ways->len; i++) {
+    const TurnConnectPlannedWay *planned = &g_array_index (plan->ways, TurnConnectPlannedWay, i);
+
+    *way_data = planned->data;
+    if (strcmp (planned->way.name, name) == 0)
+      return &planned->way;
+  }
+  return NULL;
+}
 
 /* Where a method stands in the order asked for; -1: it was not asked for. */
 static gint

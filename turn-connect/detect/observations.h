@@ -37,9 +37,12 @@ G_BEGIN_DECLS
  * @TURN_CONNECT_PROBE_TLS: "tls": do both ends of a TLS connection see the same one
  * @TURN_CONNECT_PROBE_RECORD: "record": the far end's own record of what arrived, or its self-test
  * @TURN_CONNECT_PROBE_METHOD: "method": a way of carrying a call, tried with packets; the variant
- * names it
- * @TURN_CONNECT_PROBE_LIFETIME: "lifetime": how long something idle is kept
- * @TURN_CONNECT_PROBE_MTU: "mtu": which sizes pass
+ * names it. Round 1: for 15 s
+ * @TURN_CONNECT_PROBE_LIFETIME: "lifetime": is what is silent still remembered after the seconds of
+ * the fact "idle_s"; the variant says what went before: "exchange", "call". A silence counts where the
+ * fact "control" is "answered"
+ * @TURN_CONNECT_PROBE_MTU: "mtu": which sizes pass; the variant says which way: "there", "back"; facts:
+ * "passed", "lost", "icmp_mtu", octets of packets. "tcp-mss": what TCP says of it at both ends
  *
  * What a probe asks.
  */
@@ -163,6 +166,7 @@ typedef enum {
  * @n_sent: packets sent, 0 where none was
  * @n_received: packets that came back
  * @n_reordered: of these, how many after a later one
+ * @n_late: of these, how many took 60 ms more than the median: too late for whoever listens
  * @longest_gap: the most packets lost in a row
  * @rtt_us: median of the round trips, us
  * @rtt_p95_us: 95 of a hundred were faster, us
@@ -176,6 +180,7 @@ typedef struct {
   guint n_sent;
   guint n_received;
   guint n_reordered;
+  guint n_late;
   guint longest_gap;
   gint64 rtt_us;
   gint64 rtt_p95_us;

@@ -97,6 +97,8 @@ turn_connect_quality_measure (TurnConnectQuality *quality,
   qsort (rtts_us, n_back, sizeof *rtts_us, compare_times);
   qsort (arrivals, n_back, sizeof *arrivals, compare_arrivals);
   quality->rtt_us = rtts_us[n_back / 2];
+  for (guint i = 0; i < n_back; i++)
+    quality->n_late += rtts_us[i] > quality->rtt_us + TURN_CONNECT_LATE_US;
   quality->rtt_p95_us = rtts_us[(n_back * 95 + 99) / 100 - 1];
   measure_arrivals (quality, arrivals, n_back);
 }
@@ -112,7 +114,9 @@ turn_connect_quality_get_loss (const TurnConnectQuality *quality)
 double
 turn_connect_quality_estimate_mos (const TurnConnectQuality *quality)
 {
-  double loss_percent = 100 * turn_connect_quality_get_loss (quality);
+  /* Who listens does not hear what comes too late. */
+  double late = quality->n_sent > 0 ? (double)quality->n_late / quality->n_sent : 0;
+  double loss_percent = 100 * MIN (turn_connect_quality_get_loss (quality) + late, 1);
   double delay_ms = (double)quality->rtt_us / 2000 +
                     BUFFER_JITTERS * (double)quality->jitter_us / 1000 + PACKET_MS;
   double impaired = 0.024 * delay_ms + 95 * loss_percent / (loss_percent + BPL_CONCEALED);

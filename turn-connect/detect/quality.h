@@ -3,6 +3,8 @@
 
 #include "turn-connect/detect/observations.h"
 
+#define TURN_CONNECT_LATE_US 60000 /* jitter buffers of telephones; arbitrary */
+
 /* When one packet went and when it was back, monotonic us; 0: it did not. */
 typedef struct {
   gint64 sent_us;

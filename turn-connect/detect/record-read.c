@@ -248,6 +248,7 @@ get_quality (Reader *reader, TurnConnectQuality *quality)
   quality->n_sent = get_count (&inner, "sent");
   quality->n_received = get_count (&inner, "received");
   quality->n_reordered = get_count (&inner, "reordered");
+  quality->n_late = get_count (&inner, "late");
   quality->longest_gap = get_count (&inner, "longest_gap");
   quality->rtt_us = get_time (&inner, "rtt_us", 0);
   quality->rtt_p95_us = get_time (&inner, "rtt_p95_us", 0);

@@ -149,6 +149,7 @@ put_quality (JsonBuilder *out, const TurnConnectQuality *quality)
   put_number (out, "sent", quality->n_sent);
   put_number (out, "received", quality->n_received);
   put_number (out, "reordered", quality->n_reordered);
+  put_number (out, "late", quality->n_late);
   put_number (out, "longest_gap", quality->longest_gap);
   put_number (out, "rtt_us", quality->rtt_us);
   put_number (out, "rtt_p95_us", quality->rtt_p95_us);
@@ -383,6 +384,8 @@ put_methods (JsonBuilder *out, const GArray *methods)
     put_ms (out, "rtt_ms", has_packets ? method->quality.rtt_us : -1);
     put_ms (out, "jitter_ms", has_packets ? method->quality.jitter_us : -1);
     put_real (out, "loss", method->loss);
+    put_number (out, "late", method->quality.n_late);
+    put_number (out, "packets", method->quality.n_sent);
     put_real (out, "mos", (double)(gint64)(method->mos * 100 + 0.5) / 100);
     put_index (out, "probe", method->probe);
     put_text (out, "config", method->config);
@@ -392,10 +395,10 @@ put_methods (JsonBuilder *out, const GArray *methods)
 }
 
 static void
-put_seconds (JsonBuilder *out, const char *key, guint seconds)
+put_count (JsonBuilder *out, const char *key, guint count)
 {
-  if (seconds > 0)
-    put_number (out, key, seconds);
+  if (count > 0)
+    put_number (out, key, count);
   else
     put_text (out, key, NULL);
 }
@@ -411,10 +414,31 @@ put_lifetimes (JsonBuilder *out, const GArray *lifetimes)
     put_number (out, "family", lifetime->family);
     put_text (out, "carry", turn_connect_carry_to_string (lifetime->carry));
     put_text (out, "after", lifetime->name);
-    put_seconds (out, "kept_s", lifetime->kept_s);
-    put_seconds (out, "forgotten_s", lifetime->forgotten_s);
+    put_count (out, "kept_s", lifetime->kept_s);
+    put_count (out, "forgotten_s", lifetime->forgotten_s);
     put_flag (out, "unsteady", lifetime->is_unsteady);
     put_index (out, "probe", lifetime->probe);
+    json_builder_end_object (out);
+  }
+  json_builder_end_array (out);
+}
+
+static void
+put_sizes (JsonBuilder *out, const GArray *all)
+{
+  put_array (out, "sizes");
+  for (guint i = 0; i < all->len; i++) {
+    const TurnConnectSizes *sizes = &g_array_index (all, TurnConnectSizes, i);
+
+    json_builder_begin_object (out);
+    put_number (out, "family", sizes->family);
+    put_count (out, "there", sizes->there);
+    put_count (out, "back", sizes->back);
+    put_count (out, "icmp", sizes->icmp);
+    put_flag (out, "black_hole", sizes->is_black_hole);
+    put_count (out, "mss_said", sizes->mss_said);
+    put_count (out, "mss_arrived", sizes->mss_arrived);
+    put_index (out, "probe", sizes->probe);
     json_builder_end_object (out);
   }
   json_builder_end_array (out);
@@ -476,6 +500,7 @@ put_verdict (JsonBuilder *out, const TurnConnectVerdict *verdict)
   put_tell (out, "carrier_nat", verdict->carrier_nat);
   put_methods (out, verdict->methods);
   put_lifetimes (out, verdict->lifetimes);
+  put_sizes (out, verdict->sizes);
   put_texts (out, "reasons", verdict->reasons);
   put_advice (out, verdict->advice);
 }

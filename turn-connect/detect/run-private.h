@@ -47,6 +47,9 @@ typedef enum {
   TURN_CONNECT_FAMILY_SELF_PROXY,
   TURN_CONNECT_FAMILY_METHOD,
   TURN_CONNECT_FAMILY_LIFETIME,
+  TURN_CONNECT_FAMILY_MTU,
+  TURN_CONNECT_FAMILY_MSS,
+  TURN_CONNECT_FAMILY_QUALITY,
   TURN_CONNECT_N_FAMILIES,
 } TurnConnectFamilyId;
 #define TURN_CONNECT_WAITS_FOR(name) (1u << TURN_CONNECT_FAMILY_##name)
@@ -263,3 +266,9 @@ void turn_connect_method_probe_stop (gpointer state);
 gboolean turn_connect_lifetime_probe_is_ready (TurnConnectRun *run);
 gpointer turn_connect_lifetime_probe_start (TurnConnectRun *run);
 void turn_connect_lifetime_probe_stop (gpointer state);
+gpointer turn_connect_mtu_probe_start (TurnConnectRun *run);
+void turn_connect_mtu_probe_stop (gpointer state);
+gpointer turn_connect_mss_probe_start (TurnConnectRun *run);
+void turn_connect_mss_probe_stop (gpointer state);
+gpointer turn_connect_quality_probe_start (TurnConnectRun *run);
+void turn_connect_quality_probe_stop (gpointer state);

@@ -10,10 +10,12 @@ typedef void (*TurnConnectTrialEndedFunc) (gpointer user_data);
 /* Told, in the midst of it, that the first packet came back. */
 typedef void (*TurnConnectTrialWorksFunc) (gpointer user_data);
 
-/* Begins at the next iteration. @way_data: for the way's start (). @way must outlive it. */
+/* Begins at the next iteration. @way_data: for the way's start (). @way must outlive it. @n_packets:
+ * how many it sends. @works: NULL for nobody. */
 TurnConnectTrial *turn_connect_trial_new (TurnConnectRun *run,
                                           const TurnConnectTrialWay *way,
                                           gpointer way_data,
+                                          guint n_packets,
                                           TurnConnectTrialWorksFunc works,
                                           TurnConnectTrialEndedFunc ended,
                                           gpointer user_data);
@@ -41,3 +43,6 @@ turn_connect_trial_make_target (TurnConnectTrial *trial, const char *host, guint
 extern const TurnConnectTrialWay turn_connect_method_direct;
 extern const TurnConnectTrialWay turn_connect_methods_turn[];
 extern const guint turn_connect_n_methods_turn;
+/* The way of that name, of these and of the plan's; NULL: none. */
+const TurnConnectTrialWay *
+turn_connect_method_find_way (const TurnConnectPlan *plan, const char *name, gpointer *way_data);

@@ -21,6 +21,7 @@
 #define LAST_ROUND_TRIPS 3
 #define PROXY_US 20000 /* how often it is looked whether the proxy is known */
 #define LABEL 9        /* octets of the session and the number that begin a packet */
+#define NUMBERS 128    /* that ways tell apart; then they begin anew */
 
 typedef enum {
   TRIAL_WAITING,
@@ -44,7 +45,8 @@ struct _TurnConnectTrial {
   gint64 began_us;
   guint next;
   guint8 session[8];
-  TurnConnectRoundTrip packets[TURN_CONNECT_TRIAL_PACKETS];
+  TurnConnectRoundTrip *packets; /* n_packets */
+  guint n_packets;
   guint n_back;
 };
 
@@ -158,7 +160,7 @@ end (TurnConnectTrial *trial, TurnConnectOutcome outcome, const char *detail)
   trial->state = TRIAL_OVER;
   turn_connect_run_clear_source (&trial->timer);
   trial->timer = turn_connect_run_add_timer (trial->run, 0, stop_way, trial);
-  turn_connect_quality_measure (&probe->quality, trial->packets, TURN_CONNECT_TRIAL_PACKETS);
+  turn_connect_quality_measure (&probe->quality, trial->packets, trial->n_packets);
   probe->attempts = probe->quality.n_sent;
   probe->answers = probe->quality.n_received;
   if (trial->n_back > 0) {
@@ -255,7 +257,7 @@ listen_on (TurnConnectTrial *trial)
   gint64 wait_us;
 
   trial->state = TRIAL_LISTENING;
-  turn_connect_quality_measure (&quality, trial->packets, TURN_CONNECT_TRIAL_PACKETS);
+  turn_connect_quality_measure (&quality, trial->packets, trial->n_packets);
   wait_us = MAX (LAST_US, LAST_ROUND_TRIPS * MAX (quality.rtt_p95_us, trial->probe->rtt_us));
   wait_us = MIN (wait_us, SET_UP_MAX_US);
   trial->probe->deadline_us = turn_connect_run_get_now (trial->run) + wait_us;
@@ -271,12 +273,12 @@ send_packets (gpointer data)
 
   packet->sent_us = now;
   trial->next++;
-  if (!trial->way->send (trial->way_state, trial->next - 1) && packet->back_us == 0)
+  if (!trial->way->send (trial->way_state, (trial->next - 1) % NUMBERS) && packet->back_us == 0)
     g_debug ("%s: packet %u cannot go", trial->way->name, trial->next - 1);
   if (trial->state != TRIAL_SENDING)
     return G_SOURCE_REMOVE; /* sending ended it */
   turn_connect_run_clear_source (&trial->timer);
-  if (trial->next < TURN_CONNECT_TRIAL_PACKETS)
+  if (trial->next < trial->n_packets)
     trial->timer = turn_connect_run_add_timer (
         trial->run, TURN_CONNECT_TRIAL_EVERY_MS * G_GINT64_CONSTANT (1000), send_packets, trial);
   else
@@ -296,21 +298,36 @@ turn_connect_trial_ready (TurnConnectTrial *trial)
   trial->timer = turn_connect_run_add_timer (trial->run, 0, send_packets, trial);
 }
 
+/* Which of those with the same number it is: the latest, for the one before went seconds ago. If that
+ * is back, it is a copy, or on a stream, which brings all, an earlier one. NULL: none. */
+static TurnConnectRoundTrip *
+find_packet (TurnConnectTrial *trial, guint number)
+{
+  TurnConnectRoundTrip *latest = NULL, *found = NULL;
+
+  for (guint i = number; i < trial->next; i += NUMBERS) {
+    latest = &trial->packets[i];
+    if (latest->back_us == 0)
+      found = latest;
+  }
+  return found == latest || trial->way->carry != TURN_CONNECT_CARRY_UDP ? found : NULL;
+}
+
 void
 turn_connect_trial_returned (TurnConnectTrial *trial, guint number)
 {
   TurnConnectRoundTrip *packet;
 
-  if ((trial->state != TRIAL_SENDING && trial->state != TRIAL_LISTENING) || number >= trial->next)
+  if ((trial->state != TRIAL_SENDING && trial->state != TRIAL_LISTENING) || number >= NUMBERS)
     return;
-  packet = &trial->packets[number];
-  if (packet->back_us != 0)
+  packet = find_packet (trial, number);
+  if (packet == NULL)
     return;
   packet->back_us = MAX (g_get_monotonic_time (), packet->sent_us);
   trial->n_back++;
-  if (trial->n_back == 1)
+  if (trial->n_back == 1 && trial->works != NULL)
     trial->works (trial->user_data);
-  if (trial->n_back == TURN_CONNECT_TRIAL_PACKETS)
+  if (trial->n_back == trial->n_packets)
     end (trial, TURN_CONNECT_OUTCOME_ANSWER, NULL);
 }
 
@@ -426,6 +443,7 @@ TurnConnectTrial *
 turn_connect_trial_new (TurnConnectRun *run,
                         const TurnConnectTrialWay *way,
                         gpointer way_data,
+                        guint n_packets,
                         TurnConnectTrialWorksFunc works,
                         TurnConnectTrialEndedFunc ended,
                         gpointer user_data)
@@ -435,6 +453,8 @@ turn_connect_trial_new (TurnConnectRun *run,
   trial->run = run;
   trial->way = way;
   trial->way_data = way_data;
+  trial->n_packets = n_packets;
+  trial->packets = g_new0 (TurnConnectRoundTrip, n_packets);
   trial->works = works;
   trial->ended = ended;
   trial->user_data = user_data;
@@ -452,5 +472,6 @@ turn_connect_trial_free (TurnConnectTrial *trial)
 {
   trial->state = TRIAL_OVER;
   stop_way (trial);
+  g_free (trial->packets);
   g_free (trial);
 }
