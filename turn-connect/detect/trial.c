@@ -16,6 +16,8 @@
 
 #define SET_UP_US 2600000     /* with two lost packets of TCP's handshake or TURN's requests */
 #define SET_UP_MAX_US 6000000 /* arbitrary: nobody waits longer for a call */
+#define PATIENT_US                                                                                 \
+  4500000 /* arbitrary: where the port leads out, its slowness is somebody's load */
 #define SET_UP_ROUND_TRIPS 12 /* TCP, proxy with log-in, TLS, and who is asking, at their longest */
 #define LAST_US 700000 /* how long the last packet may take: TCP repeats after 0.2 and 0.6 s */
 #define LAST_ROUND_TRIPS 3
@@ -43,6 +45,7 @@ struct _TurnConnectTrial {
   TrialState state;
   GSource *timer; /* of the state; once over, for stopping */
   gint64 began_us;
+  guint16 port; /* of the server */
   guint next;
   guint8 session[8];
   TurnConnectRoundTrip *packets; /* n_packets */
@@ -102,6 +105,7 @@ note_server (TurnConnectTrial *trial, const char *host, guint16 port)
       g_strdup_printf (strchr (host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, port);
 
   turn_connect_probe_set_fact (trial->probe, "server", text);
+  trial->port = port;
 }
 
 TurnConnectTarget *
@@ -369,12 +373,31 @@ note_way (TurnConnectTrial *trial)
     trial->probe->via = g_strdup (target->proxy->url);
 }
 
+/* Whether something else went the same way: to that port, or through the proxy. */
+static gboolean
+does_way_lead_out (const TurnConnectTrial *trial)
+{
+  const GPtrArray *probes = turn_connect_run_get_observations (trial->run)->probes;
+  gboolean is_udp = trial->way->carry == TURN_CONNECT_CARRY_UDP;
+
+  for (guint i = 0; i < probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (probes, i);
+
+    if (probe->kind != TURN_CONNECT_PROBE_METHOD && turn_connect_probe_passed (probe) &&
+        (probe->carry == TURN_CONNECT_CARRY_UDP) == is_udp &&
+        (probe->via != NULL) == trial->way->is_proxied && probe->target.port == trial->port)
+      return TRUE;
+  }
+  return FALSE;
+}
+
 static gboolean
 took_too_long (gpointer data)
 {
   TurnConnectTrial *trial = data;
   gint64 rtt_us = turn_connect_run_get_rtt (trial->run, 4);
-  gint64 limit_us = MIN (SET_UP_US + SET_UP_ROUND_TRIPS * MAX (rtt_us, 0), SET_UP_MAX_US);
+  gint64 least_us = does_way_lead_out (trial) ? PATIENT_US : SET_UP_US;
+  gint64 limit_us = MIN (least_us + SET_UP_ROUND_TRIPS * MAX (rtt_us, 0), SET_UP_MAX_US);
   gboolean is_rtt_asked =
       (turn_connect_run_get_plan (trial->run)->sets & TURN_CONNECT_PROBE_SET_PORTS) != 0;
   gint64 now = g_get_monotonic_time ();
