@@ -21,7 +21,8 @@ COVERED = (
     "port-restricted-carrier", "ports-tcp-carrier", "tcp-only-carrier", "one-port-carrier", "cone-carrier-port", "proxy-beside", "dead",
     "symmetric", "symmetric-carrier", "cone-carrier-symmetric", "pool-by-flow", "carrier-pool", "ports", "ports-carrier", "portal", "stun-forged",
     "proxy", "proxy-basic", "proxy-only", "proxy-only-carrier", "proxy-tinyproxy-basic", "proxy-digest", "proxy-ntlm", "proxy-negotiate",
-    "proxy-any-port", "proxy-bump", "proxy-mitm", "proxy-inspected",
+    "proxy-squid", "proxy-any-port", "proxy-bump", "proxy-mitm", "proxy-inspected", "proxy-bump-carrier", "proxy-mitm-carrier",
+    "proxy-inspected-carrier",
 )
 
 
