@@ -173,8 +173,11 @@ append_family (GString *out, const TurnConnectFamilyVerdict *family)
 }
 
 static void
-append_evidence (GString *out, const TurnConnectVerdict *verdict)
+append_evidence (GString *out,
+                 const TurnConnectObservations *observations,
+                 const TurnConnectVerdict *verdict)
 {
+  const char *redacted = g_hash_table_lookup (observations->facts, "redacted");
   g_autofree char *proxy = tep_detect_describe_proxy (verdict);
   g_autofree char *content = tep_detect_describe_content (&verdict->inspection);
   g_autofree char *besides = tep_detect_describe_besides (verdict);
@@ -200,6 +203,8 @@ append_evidence (GString *out, const TurnConnectVerdict *verdict)
   append_row (out, "Proxy", proxy);
   append_row (out, "Content", content);
   append_row (out, "Besides", besides);
+  if (redacted != NULL)
+    append_row (out, "Redacted", redacted);
   for (guint i = 0; i < verdict->reasons->len; i++)
     append_row (out, "Note", g_ptr_array_index (verdict->reasons, i));
   g_string_append (out, "</table>\n");
@@ -249,7 +254,7 @@ tep_detect_html_make (const TurnConnectObservations *observations,
   tep_detect_path_append (out, observations, verdict);
   g_string_append (out, "</figure>\n");
   append_methods (out, observations, verdict);
-  append_evidence (out, verdict);
+  append_evidence (out, observations, verdict);
   append_advice (out, verdict);
   append_probes (out, observations);
   g_string_append (out, "</main>\n</body>\n</html>\n");

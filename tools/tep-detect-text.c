@@ -367,6 +367,7 @@ print_evidence (FILE *out,
   g_autofree char *proxy = tep_detect_describe_proxy (verdict);
   g_autofree char *content = tep_detect_describe_content (&verdict->inspection);
   g_autofree char *besides = tep_detect_describe_besides (verdict);
+  const char *redacted = g_hash_table_lookup (observations->facts, "redacted");
 
   for (guint i = 0; i < G_N_ELEMENTS (verdict->families); i++)
     print_family (out, &verdict->families[i]);
@@ -375,6 +376,8 @@ print_evidence (FILE *out,
   tep_detect_print (out, INDENT, "  proxy     %s", proxy);
   tep_detect_print (out, INDENT, "  content   %s", content);
   tep_detect_print (out, INDENT, "  besides   %s", besides);
+  if (redacted != NULL)
+    tep_detect_print (out, INDENT, "  redacted  %s", redacted);
   for (guint i = 0; i < verdict->reasons->len; i++)
     tep_detect_print (out, INDENT, "  note      %s",
                       (const char *)g_ptr_array_index (verdict->reasons, i));

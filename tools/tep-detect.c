@@ -16,7 +16,8 @@
 static ReachOptions reach;
 static char **turn_uris;
 static char *credentials_file, *interface, *ladder, *replay_file, *html_file, *conditions;
-static gboolean is_json, is_four, is_six, is_deep, is_quiet, is_verbose, compares;
+static gboolean is_json, is_four, is_six, is_deep, is_quiet, is_verbose, compares, is_redacted;
+static const char *private_words[5]; /* that no redacted report holds */
 
 static const GOptionEntry entries[] = {
   { "credentials", 'u', 0, G_OPTION_ARG_FILENAME, &credentials_file, "user:password at the far end",
@@ -40,6 +41,8 @@ static const GOptionEntry entries[] = {
     "Exit 0 if all of these hold, else 1: works, turn-tls, udp, no-nat, tcp=443, type=4...",
     "NAME,..." },
   { "html", 0, 0, G_OPTION_ARG_FILENAME, &html_file, "Also write the report as a page", "FILE" },
+  { "redact", 0, 0, G_OPTION_ARG_NONE, &is_redacted,
+    "Replace addresses and names in all that is reported", NULL },
   { "quiet", 'q', 0, G_OPTION_ARG_NONE, &is_quiet, "No progress on standard error", NULL },
   { "verbose", 'v', 0, G_OPTION_ARG_NONE, &is_verbose, "Every probe on standard error, as it ends",
     NULL },
@@ -65,7 +68,7 @@ judge (const TurnConnectVerdict *verdict)
 }
 
 static int
-report (const TurnConnectObservations *observations, const TurnConnectVerdict *verdict)
+report_as_is (const TurnConnectObservations *observations, const TurnConnectVerdict *verdict)
 {
   int status = judge (verdict);
   g_autoptr (GError) error = NULL;
@@ -81,6 +84,24 @@ report (const TurnConnectObservations *observations, const TurnConnectVerdict *v
     status = TURN_CONNECT_EXIT_INTERNAL;
   }
   return cli_finish (CLI_EXIT_OK) == CLI_EXIT_OK ? status : TURN_CONNECT_EXIT_INTERNAL;
+}
+
+static int
+report (const TurnConnectObservations *observations, const TurnConnectVerdict *verdict)
+{
+  g_autoptr (TurnConnectObservations) copy = NULL;
+  g_autoptr (TurnConnectVerdict) again = NULL;
+  g_autoptr (GError) error = NULL;
+
+  if (!is_redacted)
+    return report_as_is (observations, verdict);
+  copy = tep_detect_redact (observations, private_words, &error);
+  if (copy == NULL) {
+    cli_say ("%s", error->message);
+    return TURN_CONNECT_EXIT_INTERNAL;
+  }
+  again = turn_connect_classify (copy);
+  return report_as_is (copy, again);
 }
 
 static void
@@ -244,6 +265,20 @@ make_options (TurnConnectTarget *target, GError **error)
   return g_steal_pointer (&options);
 }
 
+/* What error messages may name besides hosts. */
+static void
+note_private_words (const TepClientOptions *options)
+{
+  const char *const words[] = { g_get_user_name (), g_get_host_name (), options->user,
+                                options->proxy_user };
+  gsize n = 0;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (words); i++) {
+    if (words[i] != NULL)
+      private_words[n++] = words[i];
+  }
+}
+
 static gboolean
 set_ladder (TurnConnectDetection *detection, GError **error)
 {
@@ -294,7 +329,9 @@ do_without_network (int argc, char **argv)
 
     return cli_usage ("--assert: “%s” is none of: %s; each also with no- before it", unknown, list);
   }
-  if (compares && (replay_file != NULL || html_file != NULL || conditions != NULL))
+  if (is_redacted && is_verbose)
+    return cli_usage ("--verbose tells all at once, and --redact what is left of it at the end");
+  if (compares && (replay_file != NULL || html_file != NULL || conditions != NULL || is_redacted))
     return cli_usage ("--compare goes with --json alone");
   if (compares)
     return argc == 3 ? compare (argv[1], argv[2]) : (int)cli_usage ("--compare takes two files");
@@ -336,6 +373,7 @@ main (int argc, char **argv)
   target = make_target (argv[1], &error);
   if (target == NULL || (options = make_options (target, &error)) == NULL)
     return reach_options_fail (error);
+  note_private_words (options);
   detection = turn_connect_detection_new (target);
   if (!set_up (detection, options, &error))
     return reach_options_fail (error);

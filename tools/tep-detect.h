@@ -72,3 +72,9 @@ gboolean tep_detect_assert_check (const char *names, char **unknown);
 char *tep_detect_assert_list (void);
 /* Which conditions do not hold; NULL if all do. */
 char *tep_detect_assert (const TurnConnectVerdict *verdict, const char *names);
+
+/* A copy in which addresses and names are replaced, and @words, a list that may be NULL. NULL on
+ * error. */
+TurnConnectObservations *tep_detect_redact (const TurnConnectObservations *observations,
+                                            const char *const *words,
+                                            GError **error);

@@ -23,6 +23,19 @@ def detect(*arguments):
     return done
 
 
+def keeps(said, recorded):
+    """What was recorded is there, beside what later versions say more."""
+    if isinstance(recorded, dict):
+        for key, value in recorded.items():
+            keeps(said[key], value)
+    elif isinstance(recorded, list):
+        assert len(said) == len(recorded)
+        for pair in zip(said, recorded):
+            keeps(*pair)
+    else:
+        assert said == recorded, (said, recorded)
+
+
 @test("/tools/tep-detect/what-was-recorded-is-judged-again")
 def _():
     assert CASES
@@ -32,7 +45,7 @@ def _():
         said = json.loads(done.stdout)
         assert done.returncode == said["exit"] == recorded["exit"], (case, done.returncode)
         assert (said["type"], said["types"], said["schema"]) == (recorded["type"], recorded["types"], 1), case
-        assert said["probes"] == recorded["probes"], case
+        keeps(said["probes"], recorded["probes"])
 
 
 @test("/tools/tep-detect/the-verdict-stands-first")
