@@ -6,6 +6,7 @@
 #include "turn-connect/detect/run-private.h"
 
 #include "stun-ext/credentials.h"
+#include "turn-connect/alarm.h"
 #include "turn-connect/detect/detection.h"
 #include "turn-connect/error-private.h"
 #include "turn-connect/lookup.h"
@@ -231,11 +232,10 @@ turn_connect_run_open_socket (TurnConnectRun *run, guint8 family, int type)
 GSource *
 turn_connect_run_add_timer (TurnConnectRun *run, gint64 delay_us, GSourceFunc func, gpointer data)
 {
-  GSource *source = g_timeout_source_new (0);
+  /* One of GLib's timeouts would come again at once where it is kept. */
+  GSource *source = turn_connect_alarm_new (run->context, "detection", func, data);
 
   g_source_set_ready_time (source, g_get_monotonic_time () + MAX (delay_us, 0));
-  g_source_set_callback (source, func, data, NULL);
-  g_source_attach (source, run->context);
   return source;
 }
 
