@@ -95,7 +95,8 @@ enter (Dial *dial, TurnConnectStep step, const char *detail)
   dial->step_begun_at = g_get_monotonic_time ();
   progress.elapsed_us = dial->step_begun_at - dial->begun_at;
   g_debug ("dial: %s %s", turn_connect_step_to_string (step), detail != NULL ? detail : "");
-  if (dial->progress != NULL)
+  /* Who cancelled may be gone before that is noticed here. */
+  if (dial->progress != NULL && !g_cancellable_is_cancelled (dial->cancellable))
     dial->progress (&progress, dial->progress_data);
 }
 

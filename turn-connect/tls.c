@@ -163,7 +163,7 @@ set_up (TurnConnectTls *tls)
 void
 turn_connect_tls_context_load_trust (TurnConnectTlsContext *context)
 {
-  if (context->has_ca_file || context->has_trust)
+  if (context->has_ca_file || context->has_trust || context->is_blind)
     return;
   for (int kind = 0; kind < TURN_CONNECT_TLS_N_KINDS; kind++) {
     if (context->ssl[kind] != NULL)

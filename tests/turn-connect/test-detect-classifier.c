@@ -551,6 +551,7 @@ test_a_failed_control_takes_inspection_back (void)
            TURN_CONNECT_CARRY_TCP, &to, FALSE);
 
   control->is_control = TRUE;
+  control->connect_us = 12000;
   verdict = turn_connect_classify (observations);
   g_assert_cmpint (verdict->inspection.is_seen, ==, TURN_CONNECT_TELL_UNKNOWN);
   g_assert_cmpint (verdict->type, ==, 0);

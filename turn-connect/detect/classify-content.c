@@ -35,7 +35,15 @@ is_same_port (const TurnConnectProbe *a, const TurnConnectProbe *b)
 static gboolean
 says_something (const TurnConnectProbe *probe)
 {
+  /* Without a connection it is a matter of the port and not of content. */
+  if (probe->connect_us < 0 &&
+      (probe->outcome == TURN_CONNECT_OUTCOME_SILENCE ||
+       probe->outcome == TURN_CONNECT_OUTCOME_REFUSED ||
+       probe->outcome == TURN_CONNECT_OUTCOME_UNREACHABLE) &&
+      (probe->carry == TURN_CONNECT_CARRY_TCP || probe->carry == TURN_CONNECT_CARRY_TLS))
+    return FALSE;
   return probe->outcome != TURN_CONNECT_OUTCOME_PENDING &&
+         probe->outcome != TURN_CONNECT_OUTCOME_DENIED &&
          probe->outcome != TURN_CONNECT_OUTCOME_FAILED &&
          probe->outcome != TURN_CONNECT_OUTCOME_SKIPPED &&
          probe->outcome != TURN_CONNECT_OUTCOME_UNSUPPORTED &&

@@ -73,4 +73,10 @@ const TurnConnectProbeFamily turn_connect_families[TURN_CONNECT_N_FAMILIES] = {
                                     TURN_CONNECT_WAITS_FOR (MTU) | TURN_CONNECT_WAITS_FOR (MSS),
                                     NULL, turn_connect_quality_probe_start,
                                     turn_connect_quality_probe_stop },
+  [TURN_CONNECT_FAMILY_PAYLOAD] = { "payload", "sending what firewalls look for",
+                                    TURN_CONNECT_WAITS_FOR (PORT) | TURN_CONNECT_WAITS_FOR (SELF) |
+                                        TURN_CONNECT_WAITS_FOR (SELF_LATE),
+                                    turn_connect_payload_probe_is_ready,
+                                    turn_connect_payload_probe_start,
+                                    turn_connect_payload_probe_stop },
 };

@@ -11,6 +11,7 @@
 #include "turn-connect/target-private.h"
 #include "turn-connect/tls-options-private.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -84,7 +85,8 @@ outcome_of_error (const TurnConnectFetch *self, const GError *error)
     return self->probe->connect_us >= 0 ? TURN_CONNECT_OUTCOME_CONNECTED
                                         : TURN_CONNECT_OUTCOME_SILENCE;
   case TURN_CONNECT_ERROR_CLOSED:
-    return TURN_CONNECT_OUTCOME_CLOSED;
+    return strstr (error->message, g_strerror (ECONNRESET)) != NULL ? TURN_CONNECT_OUTCOME_RESET
+                                                                    : TURN_CONNECT_OUTCOME_CLOSED;
   case TURN_CONNECT_ERROR_TLS_FAILED:
   case TURN_CONNECT_ERROR_TLS_NAME:
   case TURN_CONNECT_ERROR_TLS_EXPIRED:
@@ -256,6 +258,7 @@ make_request (TurnConnectFetch *self)
 
   query.run = turn_connect_run_get_id (self->run);
   query.probe = turn_connect_run_get_number (self->run, self->probe);
+  query.payload = self->way.payload;
   if (getrandom (self->nonce, sizeof self->nonce, 0) != sizeof self->nonce)
     return NULL;
   memcpy (query.nonce, self->nonce, sizeof query.nonce);
@@ -265,7 +268,9 @@ make_request (TurnConnectFetch *self)
   if (target == NULL)
     return NULL;
   return g_strdup_printf ("GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", target,
-                          turn_connect_run_get_observations (self->run)->host);
+                          self->way.name != NULL
+                              ? self->way.name
+                              : turn_connect_run_get_observations (self->run)->host);
 }
 
 static void
@@ -283,6 +288,16 @@ note_connection (TurnConnectFetch *self)
   }
   if (local != NULL && g_socket_address_to_native (local, &native, sizeof native, NULL))
     stun_ext_address_from_sockaddr (&self->probe->local, (struct sockaddr *)&native, sizeof native);
+}
+
+/* What comes behind TCP stands on a connection, whatever becomes of it. */
+static void
+dial_goes_on (const TurnConnectProgress *progress, gpointer data)
+{
+  TurnConnectFetch *self = data;
+
+  if (progress->step == TURN_CONNECT_STEP_TLS && self->way.family != 0)
+    self->probe->connect_us = progress->elapsed_us;
 }
 
 static void
@@ -320,6 +335,19 @@ time_is_over (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
+static void
+set_blind (TurnConnectTarget *target, const TurnConnectFetchWay *way)
+{
+  g_autoptr (TurnConnectTlsOptions) blind = turn_connect_tls_options_new_blind ();
+  const char *const protocols[] = { way->alpn, NULL };
+
+  if (way->alpn != NULL)
+    turn_connect_tls_options_set_alpn (blind, protocols, NULL);
+  if (way->name != NULL)
+    turn_connect_tls_options_set_server_name (blind, way->name, NULL);
+  turn_connect_target_set_tls (target, blind);
+}
+
 /* The run's target with another port; straight to an address, or with its proxy. */
 static TurnConnectTarget *
 make_target (TurnConnectRun *run, const TurnConnectFetchWay *way, const StunExtAddress *server)
@@ -335,11 +363,8 @@ make_target (TurnConnectRun *run, const TurnConnectFetchWay *way, const StunExtA
   turn_connect_target_set_timeout (target, way->limit_ms);
   if (!way->is_tls)
     turn_connect_target_set_tls (target, NULL);
-  else if (way->is_blind) {
-    g_autoptr (TurnConnectTlsOptions) blind = turn_connect_tls_options_new_blind ();
-
-    turn_connect_target_set_tls (target, blind);
-  }
+  else if (way->is_blind)
+    set_blind (target, way);
   if (server->family != 0)
     turn_connect_target_choose_proxy (target, "none", NULL);
   return target;
@@ -376,12 +401,14 @@ turn_connect_fetch_new (TurnConnectRun *run,
   self->probe->target.port = way->port;
   self->probe->deadline_us += (gint64)way->limit_ms * 1000;
   self->probe->attempts = 1;
+  self->probe->is_control = way->is_control;
+  self->probe->round = way->round;
   if (way->family == 0)
     self->probe->via = turn_connect_run_describe_proxy (run);
   self->request = make_request (self);
   self->cancellable = g_cancellable_new ();
   self->limit = turn_connect_run_add_timer (run, (gint64)way->limit_ms * 1000, time_is_over, self);
-  turn_connect_dial_async (target, NULL, NULL, self->cancellable, dialled, self);
+  turn_connect_dial_async (target, dial_goes_on, self, self->cancellable, dialled, self);
   return self;
 }
 

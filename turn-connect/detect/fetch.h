@@ -21,6 +21,11 @@ typedef struct {
   gboolean is_tls;
   gboolean is_blind; /* TLS with whoever answers; the user is not named to him */
   guint limit_ms;    /* for all of it */
+  const char *name;  /* whom TLS is asked for when blind, and Host names; NULL: the far end */
+  const char *alpn;  /* what TLS offers when blind; NULL: nothing */
+  guint8 payload;    /* as one of the matrix: a value of StunExtDetectPayload; 0: none */
+  guint round;
+  gboolean is_control;
 } TurnConnectFetchWay;
 
 /* Told once, when the probe has its outcome but before it ends; may change the outcome it returns.

@@ -50,6 +50,7 @@ typedef enum {
   TURN_CONNECT_FAMILY_MTU,
   TURN_CONNECT_FAMILY_MSS,
   TURN_CONNECT_FAMILY_QUALITY,
+  TURN_CONNECT_FAMILY_PAYLOAD,
   TURN_CONNECT_N_FAMILIES,
 } TurnConnectFamilyId;
 #define TURN_CONNECT_WAITS_FOR(name) (1u << TURN_CONNECT_FAMILY_##name)
@@ -272,3 +273,6 @@ gpointer turn_connect_mss_probe_start (TurnConnectRun *run);
 void turn_connect_mss_probe_stop (gpointer state);
 gpointer turn_connect_quality_probe_start (TurnConnectRun *run);
 void turn_connect_quality_probe_stop (gpointer state);
+gboolean turn_connect_payload_probe_is_ready (TurnConnectRun *run);
+gpointer turn_connect_payload_probe_start (TurnConnectRun *run);
+void turn_connect_payload_probe_stop (gpointer state);

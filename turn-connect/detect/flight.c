@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * First flights of which only the octets differ: same address, same port, same length, a fresh
+ * connection each. What the far end says of one is proven, so that neither silence nor an answer of
+ * somebody on the way is taken for its own; and an answer is not the end of it, for some boxes let
+ * the first words pass and cut off the rest.
+ */
+#include "turn-connect/detect/flight.h"
+
+#include "stun-ext/detect-text.h"
+#include "stun-ext/message.h"
+#include "turn-connect/error-private.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CONNECT_US 1600000 /* SYNs at 0 and 1 s; the port is known to be open */
+#define ANSWER_US 1600000  /* TCP repeats after 0.2, 0.6 and 1.4 s */
+#define ANSWER_MAX 4096    /* octets of an answer; SIP's repeats much of the request */
+#define BLOCKS 16          /* 8 kB each way, in packets of their own */
+#define BLOCKS_AT_ONCE 8
+#define SURVIVAL_SIZE (BLOCKS * STUN_EXT_DETECT_BLOCK_LENGTH)
+#define DIGITS (2 * STUN_EXT_DETECT_DIGEST_LENGTH + 1)
+
+struct _TurnConnectFlight {
+  TurnConnectRun *run;
+  TurnConnectFlightWay way;
+  TurnConnectFlightFunc ended;
+  gpointer user_data;
+  TurnConnectProbe *probe;
+  int descriptor;
+  GSource *source, *limit;
+  gint64 began_us;
+  gint64 sent_us; /* 0: not yet */
+  StunExtDetectToken token;
+  gsize length;
+  guint8 octets[STUN_EXT_DETECT_FLIGHT_LENGTH];
+  guint8 digest[STUN_EXT_DETECT_DIGEST_LENGTH];
+  guint8 answer[ANSWER_MAX];
+  gsize n; /* octets in it */
+  StunExtDetectSurvival survival;
+  guint n_blocks; /* sent; 0: this is not what goes on */
+  guint8 expected[SURVIVAL_SIZE];
+  gsize n_survived; /* octets of them that came */
+};
+
+char *
+turn_connect_flight_name (StunExtDetectPayload payload, StunExtDetectTwin twin)
+{
+  const char *name = stun_ext_detect_payload_name (payload);
+
+  if (twin == STUN_EXT_DETECT_TWIN_NONE)
+    return g_strdup (name);
+  return g_strconcat (name, "-", stun_ext_detect_twin_name (twin), NULL);
+}
+
+static void
+let_go (TurnConnectFlight *self, gboolean is_broken)
+{
+  const struct linger at_once = { .l_onoff = 1 };
+
+  turn_connect_run_clear_source (&self->source);
+  turn_connect_run_clear_source (&self->limit);
+  if (self->descriptor < 0)
+    return;
+  /* What was swallowed is not to be repeated for minutes, with nobody here to hear of it. */
+  if (is_broken)
+    setsockopt (self->descriptor, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  close (self->descriptor);
+  self->descriptor = -1;
+}
+
+static void
+end (TurnConnectFlight *self, TurnConnectOutcome outcome)
+{
+  TurnConnectProbe *probe = self->probe;
+  TurnConnectFlightFunc ended = self->ended;
+  gpointer user_data = self->user_data;
+  char text[32];
+
+  if (self->n_blocks > 0) {
+    g_snprintf (text, sizeof text, "%" G_GSIZE_FORMAT " of %d", self->n_survived, SURVIVAL_SIZE);
+    turn_connect_probe_set_fact (probe, "survived", text);
+  }
+  if (self->sent_us != 0 && outcome != TURN_CONNECT_OUTCOME_PROOF) {
+    g_snprintf (text, sizeof text, "%" G_GINT64_FORMAT, g_get_monotonic_time () - self->sent_us);
+    turn_connect_probe_set_fact (probe, "ended-us", text);
+  }
+  let_go (self, outcome != TURN_CONNECT_OUTCOME_PROOF);
+  turn_connect_run_end (self->run, probe, outcome);
+  ended (probe, user_data);
+}
+
+static void
+fail (TurnConnectFlight *self, TurnConnectOutcome outcome, const char *detail)
+{
+  g_free (self->probe->detail);
+  self->probe->detail = g_strdup (detail);
+  end (self, outcome);
+}
+
+static gboolean
+time_is_over (gpointer data)
+{
+  TurnConnectFlight *self = data;
+
+  /* With a connection and no answer to it nothing says that it is one with the far end. */
+  end (self, self->sent_us != 0 && self->probe->proof == TURN_CONNECT_PROOF_NONE
+                 ? TURN_CONNECT_OUTCOME_CONNECTED
+                 : TURN_CONNECT_OUTCOME_SILENCE);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+set_limit (TurnConnectFlight *self, gint64 delay_us)
+{
+  turn_connect_run_clear_source (&self->limit);
+  self->limit = turn_connect_run_add_timer (self->run, delay_us, time_is_over, self);
+  self->probe->deadline_us = turn_connect_run_get_now (self->run) + delay_us;
+}
+
+/* Survival */
+
+/* FALSE if all is over. */
+static gboolean
+send_block (TurnConnectFlight *self)
+{
+  guint8 block[STUN_EXT_DETECT_BLOCK_LENGTH];
+  gsize at = (gsize)self->n_blocks * STUN_EXT_DETECT_BLOCK_LENGTH;
+
+  if (getrandom (block, sizeof block, 0) != sizeof block ||
+      !stun_ext_detect_survival_block (&self->survival, block, self->expected + at)) {
+    fail (self, TURN_CONNECT_OUTCOME_FAILED, "no random octets");
+    return FALSE;
+  }
+  self->n_blocks++;
+  if (send (self->descriptor, block, sizeof block, MSG_NOSIGNAL) == (ssize_t)sizeof block)
+    return TRUE;
+  fail (self,
+        errno == ECONNRESET || errno == EPIPE ? TURN_CONNECT_OUTCOME_RESET
+                                              : TURN_CONNECT_OUTCOME_FAILED,
+        g_strerror (errno));
+  return FALSE;
+}
+
+/* FALSE if all is over. */
+static gboolean
+send_blocks (TurnConnectFlight *self)
+{
+  while (self->n_blocks < BLOCKS &&
+         (gsize)self->n_blocks * STUN_EXT_DETECT_BLOCK_LENGTH <
+             self->n_survived + BLOCKS_AT_ONCE * STUN_EXT_DETECT_BLOCK_LENGTH) {
+    if (!send_block (self))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static void
+take_survivors (TurnConnectFlight *self, const guint8 *octets, gsize n)
+{
+  if (n > (gsize)self->n_blocks * STUN_EXT_DETECT_BLOCK_LENGTH - self->n_survived ||
+      memcmp (self->expected + self->n_survived, octets, n) != 0) {
+    fail (self, TURN_CONNECT_OUTCOME_ALTERED, "what was said later came back otherwise");
+    return;
+  }
+  self->n_survived += n;
+  if (self->n_survived == SURVIVAL_SIZE)
+    end (self, TURN_CONNECT_OUTCOME_PROOF);
+  else
+    send_blocks (self);
+}
+
+/* The answer */
+
+static void
+note_proof (TurnConnectFlight *self, StunExtDetectProof proof)
+{
+  self->probe->proof =
+      proof == STUN_EXT_DETECT_PROOF_KEYED ? TURN_CONNECT_PROOF_KEYED : TURN_CONNECT_PROOF_UNKEYED;
+}
+
+/* The far end has spoken, and says that it got @octets with this digest. */
+static void
+take_digest (TurnConnectFlight *self, gsize octets, const guint8 *digest)
+{
+  if (octets != self->length ||
+      !stun_ext_crypto_equal (digest, self->digest, sizeof self->digest)) {
+    fail (self, TURN_CONNECT_OUTCOME_ALTERED, "the far end got other octets than were sent");
+    return;
+  }
+  if (!stun_ext_detect_survival_begin (&self->survival, self->octets, self->length)) {
+    fail (self, TURN_CONNECT_OUTCOME_FAILED, NULL);
+    return;
+  }
+  if (send_blocks (self))
+    set_limit (self, ANSWER_US);
+}
+
+static void
+note_mapped (TurnConnectFlight *self, const StunExtAddress *source)
+{
+  self->probe->mapped = *source;
+  self->probe->source = self->probe->target;
+}
+
+static void
+refuse (TurnConnectFlight *self, TurnConnectOutcome outcome)
+{
+  g_free (self->probe->detail);
+  self->probe->detail =
+      turn_connect_error_quote ((const char *)self->answer, MIN (self->n, 64), 64);
+  end (self, outcome);
+}
+
+static void
+note_seen (TurnConnectFlight *self, const char *key, const char *text)
+{
+  g_autofree char *quoted = NULL;
+
+  if (*text == '\0')
+    return;
+  quoted = turn_connect_error_quote (text, strlen (text), STUN_EXT_DETECT_SEEN_MAX);
+  turn_connect_probe_set_fact (self->probe, key, quoted);
+}
+
+static void
+read_sip (TurnConnectFlight *self)
+{
+  const char *text = (const char *)self->answer;
+  static const char start[] = "SIP/2.0 ";
+  StunExtDetectSip sip;
+  StunExtDetectProof proof;
+
+  if (memcmp (text, start, MIN (self->n, strlen (start))) != 0) {
+    refuse (self, TURN_CONNECT_OUTCOME_WRONG_ANSWER);
+    return;
+  }
+  if (g_strstr_len (text, (gssize)self->n, "\r\n\r\n") == NULL) {
+    if (self->n == ANSWER_MAX)
+      refuse (self, TURN_CONNECT_OUTCOME_WRONG_ANSWER);
+    return;
+  }
+  proof = stun_ext_detect_sip_answer_read (text, self->n, &self->token,
+                                           turn_connect_run_get_user_key (self->run), &sip);
+  self->probe->code = sip.code;
+  if (proof == STUN_EXT_DETECT_PROOF_NONE) {
+    refuse (self, TURN_CONNECT_OUTCOME_WRONG_ANSWER);
+    return;
+  }
+  note_proof (self, proof);
+  note_mapped (self, &sip.source);
+  note_seen (self, "via-seen", sip.via);
+  note_seen (self, "contact-seen", sip.contact);
+  note_seen (self, "sdp-seen", sip.sdp);
+  take_digest (self, sip.octets, sip.digest);
+}
+
+static void
+read_stun (TurnConnectFlight *self)
+{
+  gsize total = 0;
+  StunExtParse parse = stun_ext_message_measure (self->answer, self->n, &total);
+  TurnConnectOutcome outcome;
+  guint8 attempt;
+
+  if (parse == STUN_EXT_PARSE_INCOMPLETE ||
+      (parse == STUN_EXT_PARSE_OK && total > self->n && total <= ANSWER_MAX))
+    return;
+  if (parse != STUN_EXT_PARSE_OK || total > self->n) {
+    refuse (self, TURN_CONNECT_OUTCOME_WRONG_ANSWER);
+    return;
+  }
+  outcome = turn_connect_run_read_binding (self->run, self->probe, self->octets + 8, self->answer,
+                                           total, &attempt);
+  self->probe->source = self->probe->target;
+  end (self, outcome == TURN_CONNECT_OUTCOME_PENDING ? TURN_CONNECT_OUTCOME_WRONG_ANSWER : outcome);
+}
+
+static void
+read_echo (TurnConnectFlight *self)
+{
+  const StunExtDetectRun run = turn_connect_run_get_id (self->run);
+  StunExtDetectEcho echo;
+  StunExtDetectProof proof;
+
+  if (memcmp (self->answer, "TEPD", MIN (self->n, 4)) == 0 &&
+      self->n < STUN_EXT_DETECT_ANSWER_LENGTH)
+    return;
+  if (!stun_ext_detect_echo_read (self->answer, self->n, &run,
+                                  turn_connect_run_get_user_key (self->run), &echo, &proof)) {
+    refuse (self, TURN_CONNECT_OUTCOME_WRONG_ANSWER);
+    return;
+  }
+  /* Without the run it got something, and not what was sent. */
+  if (proof == STUN_EXT_DETECT_PROOF_NONE ||
+      echo.probe != turn_connect_run_get_number (self->run, self->probe)) {
+    fail (self, TURN_CONNECT_OUTCOME_WRONG_ANSWER, "an answer to something else");
+    return;
+  }
+  note_proof (self, proof);
+  note_mapped (self, &echo.source);
+  take_digest (self, echo.octets, echo.digest);
+}
+
+static void
+read_answer (TurnConnectFlight *self)
+{
+  gboolean is_plain = self->way.twin == STUN_EXT_DETECT_TWIN_NONE;
+
+  if (self->probe->rtt_us < 0)
+    self->probe->rtt_us = g_get_monotonic_time () - self->sent_us;
+  self->probe->answers = 1;
+  switch (is_plain ? self->way.payload : STUN_EXT_DETECT_PAYLOAD_UNKNOWN) {
+  case STUN_EXT_DETECT_PAYLOAD_SIP_REGISTER:
+  case STUN_EXT_DETECT_PAYLOAD_SIP_INVITE:
+  case STUN_EXT_DETECT_PAYLOAD_SIP_OPTIONS:
+    read_sip (self);
+    break;
+  case STUN_EXT_DETECT_PAYLOAD_STUN:
+    read_stun (self);
+    break;
+  default:
+    read_echo (self);
+  }
+}
+
+static void
+take_octets (TurnConnectFlight *self, const guint8 *octets, gsize n)
+{
+  if (self->n_blocks > 0) {
+    take_survivors (self, octets, n);
+    return;
+  }
+  memcpy (self->answer + self->n, octets, n);
+  self->n += n;
+  read_answer (self);
+}
+
+static gboolean
+can_read (gint descriptor, GIOCondition condition, gpointer data)
+{
+  TurnConnectFlight *self = data;
+  guint8 octets[ANSWER_MAX];
+  gsize room = self->n_blocks > 0 ? sizeof octets : ANSWER_MAX - self->n;
+  ssize_t n = recv (descriptor, octets, room, 0);
+
+  if (n > 0)
+    take_octets (self, octets, (gsize)n);
+  else if (n == 0)
+    end (self, TURN_CONNECT_OUTCOME_CLOSED);
+  else if (errno != EAGAIN && errno != EINTR)
+    fail (self,
+          errno == ECONNRESET || errno == EPIPE ? TURN_CONNECT_OUTCOME_RESET
+                                                : TURN_CONNECT_OUTCOME_UNREACHABLE,
+          g_strerror (errno));
+  /* If it is over, the source was destroyed. */
+  return G_SOURCE_CONTINUE;
+}
+
+/* Sending */
+
+static gboolean
+write_flight (TurnConnectFlight *self)
+{
+  StunExtDetectFlight flight = { .payload = self->way.payload, .twin = self->way.twin };
+  StunExtSpan part = { self->octets, 0 };
+  char digits[DIGITS];
+
+  flight.run = turn_connect_run_get_id (self->run);
+  flight.probe = turn_connect_run_get_number (self->run, self->probe);
+  flight.host = turn_connect_run_get_observations (self->run)->host;
+  flight.local = self->probe->local;
+  if (getrandom (&flight.seed, sizeof flight.seed, 0) != sizeof flight.seed)
+    return FALSE;
+  self->length = stun_ext_detect_flight_write (&flight, self->octets, sizeof self->octets);
+  self->token = (StunExtDetectToken){ .run = flight.run,
+                                      .probe = flight.probe,
+                                      .length = (guint16)self->length,
+                                      .payload = (guint8)flight.payload };
+  part.length = self->length;
+  if (self->length == 0 || !stun_ext_crypto_digest (STUN_EXT_HASH_SHA256, &part, 1, self->digest))
+    return FALSE;
+  turn_connect_probe_set_fact (
+      self->probe, "sent-sha256",
+      stun_ext_detect_hex_print (self->digest, sizeof self->digest, digits));
+  return TRUE;
+}
+
+static void
+note_connection (TurnConnectFlight *self)
+{
+  struct sockaddr_storage native;
+  socklen_t length = sizeof native;
+  const int on = 1;
+
+  self->probe->connect_us = g_get_monotonic_time () - self->began_us;
+  if (getsockname (self->descriptor, (struct sockaddr *)&native, &length) == 0)
+    stun_ext_address_from_sockaddr (&self->probe->local, (struct sockaddr *)&native, length);
+  setsockopt (self->descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+static TurnConnectOutcome
+outcome_of_errno (int number)
+{
+  if (number == ECONNREFUSED)
+    return TURN_CONNECT_OUTCOME_REFUSED;
+  return number == ETIMEDOUT ? TURN_CONNECT_OUTCOME_SILENCE : TURN_CONNECT_OUTCOME_UNREACHABLE;
+}
+
+static gboolean
+connected (gint descriptor, GIOCondition condition, gpointer data)
+{
+  TurnConnectFlight *self = data;
+  int number = 0;
+  socklen_t length = sizeof number;
+
+  if (getsockopt (descriptor, SOL_SOCKET, SO_ERROR, &number, &length) != 0)
+    number = errno;
+  if (number != 0) {
+    fail (self, outcome_of_errno (number), g_strerror (number));
+    return G_SOURCE_CONTINUE;
+  }
+  note_connection (self);
+  if (!write_flight (self)) {
+    fail (self, TURN_CONNECT_OUTCOME_FAILED, "this cannot be made for a far end of this name");
+    return G_SOURCE_CONTINUE;
+  }
+  self->sent_us = g_get_monotonic_time ();
+  if (send (descriptor, self->octets, self->length, MSG_NOSIGNAL) != (ssize_t)self->length) {
+    fail (self, TURN_CONNECT_OUTCOME_RESET, g_strerror (errno));
+    return G_SOURCE_CONTINUE;
+  }
+  set_limit (self, ANSWER_US);
+  turn_connect_run_clear_source (&self->source);
+  self->source = g_unix_fd_source_new (descriptor, G_IO_IN);
+  g_source_set_callback (self->source, G_SOURCE_FUNC (can_read), self, NULL);
+  g_source_attach (self->source, turn_connect_run_get_context (self->run));
+  return G_SOURCE_CONTINUE;
+}
+
+/* Beginning: what fails at once is told from the loop, too. */
+
+static gboolean
+failed_at_once (gpointer data)
+{
+  TurnConnectFlight *self = data;
+
+  end (self, TURN_CONNECT_OUTCOME_FAILED);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+begin (TurnConnectFlight *self)
+{
+  struct sockaddr_storage native;
+  socklen_t length = (socklen_t)stun_ext_address_to_sockaddr (&self->way.target, &native);
+
+  self->descriptor = turn_connect_run_open_socket (self->run, self->way.target.family, SOCK_STREAM);
+  if (self->descriptor < 0)
+    return FALSE;
+  if (connect (self->descriptor, (struct sockaddr *)&native, length) != 0 && errno != EINPROGRESS)
+    return FALSE;
+  self->source = g_unix_fd_source_new (self->descriptor, G_IO_OUT);
+  g_source_set_callback (self->source, G_SOURCE_FUNC (connected), self, NULL);
+  g_source_attach (self->source, turn_connect_run_get_context (self->run));
+  set_limit (self, CONNECT_US);
+  return TRUE;
+}
+
+TurnConnectFlight *
+turn_connect_flight_new (TurnConnectRun *run,
+                         const TurnConnectFlightWay *way,
+                         TurnConnectFlightFunc ended,
+                         gpointer user_data)
+{
+  TurnConnectFlight *self = g_new0 (TurnConnectFlight, 1);
+  g_autofree char *name = turn_connect_flight_name (way->payload, way->twin);
+
+  self->run = run;
+  self->way = *way;
+  self->ended = ended;
+  self->user_data = user_data;
+  self->descriptor = -1;
+  self->began_us = g_get_monotonic_time ();
+  self->probe = turn_connect_run_begin (run, TURN_CONNECT_PROBE_PAYLOAD, name,
+                                        TURN_CONNECT_CARRY_TCP, &way->target);
+  self->probe->attempts = 1;
+  self->probe->round = way->round;
+  self->probe->is_control = way->is_control;
+  if (begin (self))
+    return self;
+  self->probe->detail = g_strdup (g_strerror (errno));
+  self->limit = turn_connect_run_add_timer (run, 0, failed_at_once, self);
+  return self;
+}
+
+void
+turn_connect_flight_free (TurnConnectFlight *flight)
+{
+  if (flight == NULL)
+    return;
+  let_go (flight, TRUE);
+  g_free (flight);
+}

@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Does what passes depend on what it says? Every class of octets is sent once to each of a few open
+ * ports, harmless ones first; what fails is repeated, between runs of a class that passed, before
+ * anything is concluded; and at the end a harmless one shows whether the port still answers at all,
+ * for some boxes hold a grudge. In a network that does not care all of it is over after the first
+ * time.
+ */
+#include "turn-connect/detect/fetch.h"
+#include "turn-connect/detect/flight.h"
+
+#include <string.h>
+
+#define PORTS_MAX 3      /* of each family */
+#define AT_ONCE 8        /* connections to one port */
+#define PACE_US 6000     /* between connections, so that this is no flood */
+#define SETTLE_US 300000 /* for further ports to turn out open, once one has */
+#define CONFIRM_RUNS 4   /* beside the first: p = 1/252 against as many controls */
+#define REPEAT_RUNS 2    /* at a second port: p = 1/20 */
+#define REPEATED_MAX 3   /* classes; of a box that holds back more, these tell enough */
+/* Behind a port of the web is mostly a front door, which takes few connections of strangers and keeps
+ * one over which nothing came for 2 s: so few are left behind there. */
+#define WEB_REPEATED_MAX 2
+#define WEB_ENOUGH 2  /* classes that failed: then only what is asked for most is sent as well */
+#define WEB_AT_ONCE 8 /* connections, those that were left behind counted */
+#define WEB_LEFT_US 2200000
+#define WAIT_US 50000
+#define FETCH_LIMIT_MS 2600
+#define OTHER_NAME "www.example.com"
+
+/* In the order in which they are sent. */
+typedef struct {
+  StunExtDetectPayload payload;
+  StunExtDetectTwin twin;
+  const char *name, *alpn;
+} Class;
+
+static const Class classes[] = {
+  { STUN_EXT_DETECT_PAYLOAD_PRINTABLE, STUN_EXT_DETECT_TWIN_NONE, NULL, NULL },
+  { STUN_EXT_DETECT_PAYLOAD_TLS, STUN_EXT_DETECT_TWIN_NONE, NULL, "http/1.1" },
+  { STUN_EXT_DETECT_PAYLOAD_HTTP, STUN_EXT_DETECT_TWIN_NONE, NULL, NULL },
+  { STUN_EXT_DETECT_PAYLOAD_SIP_REGISTER, STUN_EXT_DETECT_TWIN_INVERTED, NULL, NULL },
+  { STUN_EXT_DETECT_PAYLOAD_SIP_INVITE, STUN_EXT_DETECT_TWIN_INVERTED, NULL, NULL },
+  { STUN_EXT_DETECT_PAYLOAD_SIP_REGISTER, STUN_EXT_DETECT_TWIN_MISSPELT, NULL, NULL },
+  { STUN_EXT_DETECT_PAYLOAD_SIP_INVITE, STUN_EXT_DETECT_TWIN_MISSPELT, NULL, NULL },
+  { STUN_EXT_DETECT_PAYLOAD_RANDOM, STUN_EXT_DETECT_TWIN_NONE, NULL, NULL },
+  { STUN_EXT_DETECT_PAYLOAD_TLS_OTHER_NAME, STUN_EXT_DETECT_TWIN_NONE, OTHER_NAME, "http/1.1" },
+  { STUN_EXT_DETECT_PAYLOAD_TLS_STUN, STUN_EXT_DETECT_TWIN_NONE, NULL, "stun.turn" },
+  { STUN_EXT_DETECT_PAYLOAD_STUN, STUN_EXT_DETECT_TWIN_NONE, NULL, NULL },
+  { STUN_EXT_DETECT_PAYLOAD_SIP_REGISTER, STUN_EXT_DETECT_TWIN_NONE, NULL, NULL },
+  { STUN_EXT_DETECT_PAYLOAD_SIP_INVITE, STUN_EXT_DETECT_TWIN_NONE, NULL, NULL },
+};
+#define N_CLASSES G_N_ELEMENTS (classes)
+
+typedef enum {
+  PHASE_FIRST,
+  PHASE_REPEAT,
+  PHASE_AFTER,
+} Phase;
+
+typedef struct {
+  guint port; /* index */
+  guint class;
+  guint round;
+  gboolean is_control;
+} Job;
+
+/* What came of a class at a port. */
+typedef struct {
+  guint n_passed, n_failed; /* what could not be asked is neither */
+} Tally;
+
+typedef struct {
+  StunExtAddress target;
+  guint n_flying;
+  Tally tallies[N_CLASSES];
+  guint n_rounds[N_CLASSES];
+} Port;
+
+typedef struct {
+  TurnConnectRun *run;
+  Phase phase;
+  GArray *ports;      /* Port */
+  GArray *jobs;       /* Job, those that wait */
+  GPtrArray *tickets; /* Ticket */
+  GPtrArray *flights; /* TurnConnectFlight */
+  GPtrArray *fetches; /* TurnConnectFetch */
+  GArray *left;       /* gint64: when connections to ports of the web began that failed */
+  guint n_flying, n_flying_web;
+  GSource *pace;
+} PayloadProbe;
+
+/* One connection, and whose it is. */
+typedef struct {
+  PayloadProbe *owner;
+  Job job;
+  gint64 began_us;
+} Ticket;
+
+static gboolean go_on (gpointer data);
+
+static void
+go_on_soon (PayloadProbe *self, gint64 delay_us)
+{
+  turn_connect_run_clear_source (&self->pace);
+  self->pace = turn_connect_run_add_timer (self->run, delay_us, go_on, self);
+}
+
+static gboolean
+is_web (const Port *port)
+{
+  return port->target.port == 80 || port->target.port == 443;
+}
+
+static gboolean
+could_ask (const TurnConnectProbe *probe, TurnConnectOutcome outcome)
+{
+  switch (outcome) {
+  case TURN_CONNECT_OUTCOME_PENDING:
+  case TURN_CONNECT_OUTCOME_DENIED:
+  case TURN_CONNECT_OUTCOME_UNSUPPORTED:
+  case TURN_CONNECT_OUTCOME_FAILED:
+  case TURN_CONNECT_OUTCOME_SKIPPED:
+  case TURN_CONNECT_OUTCOME_CANCELLED:
+    return FALSE;
+  default:
+    return probe->connect_us >= 0; /* without, it is a matter of the port and not of content */
+  }
+}
+
+static void
+forget_flight (PayloadProbe *self, Port *port)
+{
+  port->n_flying--;
+  self->n_flying--;
+  self->n_flying_web -= is_web (port);
+}
+
+static gboolean
+is_fetched (const Class *class)
+{
+  return class->twin == STUN_EXT_DETECT_TWIN_NONE &&
+         class->payload != STUN_EXT_DETECT_PAYLOAD_PRINTABLE &&
+         class->payload != STUN_EXT_DETECT_PAYLOAD_RANDOM &&
+         class->payload != STUN_EXT_DETECT_PAYLOAD_STUN &&
+         class->payload != STUN_EXT_DETECT_PAYLOAD_SIP_REGISTER &&
+         class->payload != STUN_EXT_DETECT_PAYLOAD_SIP_INVITE;
+}
+
+/* Takes back what there is no need to send any more. */
+static void
+spare (PayloadProbe *self, guint index)
+{
+  const Port *port = &g_array_index (self->ports, Port, index);
+  guint n_failed = 0;
+
+  for (guint class = 0; class < N_CLASSES; class ++)
+    n_failed += port->tallies[class].n_failed > 0 && !is_fetched (&classes[class]);
+  for (guint i = self->jobs->len; n_failed >= WEB_ENOUGH && i > 0; i--) {
+    const Job *job = &g_array_index (self->jobs, Job, i - 1);
+    const Class *class = &classes[job->class];
+
+    if (job->port == index && !is_fetched (class) &&
+        (class->twin != STUN_EXT_DETECT_TWIN_NONE ||
+         (class->payload != STUN_EXT_DETECT_PAYLOAD_STUN &&
+          class->payload != STUN_EXT_DETECT_PAYLOAD_SIP_REGISTER)))
+      g_array_remove_index (self->jobs, i - 1);
+  }
+}
+
+static void
+landed (const Ticket *ticket, const TurnConnectProbe *probe, TurnConnectOutcome outcome)
+{
+  PayloadProbe *self = ticket->owner;
+  Port *port = &g_array_index (self->ports, Port, ticket->job.port);
+  Tally *tally = &port->tallies[ticket->job.class];
+
+  if (outcome == TURN_CONNECT_OUTCOME_PROOF)
+    tally->n_passed++;
+  else if (could_ask (probe, outcome))
+    tally->n_failed++;
+  if (is_web (port) && outcome != TURN_CONNECT_OUTCOME_PROOF)
+    g_array_append_val (self->left, ticket->began_us);
+  forget_flight (self, port);
+  if (is_web (port) && self->phase == PHASE_FIRST)
+    spare (self, ticket->job.port);
+  go_on_soon (self, 0);
+}
+
+static void
+flight_ended (TurnConnectProbe *probe, gpointer data)
+{
+  landed (data, probe, probe->outcome);
+}
+
+static TurnConnectOutcome
+fetched (TurnConnectProbe *probe,
+         TurnConnectOutcome outcome,
+         const char *body,
+         gsize length,
+         TurnConnectStream *stream,
+         gpointer data)
+{
+  const Ticket *ticket = data;
+
+  /* A front door is strict about names, and says so. */
+  if (classes[ticket->job.class].name != NULL && outcome == TURN_CONNECT_OUTCOME_WRONG_ANSWER &&
+      probe->detail != NULL && strstr (probe->detail, "unrecognized name") != NULL)
+    outcome = TURN_CONNECT_OUTCOME_DENIED;
+  landed (ticket, probe, outcome);
+  return outcome;
+}
+
+static void
+fetch (PayloadProbe *self, Ticket *ticket, const Class *class, const StunExtAddress *target)
+{
+  const TurnConnectFetchWay way = { .variant = stun_ext_detect_payload_name (class->payload),
+                                    .kind = TURN_CONNECT_PROBE_PAYLOAD,
+                                    .what = STUN_EXT_DETECT_WHAT_ECHO,
+                                    .family = target->family,
+                                    .port = target->port,
+                                    .is_tls = class->alpn != NULL,
+                                    .limit_ms = FETCH_LIMIT_MS,
+                                    .payload = (guint8) class->payload,
+                                    .is_control = ticket->job.is_control,
+                                    .round = ticket->job.round,
+                                    .is_blind = TRUE,
+                                    .name = class->name,
+                                    .alpn = class->alpn };
+  TurnConnectFetch *one = turn_connect_fetch_new (self->run, &way, fetched, ticket);
+
+  if (one != NULL) {
+    g_ptr_array_add (self->fetches, one);
+    return;
+  }
+  forget_flight (self, &g_array_index (self->ports, Port, ticket->job.port));
+}
+
+static void
+launch (PayloadProbe *self, const Job *job)
+{
+  Port *port = &g_array_index (self->ports, Port, job->port);
+  const Class *class = &classes[job->class];
+  Ticket *ticket = g_new0 (Ticket, 1);
+
+  *ticket = (Ticket){ self, *job, turn_connect_run_get_now (self->run) };
+  g_ptr_array_add (self->tickets, ticket);
+  port->n_flying++;
+  self->n_flying++;
+  self->n_flying_web += is_web (port);
+  if (is_fetched (class)) {
+    fetch (self, ticket, class, &port->target);
+  } else {
+    const TurnConnectFlightWay way = { .target = port->target,
+                                       .payload = class->payload,
+                                       .twin = class->twin,
+                                       .round = job->round,
+                                       .is_control = job->is_control };
+
+    g_ptr_array_add (self->flights,
+                     turn_connect_flight_new (self->run, &way, flight_ended, ticket));
+  }
+}
+
+static gboolean
+has_room (PayloadProbe *self, const Port *port)
+{
+  gint64 now = turn_connect_run_get_now (self->run);
+  guint n = self->n_flying_web;
+
+  if (!is_web (port))
+    return port->n_flying < AT_ONCE;
+  for (guint i = 0; i < self->left->len; i++)
+    n += now - g_array_index (self->left, gint64, i) < WEB_LEFT_US;
+  return n < WEB_AT_ONCE;
+}
+
+static gboolean
+launch_next (PayloadProbe *self)
+{
+  for (guint i = 0; i < self->jobs->len; i++) {
+    Job job = g_array_index (self->jobs, Job, i);
+
+    if (!has_room (self, &g_array_index (self->ports, Port, job.port)))
+      continue;
+    g_array_remove_index (self->jobs, i);
+    launch (self, &job);
+    return TRUE;
+  }
+  return FALSE;
+}
+
+/* What is to be sent */
+
+static void
+add_job (PayloadProbe *self, guint port, guint class, gboolean is_control)
+{
+  const Job job = { .port = port,
+                    .class = class,
+                    .round = g_array_index (self->ports, Port, port).n_rounds[class]++,
+                    .is_control = is_control };
+
+  g_array_append_val (self->jobs, job);
+}
+
+static gboolean
+has_failed (const Port *port, guint class)
+{
+  return port->tallies[class].n_failed > 0 && port->tallies[class].n_passed == 0;
+}
+
+/* A class that passed, and differs least from what failed: noise of the same length. */
+static gint
+find_control (const Port *port)
+{
+  for (guint class = 0; class < N_CLASSES; class ++) {
+    if (port->tallies[class].n_passed > 0 && port->tallies[class].n_failed == 0 &&
+        !is_fetched (&classes[class]))
+      return (gint) class;
+  }
+  for (guint class = 0; class < N_CLASSES; class ++) {
+    if (port->tallies[class].n_passed > 0 && port->tallies[class].n_failed == 0)
+      return (gint) class;
+  }
+  return -1;
+}
+
+static gboolean
+is_in_question (const Port *port)
+{
+  gboolean has_any = FALSE;
+
+  for (guint class = 0; class < N_CLASSES; class ++)
+    has_any |= has_failed (port, class);
+  return has_any && find_control (port) >= 0;
+}
+
+/* The last that failed are those that boxes look for most. */
+static void
+repeat (PayloadProbe *self, guint index, guint n_runs)
+{
+  const Port *port = &g_array_index (self->ports, Port, index);
+  guint control = (guint)find_control (port);
+  guint most = is_web (port) ? WEB_REPEATED_MAX : REPEATED_MAX;
+
+  for (guint run = 0; run < n_runs; run++) {
+    guint n = 0;
+
+    add_job (self, index, control, TRUE);
+    for (guint i = N_CLASSES; i > 0 && n < most; i--) {
+      if (!has_failed (port, i - 1))
+        continue;
+      add_job (self, index, i - 1, FALSE);
+      n++;
+    }
+  }
+}
+
+static void
+plan_repetitions (PayloadProbe *self)
+{
+  guint n = 0;
+
+  /* Ports of the web are a front door's more often than others, and that takes few connections. */
+  for (guint want_web = 0; want_web <= 1; want_web++) {
+    for (guint i = 0; i < self->ports->len && n < 2; i++) {
+      const Port *port = &g_array_index (self->ports, Port, i);
+
+      if (is_web (port) != (want_web == 1) || !is_in_question (port) || (want_web == 1 && n > 0))
+        continue;
+      repeat (self, i, n == 0 ? CONFIRM_RUNS : REPEAT_RUNS);
+      n++;
+    }
+  }
+}
+
+static void
+plan_afterwards (PayloadProbe *self)
+{
+  for (guint i = 0; i < self->ports->len; i++) {
+    const Port *port = &g_array_index (self->ports, Port, i);
+
+    if (is_in_question (port))
+      add_job (self, i, (guint)find_control (port), TRUE);
+  }
+}
+
+static gboolean
+go_on (gpointer data)
+{
+  PayloadProbe *self = data;
+
+  turn_connect_run_clear_source (&self->pace);
+  if (launch_next (self)) {
+    go_on_soon (self, PACE_US);
+    return G_SOURCE_REMOVE;
+  }
+  while (self->n_flying == 0 && self->jobs->len == 0) {
+    if (self->phase == PHASE_AFTER) {
+      turn_connect_run_done (self->run, TURN_CONNECT_FAMILY_PAYLOAD);
+      return G_SOURCE_REMOVE;
+    }
+    if (self->phase++ == PHASE_FIRST)
+      plan_repetitions (self);
+    else
+      plan_afterwards (self);
+  }
+  if (self->jobs->len > 0)
+    go_on_soon (self, WAIT_US);
+  return G_SOURCE_REMOVE;
+}
+
+/* Beginning */
+
+/* Whether a connection to it came about, and none of nobody's. */
+static gboolean
+is_open (const TurnConnectProbe *probe)
+{
+  return probe->kind == TURN_CONNECT_PROBE_PORT && probe->connect_us >= 0;
+}
+
+/* The web's ports, which all networks have something to say about, then SIP's, then those of which
+ * nobody knows anything. */
+static guint
+rank_of (guint16 port)
+{
+  static const guint16 preferred[] = { 443, 5060, 80, 3478, 40000 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (preferred); i++) {
+    if (preferred[i] == port)
+      return i;
+  }
+  return G_N_ELEMENTS (preferred);
+}
+
+static gint
+by_rank (gconstpointer a, gconstpointer b)
+{
+  const StunExtAddress *one = a, *other = b;
+
+  return (gint)rank_of (one->port) - (gint)rank_of (other->port);
+}
+
+static void
+add_ports (PayloadProbe *self, guint8 family)
+{
+  const GPtrArray *probes = turn_connect_run_get_observations (self->run)->probes;
+  g_autoptr (GArray) found = g_array_new (FALSE, FALSE, sizeof (StunExtAddress));
+
+  for (guint i = 0; i < probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (probes, i);
+
+    if (is_open (probe) && probe->family == family)
+      g_array_append_val (found, probe->target);
+  }
+  g_array_sort (found, by_rank);
+  for (guint i = 0; i < MIN (found->len, PORTS_MAX); i++) {
+    const Port port = { .target = g_array_index (found, StunExtAddress, i) };
+
+    g_array_append_val (self->ports, port);
+  }
+}
+
+gboolean
+turn_connect_payload_probe_is_ready (TurnConnectRun *run)
+{
+  const TurnConnectObservations *observations = turn_connect_run_get_observations (run);
+  gint64 first_us = -1;
+  guint n_waiting = 0;
+
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+
+    if (probe->kind != TURN_CONNECT_PROBE_PORT)
+      continue;
+    if (is_open (probe))
+      first_us = first_us < 0 ? probe->start_us + probe->connect_us
+                              : MIN (first_us, probe->start_us + probe->connect_us);
+    else if (probe->outcome == TURN_CONNECT_OUTCOME_PENDING)
+      n_waiting++;
+  }
+  return observations->is_far_end && first_us >= 0 &&
+         (n_waiting == 0 || turn_connect_run_get_now (run) > first_us + SETTLE_US);
+}
+
+gpointer
+turn_connect_payload_probe_start (TurnConnectRun *run)
+{
+  PayloadProbe *self;
+
+  /* Others than our far end know nothing of twins. */
+  if (!turn_connect_run_get_observations (run)->is_far_end)
+    return NULL;
+  self = g_new0 (PayloadProbe, 1);
+  self->run = run;
+  self->ports = g_array_new (FALSE, FALSE, sizeof (Port));
+  self->jobs = g_array_new (FALSE, FALSE, sizeof (Job));
+  self->left = g_array_new (FALSE, FALSE, sizeof (gint64));
+  self->tickets = g_ptr_array_new_with_free_func (g_free);
+  self->flights = g_ptr_array_new_with_free_func ((GDestroyNotify)turn_connect_flight_free);
+  self->fetches = g_ptr_array_new_with_free_func ((GDestroyNotify)turn_connect_fetch_free);
+  add_ports (self, 4);
+  add_ports (self, 6);
+  for (guint class = 0; class < N_CLASSES; class ++) {
+    for (guint port = 0; port < self->ports->len; port++)
+      add_job (self, port, class, FALSE);
+  }
+  if (self->jobs->len > 0) {
+    go_on_soon (self, 0);
+    return self;
+  }
+  turn_connect_payload_probe_stop (self);
+  return NULL;
+}
+
+void
+turn_connect_payload_probe_stop (gpointer state)
+{
+  PayloadProbe *self = state;
+
+  turn_connect_run_clear_source (&self->pace);
+  g_ptr_array_unref (self->flights);
+  g_ptr_array_unref (self->fetches);
+  g_ptr_array_unref (self->tickets);
+  g_array_unref (self->left);
+  g_array_unref (self->jobs);
+  g_array_unref (self->ports);
+  g_free (self);
+}
