@@ -20,6 +20,7 @@ tep_client_agent_config_new (void)
 
   config->options = tep_client_options_new ();
   config->options->stays = TRUE;
+  config->direct_port = TEP_CLIENT_CHOICE_DIRECT_PORT;
   config->flows = g_array_new (FALSE, TRUE, sizeof (TepClientAgentFlow));
   g_array_set_clear_func (config->flows, clear_flow);
   return config;
@@ -37,6 +38,7 @@ tep_client_agent_config_free (TepClientAgentConfig *config)
   g_free (config->tun_address4);
   g_free (config->tun_address6);
   g_free (config->pcap_file);
+  g_free (config->ways_file);
   g_free (config);
 }
 
@@ -220,6 +222,10 @@ tep_client_agent_config_check (const TepClientAgentConfig *config, GError **erro
   if (config->flows->len == 0 && (config->tun_prefixes == NULL || config->tun_prefixes[0] == NULL))
     return tep_client_agent_config_fail (
         error, "nothing to carry: give a flow LOCALPORT=ADDRESS:PORT, or a TUN prefix");
+  if (config->is_auto && config->tun_prefixes != NULL && config->tun_prefixes[0] != NULL)
+    return tep_client_agent_config_fail (
+        error, "a TUN device takes in what it carries before a path is chosen: "
+               "choose automatically for flows LOCALPORT=ADDRESS:PORT, or leave it out");
   if (!check_flows (config, error) || !check_tun (config, error) ||
       !tep_client_options_check (config->options, error))
     return FALSE;

@@ -21,7 +21,8 @@ typedef struct {
   const char *group;
   const char *key;
   Type type;
-  gsize offset; /* in TepClientOptions, or, for [tun] and [capture], in TepClientAgentConfig */
+  gsize
+      offset; /* in TepClientOptions, or, for [tun], [capture] and [path], in TepClientAgentConfig */
   guint least, most;
   Setter set;
 } Key;
@@ -74,6 +75,9 @@ static const Key keys[] = {
   { "tun", "address4", TEXT, CONFIG (tun_address4) },
   { "tun", "address6", TEXT, CONFIG (tun_address6) },
   { "capture", "pcap-file", PATH, CONFIG (pcap_file) },
+  { "path", "auto", FLAG, CONFIG (is_auto) },
+  { "path", "direct-port", NUMBER, CONFIG (direct_port), 0, G_MAXUINT16 },
+  { "path", "memory-file", PATH, CONFIG (ways_file) },
 };
 
 static char *
@@ -127,7 +131,8 @@ static gboolean
 take_value (
     TepClientAgentConfig *config, GKeyFile *file, const char *path, const Key *key, GError **error)
 {
-  gboolean is_config = g_str_equal (key->group, "tun") || g_str_equal (key->group, "capture");
+  gboolean is_config = g_str_equal (key->group, "tun") || g_str_equal (key->group, "capture") ||
+                       g_str_equal (key->group, "path");
   gpointer place = (guint8 *)(is_config ? (gpointer)config : config->options) + key->offset;
   g_autofree char *value = g_key_file_get_string (file, key->group, key->key, error);
   g_autofree char *named = NULL;

@@ -18,7 +18,11 @@
 
 struct _TepClientAgent {
   const TepClientAgentConfig *config;
-  TepClientSession *session;
+  TepClientChoice *choice;   /* NULL: always the tunnel */
+  TepClientSession *session; /* NULL: none now */
+  gboolean has_nothing;      /* the choice says that nothing works */
+  gboolean is_closing;
+  GError *end_cause; /* why the session ended */
   TepClientAgentFunc func;
   gpointer user_data;
   GPtrArray *ports; /* (element-type TepClientPort) */
@@ -34,6 +38,24 @@ say (TepClientAgent *agent, const TepClientAgentEvent *event)
   agent->func (agent, event, agent->user_data);
 }
 
+/* With a choice, a session that has ended is not the end, as long as something else may work. */
+static gboolean
+is_the_end (const TepClientAgent *agent)
+{
+  return agent->choice == NULL || agent->is_closing || agent->has_nothing;
+}
+
+static void
+say_closed (TepClientAgent *agent, const GError *cause)
+{
+  TepClientAgentEvent event = { .name = "state",
+                                .state = tep_client_state_name (TEP_CLIENT_STATE_CLOSED),
+                                .cause = cause != NULL ? cause->message : NULL,
+                                .error = cause };
+
+  say (agent, &event);
+}
+
 static void
 state_changed (TepClientSession *session, int before, int now, const GError *cause, gpointer data)
 {
@@ -43,6 +65,11 @@ state_changed (TepClientSession *session, int before, int now, const GError *cau
                                 .cause = cause != NULL ? cause->message : NULL,
                                 .error = cause };
 
+  g_clear_error (&agent->end_cause);
+  if (now == TEP_CLIENT_STATE_CLOSED && cause != NULL)
+    agent->end_cause = g_error_copy (cause);
+  if (now == TEP_CLIENT_STATE_CLOSED && !is_the_end (agent))
+    return;
   if (now == TEP_CLIENT_STATE_OPEN && agent->tun != NULL)
     tep_client_tun_set_mtu (agent->tun, tep_client_session_get_largest_packet (session));
   say (agent, &event);
@@ -95,6 +122,7 @@ port_changed (TepClientPort *port,
               const GError *error,
               gpointer user_data)
 {
+  TepClientAgent *agent = user_data;
   StunExtAddress local;
   TepClientAgentEvent event = { .name = error == NULL ? "flow" : "flow-failed",
                                 .cause = error != NULL ? error->message : NULL,
@@ -105,6 +133,8 @@ port_changed (TepClientPort *port,
 
   loopback (&local, tep_client_port_get_local (port));
   say (user_data, &event);
+  if (agent->choice != NULL && tep_client_port_get_direct (port) != NULL && error != NULL)
+    tep_client_choice_failed (agent->choice);
 }
 
 static void
@@ -144,6 +174,78 @@ network_changed (gpointer data)
   tep_client_session_network_changed (agent->session);
 }
 
+/* The choice of path */
+
+static void captured (const guint8 *packet, gsize length, gpointer data);
+
+static void
+take_session (TepClientAgent *agent, TepClientSession *session)
+{
+  if (agent->session != NULL && !agent->is_closing) {
+    tep_client_session_set_tap (agent->session, NULL, NULL);
+    g_signal_handlers_disconnect_by_data (agent->session, agent);
+  }
+  if (agent->is_closing)
+    return; /* its end is still to be told */
+  g_set_object (&agent->session, session);
+  if (session == NULL)
+    return;
+  g_signal_connect (session, "state-changed", G_CALLBACK (state_changed), agent);
+  g_signal_connect (session, "progress", G_CALLBACK (progressed), agent);
+  g_signal_connect (session, "binding-moved", G_CALLBACK (moved), agent);
+  if (agent->pcap_descriptor >= 0)
+    tep_client_session_set_tap (session, captured, agent);
+}
+
+static void
+session_changed (TepClientChoice *choice, gpointer data)
+{
+  TepClientAgent *agent = data;
+  TepClientSession *session = tep_client_choice_get_session (choice);
+
+  for (guint i = 0; i < agent->ports->len && !agent->is_closing; i++)
+    tep_client_port_set_session (g_ptr_array_index (agent->ports, i), NULL);
+  take_session (agent, session);
+}
+
+/* A program's packets go by one path at a time. While nothing works they stay where they were. */
+static void
+chosen (TepClientChoice *choice, gpointer data)
+{
+  TepClientAgent *agent = data;
+  TepClientChoiceReport report;
+  TepClientAgentEvent event = { .name = "path", .path = &report };
+
+  tep_client_choice_get_report (choice, &report);
+  event.cause = report.reason;
+  agent->has_nothing = report.path == TEP_CLIENT_PATH_NONE;
+  say (agent, &event);
+  for (guint i = 0; i < agent->ports->len && !agent->has_nothing; i++) {
+    TepClientPort *port = g_ptr_array_index (agent->ports, i);
+
+    if (report.path == TEP_CLIENT_PATH_TUNNEL)
+      tep_client_port_set_session (port, agent->session);
+    tep_client_port_set_direct (port, report.path == TEP_CLIENT_PATH_DIRECT);
+  }
+  if (agent->has_nothing && agent->session != NULL &&
+      tep_client_session_get_state (agent->session) == TEP_CLIENT_STATE_CLOSED)
+    say_closed (agent, agent->end_cause);
+}
+
+static gboolean
+begin_choice (TepClientAgent *agent, GError **error)
+{
+  const TepClientAgentConfig *config = agent->config;
+
+  tep_client_choice_set_direct_port (agent->choice, (guint16)config->direct_port);
+  if (config->ways_file != NULL &&
+      !tep_client_choice_set_file (agent->choice, config->ways_file, error))
+    return FALSE;
+  g_signal_connect (agent->choice, "session-changed", G_CALLBACK (session_changed), agent);
+  g_signal_connect (agent->choice, "chosen", G_CALLBACK (chosen), agent);
+  return tep_client_choice_begin (agent->choice, error);
+}
+
 /* The capture file */
 
 /* A capture that cannot be written ends; the media it shows goes on. */
@@ -152,7 +254,8 @@ end_pcap (TepClientAgent *agent, const char *cause)
 {
   TepClientAgentEvent event = { .name = "capture-ended", .cause = cause };
 
-  tep_client_session_set_tap (agent->session, NULL, NULL);
+  if (agent->session != NULL)
+    tep_client_session_set_tap (agent->session, NULL, NULL);
   close (agent->pcap_descriptor);
   agent->pcap_descriptor = -1;
   say (agent, &event);
@@ -209,7 +312,8 @@ open_pcap (TepClientAgent *agent, GError **error)
   stun_ext_pcap_file_init (&agent->pcap, PCAP_LIMIT, PCAP_SNAP);
   stun_ext_writer_init (&writer, header, sizeof header);
   stun_ext_pcap_file_begin (&agent->pcap, &writer);
-  tep_client_session_set_tap (agent->session, captured, agent);
+  if (agent->session != NULL)
+    tep_client_session_set_tap (agent->session, captured, agent);
   write_pcap (agent, &writer);
   return TRUE;
 }
@@ -238,6 +342,16 @@ open_captures (TepClientAgent *agent, GError **error)
   return agent->tun != NULL;
 }
 
+static void
+begin_session (TepClientAgent *agent)
+{
+  g_signal_connect (agent->session, "state-changed", G_CALLBACK (state_changed), agent);
+  g_signal_connect (agent->session, "progress", G_CALLBACK (progressed), agent);
+  g_signal_connect (agent->session, "binding-moved", G_CALLBACK (moved), agent);
+  agent->network = turn_connect_network_watch_new (network_changed, agent);
+  tep_client_session_open (agent->session);
+}
+
 TepClientAgent *
 tep_client_agent_new (const TepClientAgentConfig *config,
                       TepClientAgentFunc func,
@@ -251,17 +365,28 @@ tep_client_agent_new (const TepClientAgentConfig *config,
   agent->user_data = user_data;
   agent->pcap_descriptor = -1;
   agent->ports = g_ptr_array_new_with_free_func ((GDestroyNotify)tep_client_port_free);
-  agent->session = tep_client_session_new (config->options);
-  if (!open_pcap (agent, error) || !open_captures (agent, error)) {
+  if (config->is_auto)
+    agent->choice = tep_client_choice_new (config->options);
+  else
+    agent->session = tep_client_session_new (config->options);
+  if (!open_pcap (agent, error) || !open_captures (agent, error) ||
+      (agent->choice != NULL && !begin_choice (agent, error))) {
     tep_client_agent_free (agent);
     return NULL;
   }
-  g_signal_connect (agent->session, "state-changed", G_CALLBACK (state_changed), agent);
-  g_signal_connect (agent->session, "progress", G_CALLBACK (progressed), agent);
-  g_signal_connect (agent->session, "binding-moved", G_CALLBACK (moved), agent);
-  agent->network = turn_connect_network_watch_new (network_changed, agent);
-  tep_client_session_open (agent->session);
+  if (agent->choice == NULL)
+    begin_session (agent);
   return agent;
+}
+
+static void
+free_session (TepClientAgent *agent)
+{
+  g_signal_handlers_disconnect_by_data (agent->session, agent);
+  tep_client_session_set_tap (agent->session, NULL, NULL);
+  if (tep_client_session_get_state (agent->session) != TEP_CLIENT_STATE_IDLE)
+    tep_client_session_close (agent->session);
+  g_clear_object (&agent->session);
 }
 
 void
@@ -269,23 +394,47 @@ tep_client_agent_free (TepClientAgent *agent)
 {
   if (agent == NULL)
     return;
-  g_signal_handlers_disconnect_by_data (agent->session, agent);
-  tep_client_session_set_tap (agent->session, NULL, NULL);
+  if (agent->choice != NULL)
+    g_signal_handlers_disconnect_by_data (agent->choice, agent);
   turn_connect_network_watch_free (agent->network);
   tep_client_tun_free (agent->tun);
   g_ptr_array_unref (agent->ports);
-  if (tep_client_session_get_state (agent->session) != TEP_CLIENT_STATE_IDLE)
-    tep_client_session_close (agent->session);
-  g_object_unref (agent->session);
+  if (agent->choice != NULL)
+    tep_client_choice_end (agent->choice);
+  g_clear_object (&agent->choice);
+  if (agent->session != NULL)
+    free_session (agent);
+  g_clear_error (&agent->end_cause);
   if (agent->pcap_descriptor >= 0)
     close (agent->pcap_descriptor);
   g_free (agent);
+}
+
+void
+tep_client_agent_close (TepClientAgent *agent)
+{
+  gboolean has_session = agent->session != NULL &&
+                         tep_client_session_get_state (agent->session) != TEP_CLIENT_STATE_CLOSED;
+
+  agent->is_closing = TRUE;
+  if (agent->choice != NULL)
+    tep_client_choice_end (agent->choice); /* closes the session that it has */
+  else if (has_session)
+    tep_client_session_close (agent->session);
+  if (!has_session)
+    say_closed (agent, NULL);
 }
 
 TepClientSession *
 tep_client_agent_get_session (TepClientAgent *agent)
 {
   return agent->session;
+}
+
+TepClientChoice *
+tep_client_agent_get_choice (TepClientAgent *agent)
+{
+  return agent->choice;
 }
 
 void
@@ -300,7 +449,9 @@ tep_client_agent_foreach_flow (TepClientAgent *agent,
     TepClientFlowQuality quality = { 0 };
     StunExtAddress local;
 
-    if (flow != NULL)
+    if (tep_client_port_get_direct (port) != NULL)
+      tep_client_direct_count (tep_client_port_get_direct (port), &quality.sent, &quality.received);
+    else if (flow != NULL)
       tep_client_flow_get_quality (flow, &quality);
     loopback (&local, tep_client_port_get_local (port));
     func (&local, flow != NULL ? tep_client_binding_get_address (binding) : NULL,

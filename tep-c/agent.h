@@ -2,6 +2,7 @@
 #pragma once
 
 #include "stun-ext/address.h"
+#include "tep-c/choice.h"
 #include "tep-c/options.h"
 #include "tep-c/session.h"
 
@@ -30,6 +31,9 @@ typedef struct {
  * @tun_address4: (nullable): its IPv4 address
  * @tun_address6: (nullable): its IPv6 address
  * @pcap_file: (nullable): where the inner packets are written, for Wireshark
+ * @is_auto: a #TepClientChoice chooses between UDP without a tunnel and the ways to one; only for @flows
+ * @direct_port: UDP port of the server at which UDP is tried then; 0: it is not
+ * @ways_file: (nullable): where it remembers what worked in which network
  */
 typedef struct {
   TepClientOptions *options;
@@ -39,6 +43,9 @@ typedef struct {
   char *tun_address4;
   char *tun_address6;
   char *pcap_file;
+  gboolean is_auto;
+  guint direct_port;
+  char *ways_file;
 } TepClientAgentConfig;
 
 /**
@@ -60,7 +67,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (TepClientAgentConfig, tep_client_agent_config_fre
 /**
  * tep_client_agent_config_load:
  * @config: what the file's keys are put into
- * @path: a GKeyFile: [server], [proxy], [credentials], [tun], [capture], and any number of [flow
+ * @path: a GKeyFile: [server], [proxy], [credentials], [tun], [capture], [path], and any number of [flow
  * NAME]; see tep-c.conf(5). Files that it names are relative to its folder
  * @error: return location
  *
@@ -161,13 +168,15 @@ TEP_CLIENT_API gboolean tep_client_agent_config_resolve (TepClientAgentConfig *c
 /**
  * TepClientAgentEvent:
  * @name: "state", "progress", "lease", "lease-failed", "flow", "flow-failed", "moved", "network-changed",
- *   "capture-ended"
+ *   "capture-ended", "path"
  * @state: (nullable): with "state": name of the new state; with "progress": of the step
  * @cause: (nullable): why, for people; with "progress": with whom
  * @error: (nullable): why, for programs
  * @local: (nullable): the local address and port that it concerns
  * @leased: (nullable): what the far side sees instead
  * @remote: (nullable): the far side
+ * @path: (nullable): with "path": what is chosen; @cause says why. A "flow" has no @leased address while
+ * that is %TEP_CLIENT_PATH_DIRECT
  *
  * Something happened. Everything is borrowed until the callback returns.
  */
@@ -179,6 +188,7 @@ typedef struct {
   const StunExtAddress *local;
   const StunExtAddress *leased;
   const StunExtAddress *remote;
+  const TepClientChoiceReport *path;
 } TepClientAgentEvent;
 
 typedef struct _TepClientAgent TepClientAgent;
@@ -226,9 +236,25 @@ TEP_CLIENT_API void tep_client_agent_free (TepClientAgent *agent);
  * tep_client_agent_get_session:
  * @agent: an agent
  *
- * Returns: (transfer none): the agent's session
+ * Returns: (transfer none) (nullable): the agent's session; %NULL while the choice has none
  */
 TEP_CLIENT_API TepClientSession *tep_client_agent_get_session (TepClientAgent *agent);
+
+/**
+ * tep_client_agent_get_choice:
+ * @agent: an agent
+ *
+ * Returns: (transfer none) (nullable): what chooses the path, if the configuration has it so
+ */
+TEP_CLIENT_API TepClientChoice *tep_client_agent_get_choice (TepClientAgent *agent);
+
+/**
+ * tep_client_agent_close:
+ * @agent: an agent
+ *
+ * Says good-bye to the server; the state "closed" tells the end, perhaps before this returns.
+ */
+TEP_CLIENT_API void tep_client_agent_close (TepClientAgent *agent);
 
 /**
  * TepClientAgentFlowFunc:

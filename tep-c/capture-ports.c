@@ -21,7 +21,8 @@
 
 /* Lives until its owner has freed it and no answer is awaited any more. */
 struct _TepClientPort {
-  TepClientSession *session;
+  TepClientSession *session; /* NULL: none */
+  TepClientDirect *direct;   /* NULL: by the tunnel */
   gboolean is_closed;
   TepClientBinding *binding;
   TepClientFlow *flow;
@@ -58,7 +59,7 @@ clear (gpointer data)
   g_clear_object (&port->socket);
   g_clear_object (&port->local_peer);
   g_queue_clear_full (&port->waiting, (GDestroyNotify)g_bytes_unref);
-  g_object_unref (port->session);
+  g_clear_object (&port->session);
 }
 
 static void
@@ -153,17 +154,25 @@ note_error (TepClientPort *port, const GError *error)
 
 /* ---- media ---- */
 
+/* Before the program has sent anything nobody is known to whom this could go. */
+static void
+hand_over (TepClientPort *port, const guint8 *payload, gsize length)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (port->local_peer != NULL && !port->is_closed &&
+      g_socket_send_to (port->socket, port->local_peer, (const char *)payload, length, NULL,
+                        &error) < 0)
+    note_error (port, error);
+}
+
 static void
 received (TepClientBinding *binding, const TepClientPacket *packet, gpointer data)
 {
   TepClientPort *port = data;
-  g_autoptr (GError) error = NULL;
 
-  /* Before the program has sent anything nobody is known to whom this could go. */
-  if (port->local_peer != NULL && !port->is_closed &&
-      g_socket_send_to (port->socket, port->local_peer, (const char *)packet->payload,
-                        packet->length, NULL, &error) < 0)
-    note_error (port, error);
+  if (port->direct == NULL && (port->binding == NULL || port->binding == binding))
+    hand_over (port, packet->payload, packet->length);
 }
 
 static void
@@ -172,6 +181,23 @@ keep_waiting (TepClientPort *port, gsize length)
   if (g_queue_get_length (&port->waiting) == WAITING_MAX)
     g_bytes_unref (g_queue_pop_head (&port->waiting));
   g_queue_push_tail (&port->waiting, g_bytes_new (port->datagram, length));
+}
+
+static void
+send_waiting (TepClientPort *port)
+{
+  GBytes *bytes;
+
+  while ((bytes = g_queue_pop_head (&port->waiting)) != NULL) {
+    gsize length;
+    const guint8 *payload = g_bytes_get_data (bytes, &length);
+
+    if (port->direct != NULL)
+      tep_client_direct_send (port->direct, payload, length);
+    else
+      tep_client_flow_send (port->flow, payload, length);
+    g_bytes_unref (bytes);
+  }
 }
 
 static gboolean
@@ -191,7 +217,9 @@ readable (GSocket *socket, GIOCondition condition, gpointer data)
     }
     if (!hear (port, peer))
       continue;
-    if (port->flow != NULL)
+    if (port->direct != NULL)
+      tep_client_direct_send (port->direct, port->datagram, (gsize)length);
+    else if (port->flow != NULL)
       tep_client_flow_send (port->flow, port->datagram, length);
     else
       keep_waiting (port, length);
@@ -218,6 +246,7 @@ failed (TepClientPort *port, const GError *error)
   give_back (port);
   if (!g_error_matches (error, TEP_CLIENT_ERROR, TEP_CLIENT_ERROR_FORBIDDEN) &&
       !g_error_matches (error, TEP_CLIENT_ERROR, TEP_CLIENT_ERROR_FAMILY) &&
+      port->session != NULL &&
       tep_client_session_get_state (port->session) != TEP_CLIENT_STATE_CLOSED) {
     port->retry = g_timeout_source_new_seconds (RETRY_S);
     g_source_set_callback (port->retry, retry_due, port, NULL);
@@ -233,7 +262,6 @@ flow_opened (GObject *source, GAsyncResult *result, gpointer data)
   g_autoptr (TepClientFlow) flow =
       tep_client_binding_open_flow_finish (TEP_CLIENT_BINDING (source), result, &error);
   TepClientPort *port = data;
-  GBytes *bytes;
 
   if (port->is_closed || port->binding != TEP_CLIENT_BINDING (source)) {
     unref (port);
@@ -245,13 +273,7 @@ flow_opened (GObject *source, GAsyncResult *result, gpointer data)
     return;
   }
   port->flow = g_steal_pointer (&flow);
-  while ((bytes = g_queue_pop_head (&port->waiting)) != NULL) {
-    gsize length;
-    const guint8 *payload = g_bytes_get_data (bytes, &length);
-
-    tep_client_flow_send (port->flow, payload, length);
-    g_bytes_unref (bytes);
-  }
+  send_waiting (port);
   port->event (port, tep_client_binding_get_address (port->binding), NULL, port->user_data);
   unref (port);
 }
@@ -264,11 +286,14 @@ leased (GObject *source, GAsyncResult *result, gpointer data)
       tep_client_session_lease_finish (TEP_CLIENT_SESSION (source), result, &error);
   TepClientPort *port = data;
 
-  if (port->is_closed && binding != NULL)
+  gboolean is_wanted =
+      !port->is_closed && port->binding == NULL && source == (GObject *)port->session;
+
+  if (!is_wanted && binding != NULL)
     tep_client_binding_release (binding);
-  else if (!port->is_closed && binding == NULL)
+  else if (is_wanted && binding == NULL)
     failed (port, error);
-  else if (!port->is_closed) {
+  else if (is_wanted) {
     port->binding = g_steal_pointer (&binding);
     tep_client_binding_open_flow_async (port->binding, &port->remote, 0, 0, -1, NULL, flow_opened,
                                         g_rc_box_acquire (port));
@@ -292,6 +317,62 @@ lost (TepClientSession *session, GObject *handle, const GError *cause, gpointer 
 
   if (handle == (GObject *)port->binding || handle == (GObject *)port->flow)
     failed (port, cause);
+}
+
+void
+tep_client_port_set_session (TepClientPort *port, TepClientSession *session)
+{
+  if (port->session == session)
+    return;
+  if (port->session != NULL)
+    g_signal_handlers_disconnect_by_data (port->session, port);
+  g_clear_pointer (&port->retry, drop_source);
+  give_back (port);
+  g_set_object (&port->session, session);
+  if (session == NULL)
+    return;
+  g_signal_connect (session, "lost", G_CALLBACK (lost), port);
+  ask (port);
+}
+
+/* ---- without a tunnel ---- */
+
+static void
+received_directly (const guint8 *payload, gsize length, gpointer data)
+{
+  hand_over (data, payload, length);
+}
+
+static void
+unanswered (gpointer data)
+{
+  TepClientPort *port = data;
+  g_autoptr (GError) error = g_error_new_literal (TEP_CLIENT_ERROR, TEP_CLIENT_ERROR_NO_PATH,
+                                                  "nothing came back by UDP without a tunnel");
+
+  port->event (port, NULL, error, port->user_data);
+}
+
+void
+tep_client_port_set_direct (TepClientPort *port, gboolean is_direct)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (is_direct == (port->direct != NULL))
+    return;
+  g_clear_pointer (&port->direct, tep_client_direct_free);
+  if (!is_direct)
+    return;
+  port->direct = tep_client_direct_new (&port->remote, received_directly, unanswered, port, &error);
+  if (port->direct != NULL)
+    send_waiting (port);
+  port->event (port, NULL, error, port->user_data);
+}
+
+TepClientDirect *
+tep_client_port_get_direct (TepClientPort *port)
+{
+  return port->direct;
 }
 
 /* ---- life ---- */
@@ -373,7 +454,6 @@ tep_client_port_new (TepClientSession *session,
 {
   TepClientPort *port = g_rc_box_new0 (TepClientPort);
 
-  port->session = g_object_ref (session);
   port->remote = *remote;
   port->local_port = local_port;
   port->event = event;
@@ -384,8 +464,7 @@ tep_client_port_new (TepClientSession *session,
     tep_client_port_free (port);
     return NULL;
   }
-  g_signal_connect (session, "lost", G_CALLBACK (lost), port);
-  ask (port);
+  tep_client_port_set_session (port, session);
   return port;
 }
 
@@ -393,7 +472,9 @@ void
 tep_client_port_free (TepClientPort *port)
 {
   port->is_closed = TRUE;
-  g_signal_handlers_disconnect_by_data (port->session, port);
+  if (port->session != NULL)
+    g_signal_handlers_disconnect_by_data (port->session, port);
+  g_clear_pointer (&port->direct, tep_client_direct_free);
   g_clear_pointer (&port->source, drop_source);
   g_clear_pointer (&port->silence, drop_source);
   g_clear_pointer (&port->retry, drop_source);

@@ -3,6 +3,7 @@
  * library. */
 #pragma once
 
+#include "tep-c/capture-direct.h"
 #include "tep-c/session.h"
 
 G_BEGIN_DECLS
@@ -16,9 +17,9 @@ typedef void (*TepClientPortEvent) (TepClientPort *port,
                                     const GError *error,
                                     gpointer user_data);
 
-/* Binds 127.0.0.1:local_port (0 for any) and asks the session for a lease and a flow; where they
- * are refused and that may pass, it asks again every ten seconds. The session outlives the port. The first
- * program that sends to the port has it until it falls silent or ends. */
+/* Binds 127.0.0.1:local_port (0 for any) and asks the session, if there is one, for a lease and a flow; where
+ * they are refused and that may pass, it asks again every ten seconds. The first program that sends to the
+ * port has it until it falls silent or ends. */
 TepClientPort *tep_client_port_new (TepClientSession *session,
                                     guint16 local_port,
                                     const StunExtAddress *remote,
@@ -26,6 +27,13 @@ TepClientPort *tep_client_port_new (TepClientSession *session,
                                     gpointer user_data,
                                     GError **error);
 void tep_client_port_free (TepClientPort *port);
+/* From now on by this session's tunnel; what the one before granted is given back. NULL: by none. */
+void tep_client_port_set_session (TepClientPort *port, TepClientSession *session);
+/* From now on by UDP without a tunnel, or no longer. event () says TEP_CLIENT_ERROR_NO_PATH if nothing
+ * ever came back that way. */
+void tep_client_port_set_direct (TepClientPort *port, gboolean is_direct);
+/* NULL while it goes by a tunnel, or not at all. */
+TepClientDirect *tep_client_port_get_direct (TepClientPort *port);
 guint16 tep_client_port_get_local (TepClientPort *port);
 const StunExtAddress *tep_client_port_get_remote (TepClientPort *port);
 /* Either is NULL until it stands. */

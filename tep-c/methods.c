@@ -257,6 +257,7 @@ add (TurnConnectDetection *detection,
     .start = start,
     .send = send_packet,
     .stop = stop,
+    .is_proven_by_set_up = TRUE,
   };
 
   method->name = g_strdup (name);

@@ -78,6 +78,11 @@ tep_client_session_set_state (TepClientSession *session, TepClientState state, c
 void tep_client_session_link_failed (TepClientSession *session, const GError *cause);
 /* What the options ask for, checked as far as that goes without the network. */
 TurnConnectTarget *tep_client_session_make_target (const TepClientOptions *options, GError **error);
+/* From now on goes by the port, TLS and proxy of these options, and at once if it was begun; the tunnel
+ * is resumed. FALSE: they do not name a way, and nothing has changed. */
+gboolean tep_client_session_take_way (TepClientSession *session,
+                                      const TepClientOptions *way,
+                                      GError **error);
 /* This end of the connection. FALSE: there is none. */
 gboolean tep_client_session_get_local_address (TepClientSession *session, StunExtAddress *address);
 void tep_client_session_due (TepClientSession *session, gint64 now_us);

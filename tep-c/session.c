@@ -403,6 +403,24 @@ tep_client_session_network_changed (TepClientSession *session)
 }
 
 gboolean
+tep_client_session_take_way (TepClientSession *session, const TepClientOptions *way, GError **error)
+{
+  g_autoptr (TurnConnectTarget) target = tep_client_session_make_target (way, error);
+
+  if (target == NULL)
+    return FALSE;
+  session->options->port = way->port;
+  session->options->is_tls = way->is_tls;
+  g_free (session->options->proxy);
+  session->options->proxy = g_strdup (way->proxy);
+  if (session->target != NULL) /* else open () makes it */
+    g_set_object (&session->target, target);
+  g_clear_object (&session->alternate);
+  tep_client_session_network_changed (session);
+  return TRUE;
+}
+
+gboolean
 tep_client_session_get_local_address (TepClientSession *session, StunExtAddress *address)
 {
   struct sockaddr_storage storage;

@@ -22,6 +22,16 @@ add_address (GString *json, const char *key, const StunExtAddress *address)
 /* Events */
 
 static void
+add_path (GString *json, const TepClientChoiceReport *path)
+{
+  cli_json_text (json, "path", tep_client_path_name (path->path));
+  if (path->method != NULL)
+    cli_json_text (json, "method", path->method);
+  cli_json_boolean (json, "remembered", path->is_remembered);
+  cli_json_real (json, "took_ms", (double)path->took_us / 1000);
+}
+
+static void
 tell_script (const TepClientAgentEvent *event)
 {
   GString *json = cli_event_begin (event->name);
@@ -32,6 +42,8 @@ tell_script (const TepClientAgentEvent *event)
   add_address (json, "local", event->local);
   add_address (json, "leased", event->leased);
   add_address (json, "remote", event->remote);
+  if (event->path != NULL)
+    add_path (json, event->path);
   if (event->cause != NULL)
     cli_json_text (json, is_progress ? "detail" : "cause", event->cause);
   cli_event_print (json);
@@ -50,6 +62,12 @@ tell_person (const TepClientOptions *options, const TepClientAgentEvent *event)
     cli_say ("%s%s%s", event->state, colon, cause);
   else if (g_str_equal (event->name, "progress"))
     cli_say ("%s:%u: %s%s%s", options->host, options->port, event->state, *cause ? " " : "", cause);
+  else if (g_str_equal (event->name, "path"))
+    cli_say ("%s, after %.0f ms: %s", tep_client_path_name (event->path->path),
+             (double)event->path->took_us / 1000, cause);
+  else if (g_str_equal (event->name, "flow") && event->leased == NULL)
+    cli_say ("ready: send to %s for %s; no tunnel", print (event->local, local),
+             print (event->remote, remote));
   else if (g_str_equal (event->name, "flow"))
     cli_say ("ready: send to %s for %s, which sees %s", print (event->local, local),
              print (event->remote, remote), print (event->leased, leased));
@@ -114,11 +132,8 @@ tell_flow (const StunExtAddress *local,
 }
 
 static void
-tell_session_to_script (const char *state, const TepClientStatistics *statistics)
+add_figures (GString *json, const TepClientStatistics *statistics)
 {
-  GString *json = cli_event_begin ("status");
-
-  cli_json_text (json, "state", state);
   cli_json_integer (json, "packets_sent", (gint64)statistics->packets_sent);
   cli_json_integer (json, "packets_received", (gint64)statistics->packets_received);
   cli_json_integer (json, "octets_sent", (gint64)statistics->octets_sent);
@@ -129,25 +144,63 @@ tell_session_to_script (const char *state, const TepClientStatistics *statistics
   cli_json_integer (json, "duplicates", (gint64)statistics->duplicates);
   cli_json_integer (json, "connections", (gint64)statistics->connections);
   cli_json_integer (json, "round_trip_ms", statistics->round_trip_ms);
+}
+
+static void
+tell_status_to_script (TepClientAgent *agent,
+                       const char *state,
+                       const TepClientStatistics *statistics)
+{
+  GString *json = cli_event_begin ("status");
+  TepClientChoice *choice = tep_client_agent_get_choice (agent);
+  TepClientChoiceReport path;
+
+  if (state != NULL)
+    cli_json_text (json, "state", state);
+  if (choice != NULL) {
+    tep_client_choice_get_report (choice, &path);
+    add_path (json, &path);
+  }
+  if (state != NULL)
+    add_figures (json, statistics);
   cli_event_print (json);
+}
+
+static void
+tell_status_to_person (TepClientAgent *agent,
+                       const char *state,
+                       const TepClientStatistics *statistics)
+{
+  TepClientChoice *choice = tep_client_agent_get_choice (agent);
+  TepClientChoiceReport path;
+
+  if (choice != NULL) {
+    tep_client_choice_get_report (choice, &path);
+    cli_say ("%s: %s", tep_client_path_name (path.path), path.reason);
+  }
+  if (state != NULL)
+    cli_say (
+        "%s; round trip %u ms; %zu packets sent, %zu received; not sent: %zu because the way was "
+        "blocked, %zu larger than the tunnel takes",
+        state, statistics->round_trip_ms, (gsize)statistics->packets_sent,
+        (gsize)statistics->packets_received, (gsize)statistics->dropped_blocked,
+        (gsize)statistics->dropped_too_large);
 }
 
 void
 report_status (const Report *report, TepClientAgent *agent)
 {
   TepClientSession *session = tep_client_agent_get_session (agent);
-  const char *state = tep_client_state_name (tep_client_session_get_state (session));
-  TepClientStatistics statistics;
+  TepClientStatistics statistics = { 0 };
+  const char *state = NULL;
 
-  tep_client_session_get_statistics (session, &statistics);
+  if (session != NULL) {
+    state = tep_client_state_name (tep_client_session_get_state (session));
+    tep_client_session_get_statistics (session, &statistics);
+  }
   if (report->is_json)
-    tell_session_to_script (state, &statistics);
+    tell_status_to_script (agent, state, &statistics);
   else
-    cli_say (
-        "%s; round trip %u ms; %zu packets sent, %zu received; not sent: %zu because the way was "
-        "blocked, %zu larger than the tunnel takes",
-        state, statistics.round_trip_ms, (gsize)statistics.packets_sent,
-        (gsize)statistics.packets_received, (gsize)statistics.dropped_blocked,
-        (gsize)statistics.dropped_too_large);
+    tell_status_to_person (agent, state, &statistics);
   tep_client_agent_foreach_flow (agent, tell_flow, (gpointer)report);
 }

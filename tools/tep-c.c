@@ -25,9 +25,9 @@ typedef struct {
 } Program;
 
 static ReachOptions reach;
-static char *config_path, *server, *credentials, *pcap, *tun_name, *mechanism;
+static char *config_path, *server, *credentials, *pcap, *tun_name, *mechanism, *memory_path;
 static char **flows, **tun_prefixes;
-static gboolean is_json, is_tls, only_check;
+static gboolean is_json, is_tls, is_auto, only_check;
 static int give_up_after_s = -1;
 
 static const GOptionEntry entries[] = {
@@ -43,6 +43,10 @@ static const GOptionEntry entries[] = {
     "NAME" },
   { "flow", 'f', 0, G_OPTION_ARG_STRING_ARRAY, &flows,
     "UDP port on 127.0.0.1 for a far side; may be repeated", "LOCALPORT=HOST:PORT" },
+  { "auto", 'a', 0, G_OPTION_ARG_NONE, &is_auto,
+    "Tunnel only where UDP does not pass, and by the first way that works", NULL },
+  { "memory", 0, 0, G_OPTION_ARG_FILENAME, &memory_path,
+    "With --auto, remember there what worked in which network, or “none”", "FILE" },
   { "tun", 0, 0, G_OPTION_ARG_STRING_ARRAY, &tun_prefixes,
     "Take in UDP to this prefix by a TUN device (root); may be repeated", "PREFIX" },
   { "tun-name", 0, 0, G_OPTION_ARG_STRING, &tun_name, "Name of that device", "NAME" },
@@ -95,6 +99,8 @@ take_options (TepClientAgentConfig *config, GError **error)
   take_texts (&config->tun_prefixes, tun_prefixes);
   take_text (&config->tun_name, tun_name);
   take_text (&config->pcap_file, pcap);
+  config->is_auto |= is_auto;
+  take_text (&config->ways_file, memory_path);
   if (give_up_after_s >= 0)
     options->gives_up_after_s = give_up_after_s;
   return TRUE;
@@ -163,9 +169,9 @@ static gboolean
 status_due (gpointer data)
 {
   Program *program = data;
+  TepClientSession *session = tep_client_agent_get_session (program->agent);
 
-  if (tep_client_session_get_state (tep_client_agent_get_session (program->agent)) ==
-      TEP_CLIENT_STATE_OPEN)
+  if (session == NULL || tep_client_session_get_state (session) == TEP_CLIENT_STATE_OPEN)
     report_status (&program->report, program->agent);
   return G_SOURCE_CONTINUE;
 }
@@ -191,7 +197,7 @@ stop (gpointer data)
   }
   program->is_stopping = TRUE;
   report_status (&program->report, program->agent);
-  tep_client_session_close (tep_client_agent_get_session (program->agent));
+  tep_client_agent_close (program->agent);
   return G_SOURCE_CONTINUE;
 }
 
@@ -214,6 +220,22 @@ run_agent (Program *program)
   return program->status;
 }
 
+/* Where nobody named a file. What cannot be made is done without. */
+static void
+choose_memory (TepClientAgentConfig *config)
+{
+  g_autofree char *folder = NULL;
+
+  if (!config->is_auto || config->ways_file != NULL) {
+    if (g_strcmp0 (config->ways_file, "none") == 0)
+      g_clear_pointer (&config->ways_file, g_free);
+    return;
+  }
+  folder = g_build_filename (g_get_user_state_dir (), "tepkit", NULL);
+  if (g_mkdir_with_parents (folder, 0700) == 0)
+    config->ways_file = g_build_filename (folder, "networks", NULL);
+}
+
 static CliExit
 run (TepClientAgentConfig *config)
 {
@@ -225,6 +247,7 @@ run (TepClientAgentConfig *config)
     cli_say ("%s", error->message);
     return CLI_EXIT_UNAVAILABLE;
   }
+  choose_memory (config);
   signal (SIGXFSZ, SIG_IGN); /* a capture that may grow no more is an error of its write */
   /* Before there is anything to be taken back. */
   g_unix_signal_add (SIGINT, stop, &program);

@@ -76,6 +76,7 @@ every_key_is_taken (Fixture *fixture, gconstpointer data)
                        "[tun]\nprefixes=192.0.2.0/24; 2001:db8::/32\nname=tep7\n"
                        "address4=10.9.8.7\naddress6=fd00::7\n"
                        "[capture]\npcap-file=/tmp/x.pcap\n"
+                       "[path]\nauto=true\ndirect-port=50000\nmemory-file=/tmp/networks\n"
                        "[flow voice]\nlocal-port=40000\nremote=192.0.2.10:30000\n"
                        "[flow video]\nlocal-port=0\nremote=[2001:db8::10]:30002\n",
                        &error));
@@ -105,6 +106,9 @@ every_key_is_taken (Fixture *fixture, gconstpointer data)
   g_assert_cmpstr (fixture->config->tun_address4, ==, "10.9.8.7");
   g_assert_cmpstr (fixture->config->tun_address6, ==, "fd00::7");
   g_assert_cmpstr (fixture->config->pcap_file, ==, "/tmp/x.pcap");
+  g_assert_true (fixture->config->is_auto);
+  g_assert_cmpuint (fixture->config->direct_port, ==, 50000);
+  g_assert_cmpstr (fixture->config->ways_file, ==, "/tmp/networks");
   g_assert_cmpuint (fixture->config->flows->len, ==, 2);
 }
 

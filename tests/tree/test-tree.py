@@ -50,6 +50,7 @@ REACHES_OUT = re.compile(
     r"|g_socket_client_\w+|g_socket_connection_connect\w*|g_tls_client_connection_new|g_resolver_lookup\w*|ares_init\w*"
     r"|gethostbyname\w*|curl_easy_init|pcap_(inject|sendpacket)) \(")
 MAY_REACH_OUT = {
+    "tep-c/capture-direct.c": "media without a tunnel, from and to one far side, where UDP was found to pass",
     "turn-connect/detect/asker.c": "asks many servers from one socket, and hears who else answers",
     "turn-connect/detect/gateway-probe.c": "asks the router of this network, which is not dialled",
     "turn-connect/detect/lifetime-probe.c": "sockets that say nothing for minutes, and are answered by way of another",

@@ -167,7 +167,7 @@ typedef struct {
 } World;
 
 static void
-method_works (TurnConnectDetection *detection, const char *name, World *world)
+method_works (TurnConnectDetection *detection, const char *name, int proof, World *world)
 {
   g_assert_false (world->is_done);
   g_string_append_printf (world->told, "%s ", name);

@@ -97,7 +97,7 @@ run_goes_on (const char *doing, const TurnConnectProbe *probe, gpointer data)
 static void
 method_works (const TurnConnectProbe *probe, gpointer data)
 {
-  g_signal_emit (data, signals[METHOD_WORKS], 0, probe->variant);
+  g_signal_emit (data, signals[METHOD_WORKS], 0, probe->variant, probe->proof);
 }
 
 static void
@@ -323,7 +323,7 @@ turn_connect_detection_class_init (TurnConnectDetectionClass *class)
                     G_TYPE_NONE, 2, G_TYPE_STRING, G_TYPE_POINTER);
   signals[METHOD_WORKS] =
       g_signal_new ("method-works", G_TYPE_FROM_CLASS (class), G_SIGNAL_RUN_LAST, 0, NULL, NULL,
-                    NULL, G_TYPE_NONE, 1, G_TYPE_STRING);
+                    NULL, G_TYPE_NONE, 2, G_TYPE_STRING, G_TYPE_INT);
 }
 
 static void

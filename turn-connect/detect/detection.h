@@ -66,6 +66,8 @@ G_DECLARE_FINAL_TYPE (
  * TurnConnectDetection::method-works:
  * @detection: a detection that turn_connect_detection_set_first_method() was called for
  * @name: the method
+ * @proof: a #TurnConnectProof: who answered, as far as proven; methods with a log-in prove nothing
+ * here, for theirs is a proof of its own
  *
  * Emitted when the first packet came back over a method, unless a better one works already: once,
  * and again for each better one within the grace. The method goes on as long as better ones are

@@ -19,7 +19,7 @@
 #define HELLO_EVERY_MS 100
 #define HELLO_MAX 16
 #define DATAGRAM_MAX 2048
-#define LOOKUP_EVERY_US 5000 /* how often it is asked for */
+#define LOOKUP_EVERY_US 1000 /* how often it is asked for */
 
 typedef struct {
   TurnConnectTrial *trial;
@@ -224,4 +224,5 @@ const TurnConnectTrialWay turn_connect_method_direct = {
   .start = start,
   .send = send_packet,
   .stop = stop,
+  .is_proven_by_set_up = TRUE,
 };

@@ -29,7 +29,7 @@ typedef enum {
   TURN_CONNECT_TRIAL_OVER,
 } TurnConnectTrialStage;
 TurnConnectTrialStage turn_connect_trial_get_stage (const TurnConnectTrial *trial);
-/* Packets that came back. */
+/* Packets that came back; what proved that it works counts for one. */
 guint turn_connect_trial_count_returned (const TurnConnectTrial *trial);
 
 TurnConnectRun *turn_connect_trial_get_run (TurnConnectTrial *trial);

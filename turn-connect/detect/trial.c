@@ -51,6 +51,7 @@ struct _TurnConnectTrial {
   TurnConnectRoundTrip *packets; /* n_packets */
   guint n_packets;
   guint n_back;
+  gboolean has_worked; /* as far as it had to */
 };
 
 const TurnConnectTrialWay *
@@ -70,7 +71,7 @@ turn_connect_trial_get_stage (const TurnConnectTrial *trial)
 guint
 turn_connect_trial_count_returned (const TurnConnectTrial *trial)
 {
-  return trial->n_back;
+  return MAX (trial->n_back, trial->has_worked ? 1 : 0);
 }
 
 TurnConnectRun *
@@ -167,11 +168,11 @@ end (TurnConnectTrial *trial, TurnConnectOutcome outcome, const char *detail)
   turn_connect_quality_measure (&probe->quality, trial->packets, trial->n_packets);
   probe->attempts = probe->quality.n_sent;
   probe->answers = probe->quality.n_received;
-  if (trial->n_back > 0) {
+  if (trial->n_back > 0)
     probe->rtt_us = probe->quality.rtt_us;
+  if (trial->n_back > 0 || trial->has_worked)
     outcome = probe->proof != TURN_CONNECT_PROOF_NONE ? TURN_CONNECT_OUTCOME_PROOF
                                                       : TURN_CONNECT_OUTCOME_ANSWER;
-  }
   if (detail != NULL) {
     g_free (probe->detail);
     probe->detail = turn_connect_error_quote (detail, strlen (detail), 240);
@@ -300,6 +301,11 @@ turn_connect_trial_ready (TurnConnectTrial *trial)
   trial->probe->connect_us = trial->probe->quality.set_up_us;
   turn_connect_run_clear_source (&trial->timer);
   trial->timer = turn_connect_run_add_timer (trial->run, 0, send_packets, trial);
+  if (!trial->way->is_proven_by_set_up || trial->works == NULL ||
+      !turn_connect_run_get_plan (trial->run)->is_first_wanted)
+    return;
+  trial->has_worked = TRUE;
+  trial->works (trial->user_data);
 }
 
 /* Which of those with the same number it is: the latest, for the one before went seconds ago. If that
@@ -329,7 +335,7 @@ turn_connect_trial_returned (TurnConnectTrial *trial, guint number)
     return;
   packet->back_us = MAX (g_get_monotonic_time (), packet->sent_us);
   trial->n_back++;
-  if (trial->n_back == 1 && trial->works != NULL)
+  if (trial->n_back == 1 && trial->works != NULL && !trial->has_worked)
     trial->works (trial->user_data);
   if (trial->n_back == trial->n_packets)
     end (trial, TURN_CONNECT_OUTCOME_ANSWER, NULL);

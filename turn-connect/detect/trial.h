@@ -35,6 +35,8 @@ typedef struct _TurnConnectTrial TurnConnectTrial;
  * then said why
  * @send: sends packet @number; %FALSE if it cannot go now
  * @stop: called once: frees everything, without waiting
+ * @is_proven_by_set_up: when it is ready a packet as long as one of a call has come back already, so that who
+ * wants the first method that works need not wait for another
  *
  * How a method is tried. All strings and functions have to last as long as the detection.
  */
@@ -47,6 +49,7 @@ typedef struct {
   gpointer (*start) (TurnConnectTrial *trial, gpointer user_data);
   gboolean (*send) (gpointer state, guint number);
   void (*stop) (gpointer state);
+  gboolean is_proven_by_set_up;
 } TurnConnectTrialWay;
 
 /**

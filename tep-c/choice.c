@@ -1,0 +1,593 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The driver of choice-core.c: two detections, one for UDP and one for tunnels, so that either can be ended
+ * alone; a session; the network; and the memory.
+ */
+#include "tep-c/choice.h"
+
+#include "tep-c/choice-core.h"
+#include "tep-c/choice-file.h"
+#include "tep-c/choice-memory.h"
+#include "tep-c/choice-ways.h"
+#include "tep-c/methods.h"
+#include "tep-c/session-private.h"
+#include "turn-connect/network-watch.h"
+#include "turn-connect/network.h"
+
+typedef struct {
+  TepClientChoiceEvent event;
+  gint way;
+} Happened;
+
+typedef struct {
+  TurnConnectDetection *detection; /* NULL: does not run */
+  GCancellable *cancellable;
+  TepClientChoiceEvent failed;
+} Trials;
+
+struct _TepClientChoice {
+  GObject parent_instance;
+  GMainContext *context;
+  TepClientOptions *options;
+  GPtrArray *ways; /* TepClientWay */
+  guint16 direct_port;
+  TepClientChoiceCore core;
+  TepClientChoiceMemory *memory;
+  TepClientChoiceFile *file; /* NULL: none */
+  TurnConnectNetwork network;
+  TurnConnectNetworkWatch *watch;
+  Trials direct, tunnels;
+  TepClientSession *session;
+  GSource *timer;
+  GSource *trying;  /* tunnels, in a moment */
+  GArray *happened; /* Happened, not done anything about yet */
+  gboolean is_stepping;
+  guint generation; /* how often it was ended */
+  gint64 began_us;
+  gint64 took_us;
+  GString *reason;
+  char *cause; /* why the session's last attempt failed */
+};
+
+G_DEFINE_FINAL_TYPE (TepClientChoice, tep_client_choice, G_TYPE_OBJECT)
+
+enum {
+  CHOSEN,
+  SESSION_CHANGED,
+  N_SIGNALS
+};
+static guint signals[N_SIGNALS];
+
+static void step (TepClientChoice *self, TepClientChoiceEvent event, gint way);
+
+const char *
+tep_client_path_name (TepClientPath path)
+{
+  static const char *const names[] = { "none", "direct", "tunnel" };
+
+  return (guint)path < G_N_ELEMENTS (names) ? names[path] : "unknown";
+}
+
+static const TepClientWay *
+get_way (TepClientChoice *self, gint way)
+{
+  return way >= 0 && (guint)way < self->ways->len ? g_ptr_array_index (self->ways, way) : NULL;
+}
+
+/* Remembering */
+
+static gint64
+now_s (void)
+{
+  return g_get_real_time () / G_USEC_PER_SEC;
+}
+
+/* Whatever tunnel or address it is, the server that was asked is part of it. */
+static char *
+describe_server (TepClientChoice *self)
+{
+  return g_strdup_printf ("%s:%u", self->options->host, self->options->port);
+}
+
+static gint
+recall (TepClientChoice *self)
+{
+  g_autofree char *server = describe_server (self);
+  TepClientChoicePlace place = { server, self->network.place, self->network.hardware };
+
+  return tep_client_ways_find (self->ways,
+                               tep_client_choice_memory_find (self->memory, &place, now_s ()));
+}
+
+static void
+remember (TepClientChoice *self, const char *method)
+{
+  g_autofree char *server = describe_server (self);
+  g_auto (TurnConnectNetwork) now = { 0 };
+  TepClientChoicePlace place = { server, self->network.place, self->network.hardware };
+
+  /* By now the gateway's link address is known: it was just gone through. */
+  turn_connect_network_look (&now);
+  if (turn_connect_network_equal (&self->network, &now) && self->network.hardware == NULL)
+    self->network.hardware = g_strdup (now.hardware);
+  place.hardware = self->network.hardware;
+  if (method != NULL)
+    tep_client_choice_memory_keep (self->memory, &place, method, now_s ());
+  else
+    tep_client_choice_memory_forget (self->memory, &place);
+  if (self->file != NULL)
+    tep_client_choice_file_save (self->file, self->memory);
+}
+
+/* Trials */
+
+static void
+trials_stop (Trials *trials)
+{
+  if (trials->cancellable != NULL)
+    g_cancellable_cancel (trials->cancellable);
+  g_clear_object (&trials->cancellable);
+  g_clear_object (&trials->detection);
+}
+
+static void
+trials_ended (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autofree GWeakRef *weak = data;
+  g_autoptr (TepClientChoice) self = g_weak_ref_get (weak);
+  Trials *both[2];
+
+  g_weak_ref_clear (weak);
+  if (self == NULL)
+    return;
+  both[0] = &self->direct;
+  both[1] = &self->tunnels;
+  for (guint i = 0; i < G_N_ELEMENTS (both); i++) {
+    if (both[i]->detection != TURN_CONNECT_DETECTION (source))
+      continue;
+    trials_stop (both[i]);
+    step (self, both[i]->failed, TEP_CLIENT_CHOICE_NO_WAY);
+    break;
+  }
+}
+
+/* Somebody on the way may answer for everybody: UDP has to reach the server that is meant. */
+static void
+direct_works (TurnConnectDetection *detection, const char *name, int proof, TepClientChoice *self)
+{
+  if (detection == self->direct.detection && proof != TURN_CONNECT_PROOF_NONE)
+    step (self, TEP_CLIENT_CHOICE_DIRECT_WORKS, TEP_CLIENT_CHOICE_NO_WAY);
+}
+
+static void
+tunnel_works (TurnConnectDetection *detection, const char *name, int proof, TepClientChoice *self)
+{
+  if (detection == self->tunnels.detection)
+    step (self, TEP_CLIENT_CHOICE_TUNNEL_WORKS, tep_client_ways_find (self->ways, name));
+}
+
+static TurnConnectDetection *
+make_detection (TepClientChoice *self, gboolean is_tls)
+{
+  g_autoptr (TepClientOptions) options = tep_client_options_copy (self->options);
+  g_autoptr (TurnConnectTarget) target = NULL;
+  TurnConnectDetection *detection;
+
+  options->is_tls = is_tls;
+  target = tep_client_session_make_target (options, NULL);
+  if (target == NULL)
+    return NULL;
+  detection = turn_connect_detection_new (target);
+  turn_connect_detection_set_credentials (detection, options->user, options->password);
+  turn_connect_detection_set_probes (detection, TURN_CONNECT_PROBE_SET_METHODS);
+  turn_connect_detection_set_first_method (detection, TRUE, 0);
+  return detection;
+}
+
+static void
+trials_run (TepClientChoice *self, Trials *trials, TurnConnectDetection *detection, GCallback works)
+{
+  GWeakRef *weak = g_new0 (GWeakRef, 1);
+
+  g_weak_ref_init (weak, self);
+  trials_stop (trials);
+  trials->detection = detection;
+  trials->cancellable = g_cancellable_new ();
+  g_signal_connect_object (detection, "method-works", works, self, 0);
+  turn_connect_detection_run_async (detection, trials->cancellable, trials_ended, weak);
+}
+
+static void
+try_direct (TepClientChoice *self)
+{
+  static const char *const names[] = { TEP_CLIENT_DIRECT_METHOD, NULL };
+  TurnConnectDetection *detection = make_detection (self, FALSE);
+
+  if (detection == NULL)
+    return;
+  turn_connect_detection_set_methods (detection, names);
+  turn_connect_detection_set_direct_port (detection, self->direct_port);
+  trials_run (self, &self->direct, detection, G_CALLBACK (direct_works));
+}
+
+static gboolean
+try_tunnels (gpointer data)
+{
+  TepClientChoice *self = data;
+  g_autoptr (GPtrArray) names = g_ptr_array_new ();
+  TurnConnectDetection *detection = make_detection (self, TRUE); /* methods may need it */
+
+  g_clear_pointer (&self->trying, g_source_unref);
+  if (detection == NULL)
+    return G_SOURCE_REMOVE;
+  for (guint i = TEP_CLIENT_CHOICE_DIRECT_WAY + 1; i < self->ways->len; i++) {
+    const TepClientWay *way = get_way (self, (gint)i);
+
+    if ((gint)i == self->core.way)
+      continue;
+    tep_client_add_method (detection, way->name, way->options, 0);
+    g_ptr_array_add (names, way->name);
+  }
+  g_ptr_array_add (names, NULL);
+  turn_connect_detection_set_methods (detection, (const char *const *)names->pdata);
+  trials_run (self, &self->tunnels, detection, G_CALLBACK (tunnel_works));
+  return G_SOURCE_REMOVE;
+}
+
+static void
+forget_tunnels (TepClientChoice *self)
+{
+  if (self->trying != NULL)
+    g_source_destroy (self->trying);
+  g_clear_pointer (&self->trying, g_source_unref);
+  trials_stop (&self->tunnels);
+}
+
+/* Keys, certificates and trust take some milliseconds to make ready. Meanwhile the first packets of UDP and
+ * of the session's own tunnel are to be on their way. */
+static void
+try_tunnels_soon (TepClientChoice *self)
+{
+  forget_tunnels (self);
+  self->trying = g_idle_source_new ();
+  g_source_set_callback (self->trying, try_tunnels, self, NULL);
+  g_source_attach (self->trying, self->context);
+}
+
+/* The session */
+
+/* A connection that is lost is made again in a moment; that it cannot be is what counts. */
+static void
+session_changed (
+    TepClientSession *session, int before, int now, const GError *cause, TepClientChoice *self)
+{
+  if (session != self->session)
+    return;
+  if (now == TEP_CLIENT_STATE_OPEN) {
+    step (self, TEP_CLIENT_CHOICE_SESSION_OPEN, TEP_CLIENT_CHOICE_NO_WAY);
+    return;
+  }
+  if (now != TEP_CLIENT_STATE_CLOSED &&
+      (now != TEP_CLIENT_STATE_WAITING || before == TEP_CLIENT_STATE_OPEN))
+    return;
+  g_free (self->cause);
+  self->cause = g_strdup (cause != NULL ? cause->message : NULL);
+  step (self, TEP_CLIENT_CHOICE_SESSION_FAILED, TEP_CLIENT_CHOICE_NO_WAY);
+}
+
+static void
+put_session (TepClientChoice *self, TepClientSession *session)
+{
+  g_autoptr (TepClientSession) old = g_steal_pointer (&self->session);
+
+  self->session = session;
+  if (session == NULL && old == NULL)
+    return;
+  g_signal_emit (self, signals[SESSION_CHANGED], 0);
+  if (old != NULL) {
+    g_signal_handlers_disconnect_by_data (old, self);
+    tep_client_session_close (old);
+  }
+}
+
+static void
+dial (TepClientChoice *self)
+{
+  const TepClientWay *way = get_way (self, self->core.way);
+  g_autoptr (GError) error = NULL;
+  TepClientSession *session;
+
+  if (self->session != NULL &&
+      tep_client_session_get_state (self->session) != TEP_CLIENT_STATE_CLOSED) {
+    if (!tep_client_session_take_way (self->session, way->options, &error))
+      g_warning ("%s: %s", way->name, error->message);
+    return;
+  }
+  session = tep_client_session_new (way->options);
+  g_signal_connect (session, "state-changed", G_CALLBACK (session_changed), self);
+  put_session (self, session);
+  if (self->session == session)
+    tep_client_session_open (session);
+}
+
+/* Telling */
+
+static void
+tell (TepClientChoice *self)
+{
+  const TepClientWay *way = get_way (self, self->core.chosen);
+
+  self->took_us = g_get_monotonic_time () - self->began_us;
+  tep_client_choice_core_explain (&self->core, self->options->host, way != NULL ? way->name : NULL,
+                                  self->cause, self->reason);
+  g_log_structured (G_LOG_DOMAIN, G_LOG_LEVEL_INFO, "MESSAGE", "choice for %s after %u ms: %s",
+                    self->options->host, (guint)(self->took_us / 1000), self->reason->str);
+  g_signal_emit (self, signals[CHOSEN], 0);
+}
+
+/* Steps */
+
+static gboolean
+timer_dispatch (GSource *source, GSourceFunc callback, gpointer data)
+{
+  g_source_set_ready_time (source, -1);
+  return callback (data);
+}
+
+static GSourceFuncs timer_funcs = { .dispatch = timer_dispatch };
+
+static gboolean
+timer_due (gpointer data)
+{
+  g_autoptr (TepClientChoice) self = g_object_ref (data);
+
+  step (self, TEP_CLIENT_CHOICE_TIME, TEP_CLIENT_CHOICE_NO_WAY);
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+arm (TepClientChoice *self)
+{
+  gint64 when = self->core.deadline_us;
+
+  if (self->timer == NULL) {
+    self->timer = g_source_new (&timer_funcs, sizeof (GSource));
+    g_source_set_static_name (self->timer, "tep-c choice");
+    g_source_set_callback (self->timer, timer_due, self, NULL);
+    g_source_attach (self->timer, self->context);
+  }
+  g_source_set_ready_time (self->timer, when == G_MAXINT64 ? -1 : when);
+}
+
+static void
+act (TepClientChoice *self, guint actions)
+{
+  guint generation = self->generation;
+
+  if ((actions & TEP_CLIENT_CHOICE_FORGET) != 0)
+    remember (self, NULL);
+  if ((actions & TEP_CLIENT_CHOICE_STOP_DIRECT) != 0)
+    trials_stop (&self->direct);
+  if ((actions & TEP_CLIENT_CHOICE_STOP_TUNNELS) != 0)
+    forget_tunnels (self);
+  if ((actions & TEP_CLIENT_CHOICE_TRY_DIRECT) != 0)
+    try_direct (self);
+  if ((actions & TEP_CLIENT_CHOICE_TRY_TUNNELS) != 0)
+    try_tunnels_soon (self);
+  if ((actions & TEP_CLIENT_CHOICE_REMEMBER) != 0)
+    remember (self, get_way (self, self->core.chosen)->name);
+  /* From here on somebody is told, and may end everything. */
+  if ((actions & TEP_CLIENT_CHOICE_DROP) != 0)
+    put_session (self, NULL);
+  if (generation == self->generation && (actions & TEP_CLIENT_CHOICE_DIAL) != 0)
+    dial (self);
+  if (generation == self->generation && (actions & TEP_CLIENT_CHOICE_TELL) != 0)
+    tell (self);
+}
+
+static guint
+advance (TepClientChoice *self, TepClientChoiceEvent event, gint way)
+{
+  gint64 now_us = g_get_monotonic_time ();
+  gboolean was_nothing = self->core.state == TEP_CLIENT_CHOICE_NOTHING;
+  guint actions = tep_client_choice_core_step (&self->core, event, way, now_us);
+
+  if (event == TEP_CLIENT_CHOICE_BEGUN || (actions & TEP_CLIENT_CHOICE_FORGET) != 0 ||
+      (was_nothing && self->core.state == TEP_CLIENT_CHOICE_CHOOSING))
+    self->began_us = now_us;
+  arm (self);
+  return actions;
+}
+
+/* What happens while something is done about what happened before waits for its turn. */
+static void
+step (TepClientChoice *self, TepClientChoiceEvent event, gint way)
+{
+  g_autoptr (TepClientChoice) hold = g_object_ref (self);
+  const Happened happened = { event, way };
+
+  g_array_append_val (self->happened, happened);
+  if (self->is_stepping)
+    return;
+  self->is_stepping = TRUE;
+  while (self->happened->len > 0) {
+    const Happened next = g_array_index (self->happened, Happened, 0);
+
+    g_array_remove_index (self->happened, 0);
+    act (self, advance (self, next.event, next.way));
+  }
+  self->is_stepping = FALSE;
+}
+
+/* The network */
+
+static void
+network_changed (gpointer data)
+{
+  g_autoptr (TepClientChoice) self = g_object_ref (data);
+  g_auto (TurnConnectNetwork) now = { 0 };
+  StunExtAddress local;
+
+  turn_connect_network_look (&now);
+  if (!turn_connect_network_equal (&self->network, &now)) {
+    turn_connect_network_clear (&self->network);
+    self->network = now;
+    now = (TurnConnectNetwork){ 0 };
+    g_clear_pointer (&self->cause, g_free);
+    step (self, TEP_CLIENT_CHOICE_BEGUN, recall (self));
+  } else if (self->session != NULL &&
+             (tep_client_session_get_state (self->session) == TEP_CLIENT_STATE_WAITING ||
+              (tep_client_session_get_local_address (self->session, &local) &&
+               !turn_connect_network_has_address (&local))))
+    tep_client_session_network_changed (self->session);
+}
+
+/* What its owner says */
+
+gboolean
+tep_client_choice_begin (TepClientChoice *choice, GError **error)
+{
+  g_autoptr (TurnConnectTarget) target = NULL;
+
+  g_return_val_if_fail (choice->core.state == TEP_CLIENT_CHOICE_IDLE, FALSE);
+  if (!tep_client_options_check (choice->options, error))
+    return FALSE;
+  for (guint i = TEP_CLIENT_CHOICE_DIRECT_WAY + 1; i < choice->ways->len; i++) {
+    g_clear_object (&target);
+    target = tep_client_session_make_target (get_way (choice, (gint)i)->options, error);
+    if (target == NULL)
+      return FALSE;
+  }
+  tep_client_choice_core_init (&choice->core, choice->ways->len, choice->direct_port != 0);
+  turn_connect_network_clear (&choice->network);
+  turn_connect_network_look (&choice->network);
+  choice->watch = turn_connect_network_watch_new (network_changed, choice);
+  step (choice, TEP_CLIENT_CHOICE_BEGUN, recall (choice));
+  return TRUE;
+}
+
+void
+tep_client_choice_end (TepClientChoice *choice)
+{
+  g_autoptr (TepClientChoice) hold = g_object_ref (choice);
+
+  choice->generation++;
+  g_array_set_size (choice->happened, 0);
+  g_clear_pointer (&choice->watch, turn_connect_network_watch_free);
+  act (choice, advance (choice, TEP_CLIENT_CHOICE_ENDED, TEP_CLIENT_CHOICE_NO_WAY));
+}
+
+void
+tep_client_choice_failed (TepClientChoice *choice)
+{
+  step (choice, TEP_CLIENT_CHOICE_USE_FAILED, TEP_CLIENT_CHOICE_NO_WAY);
+}
+
+void
+tep_client_choice_set_direct_port (TepClientChoice *choice, guint16 port)
+{
+  choice->direct_port = port;
+}
+
+gboolean
+tep_client_choice_set_file (TepClientChoice *choice, const char *path, GError **error)
+{
+  TepClientChoiceFile *file = tep_client_choice_file_open (path, error);
+
+  if (file == NULL)
+    return FALSE;
+  g_clear_pointer (&choice->file, tep_client_choice_file_free);
+  choice->file = file;
+  tep_client_choice_file_load (file, choice->memory, now_s ());
+  return TRUE;
+}
+
+void
+tep_client_choice_get_report (TepClientChoice *choice, TepClientChoiceReport *report)
+{
+  const TepClientWay *way = get_way (choice, choice->core.chosen);
+
+  *report = (TepClientChoiceReport){
+    .path = way == NULL            ? TEP_CLIENT_PATH_NONE
+            : way->options == NULL ? TEP_CLIENT_PATH_DIRECT
+                                   : TEP_CLIENT_PATH_TUNNEL,
+    .method = way != NULL ? way->name : NULL,
+    .is_remembered = way != NULL && choice->core.is_remembered,
+    .reason = choice->reason->str,
+    .took_us = choice->took_us,
+  };
+}
+
+TepClientSession *
+tep_client_choice_get_session (TepClientChoice *choice)
+{
+  return choice->session;
+}
+
+/* Life */
+
+static void
+tep_client_choice_dispose (GObject *object)
+{
+  TepClientChoice *self = TEP_CLIENT_CHOICE (object);
+
+  if (self->core.state != TEP_CLIENT_CHOICE_IDLE)
+    tep_client_choice_end (self);
+  if (self->timer != NULL)
+    g_source_destroy (self->timer);
+  g_clear_pointer (&self->timer, g_source_unref);
+  G_OBJECT_CLASS (tep_client_choice_parent_class)->dispose (object);
+}
+
+static void
+tep_client_choice_finalize (GObject *object)
+{
+  TepClientChoice *self = TEP_CLIENT_CHOICE (object);
+
+  turn_connect_network_clear (&self->network);
+  g_clear_pointer (&self->file, tep_client_choice_file_free);
+  tep_client_choice_memory_free (self->memory);
+  g_clear_pointer (&self->ways, g_ptr_array_unref);
+  tep_client_options_free (self->options);
+  g_array_unref (self->happened);
+  g_string_free (self->reason, TRUE);
+  g_free (self->cause);
+  g_main_context_unref (self->context);
+  G_OBJECT_CLASS (tep_client_choice_parent_class)->finalize (object);
+}
+
+static void
+tep_client_choice_class_init (TepClientChoiceClass *class)
+{
+  GType type = G_TYPE_FROM_CLASS (class);
+
+  G_OBJECT_CLASS (class)->dispose = tep_client_choice_dispose;
+  G_OBJECT_CLASS (class)->finalize = tep_client_choice_finalize;
+  signals[CHOSEN] =
+      g_signal_new ("chosen", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
+  signals[SESSION_CHANGED] = g_signal_new ("session-changed", type, G_SIGNAL_RUN_LAST, 0, NULL,
+                                           NULL, NULL, G_TYPE_NONE, 0);
+}
+
+static void
+tep_client_choice_init (TepClientChoice *self)
+{
+  self->context = g_main_context_ref_thread_default ();
+  self->direct_port = TEP_CLIENT_CHOICE_DIRECT_PORT;
+  self->memory = tep_client_choice_memory_new ();
+  self->happened = g_array_new (FALSE, FALSE, sizeof (Happened));
+  self->reason = g_string_new ("nothing was tried yet");
+  self->direct.failed = TEP_CLIENT_CHOICE_DIRECT_FAILED;
+  self->tunnels.failed = TEP_CLIENT_CHOICE_TUNNELS_FAILED;
+}
+
+TepClientChoice *
+tep_client_choice_new (const TepClientOptions *options)
+{
+  TepClientChoice *self = g_object_new (TEP_CLIENT_TYPE_CHOICE, NULL);
+
+  self->options = tep_client_options_copy (options);
+  self->ways = tep_client_ways_new (options);
+  tep_client_choice_core_init (&self->core, self->ways->len, TRUE);
+  return self;
+}

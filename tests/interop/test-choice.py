@@ -1,0 +1,158 @@
+#!/usr/bin/python3
+"""tep-c chooses: UDP where it passes, else the first tunnel that works, remembered for the network; and says what and why.
+
+How long the choice took stands beside what the method alone needs to be set up in the same network, as tep-detect measures
+it; asserted is the order of events, for the machine has other work.
+"""
+import json
+import sys
+
+from ends import LOCAL_PORT, PASSWORD, PEER_PORT, PHONE_PORT, PLAIN, USER, Agent, Scratch, Server, secret
+from lab import Lab
+from phone import Phone
+from process import SANITIZER, program, wait_until
+from tap import run, test
+from talk import Talker
+
+BOUND_S = 10           # "nothing works" is said within 8 s
+
+
+def far_end(lab, scratch):
+    """tep-s that answers STUN on a port that no firewall knows."""
+    return Server(lab, scratch, {"detect": {"addresses": f"{lab['CORE_ADDR']};{lab['CORE_ADDR6']}", "ports": "40000"}})
+
+
+def agent(lab, scratch, carrier=PLAIN, *arguments, name="tep-c"):
+    return Agent(lab, scratch, carrier, name=name, arguments=("--auto", "--ca", scratch.certificate(), "--memory", scratch.path / "networks", *arguments))
+
+
+def path_of(each, number=0):
+    """The number-th thing that it chose."""
+    return wait_until(lambda: each.events("path")[number:], BOUND_S + 5, "a path")[0]
+
+
+def settled_on(each, path):
+    """What it chose in the end. A tunnel may be quicker than UDP by a packet that was lost, or by a busy machine, and then gives way."""
+    wait_until(lambda: path in [event["path"] for event in each.events("path")], BOUND_S, f"path {path}")
+    told = each.events("path")
+    assert [event["path"] for event in told] in ([path], ["tunnel", "direct"]), told
+    assert len(told) == 1 or "not answered yet" in told[0]["cause"], told
+    return told[-1]
+
+
+def set_up_ms(lab, scratch, method):
+    """What the method takes to be set up here, and nothing else."""
+    words = [program("tep-detect"), f"{lab['CORE_ADDR']}:443", "--json", "--quiet", "--ca", scratch.certificate(), "-4",
+             "--credentials", secret(scratch.path, "detect.secret", f"{USER}:{PASSWORD}")]
+    words += ["--proxy", lab["PROXY_URL"]] if lab.network.proxy else []
+    done = lab.run("device", words, timeout=60)
+    found = {each["name"]: each for each in json.loads(done.stdout)["methods"]}
+    assert found[method]["works"] is True, found[method]
+    return found[method]["setup_ms"]
+
+
+def is_clean(each):
+    assert not SANITIZER.search(each.output) and "CRITICAL" not in each.output, each.output[-4000:]
+
+
+def talks(lab, each):
+    """A packet goes there and back."""
+    each.wait_for_event(lambda event: event["event"] == "flow", "a flow")
+    left = Talker(lab, "device", ("127.0.0.1", PHONE_PORT), ("127.0.0.1", LOCAL_PORT))
+    right = Phone(lab, "peer", (lab["PEER_ADDR"], PEER_PORT), ("127.0.0.1", 1))
+    left.talk_on()
+    try:
+        wait_until(lambda: right.heard_from, BOUND_S, "a packet at the peer")
+        return {host for host, _ in right.heard_from}
+    finally:
+        left.hang_up()
+        right.hang_up()
+
+
+def order_of(each):
+    """The names of events and states in their order."""
+    return [event["state"] if event["event"] == "state" else event["event"] for event in each.events() if event["event"] != "progress"]
+
+
+def used_first(lab, scratch, server, carrier, method, path):
+    """What is chosen where nothing is known, and from where media comes then."""
+    with agent(lab, scratch, carrier) as first:
+        chosen = settled_on(first, path)
+        assert (chosen["method"], chosen["remembered"]) == (method, False), chosen
+        heard_from = talks(lab, first)
+        names = order_of(first)
+        is_clean(first)
+    if path == "tunnel":
+        assert heard_from == {lab["CORE_ADDR"]}, heard_from
+        # Nobody is waited for: it is told when the first tunnel stands, or before.
+        assert names.index("path") <= names.index("open"), names
+    else:
+        assert lab["CORE_ADDR"] not in heard_from, heard_from
+    needed = set_up_ms(lab, scratch, method)
+    print(f"{lab.network.name}: {method} chosen after {chosen['took_ms']:.1f} ms; set up alone it takes {needed:.1f} ms; "
+          f"ratio {chosen['took_ms'] / max(needed, 0.1):.2f}; {names}", file=sys.stderr)
+    return heard_from
+
+
+def used_again(lab, scratch, server, carrier, method, path, heard_from):
+    """It is used before anything is asked; the server sees that tunnel and no other."""
+    before = server.metrics()
+    with agent(lab, scratch, carrier, name="tep-c-again") as second:
+        again = path_of(second)
+        assert (again["path"], again["method"], again["remembered"]) == (path, method, True), again
+        assert talks(lab, second) == heard_from
+        assert second.events("path") == [again], second.events("path")
+        names = order_of(second)
+        is_clean(second)
+    assert names[0] == ("path" if path == "direct" else "connecting") and names.index("path") <= 1, names
+    opened = {key: value - before.get(key, 0) for key, value in server.metrics().items() if "tunnels_opened" in key}
+    print(opened, file=sys.stderr)
+    assert sum(opened.values()) == (path == "tunnel"), opened
+
+
+def chooses(network, method, path, carrier=PLAIN):
+    with Scratch() as scratch, Lab.up(network) as lab, far_end(lab, scratch) as server:
+        heard_from = used_first(lab, scratch, server, carrier, method, path)
+        assert (scratch.path / "networks").stat().st_mode & 0o777 == 0o600
+        used_again(lab, scratch, server, carrier, method, path, heard_from)
+
+
+for each_network, wanted in {
+    "open": ("direct-udp", "direct"),
+    "nat": ("direct-udp", "direct"),
+    "ports": ("tep-443", "tunnel"),     # UDP 443 passes, and media would not
+    "tcp-443": ("tep-443", "tunnel"),
+    "tls-only": ("tep-tls", "tunnel"),  # another way than the configured one
+    "proxy": ("tep-443-proxy", "tunnel"),
+}.items():
+    test(f"/interop/choice/{each_network}/{wanted[0]}-is-chosen-used-and-remembered")(lambda n=each_network, w=wanted: chooses(n, *w))
+
+
+@test("/interop/choice/that-nothing-gets-through-is-said-in-bounded-time")
+def _():
+    with Scratch() as scratch, Lab.up("proxy") as lab, far_end(lab, scratch):
+        with agent(lab, scratch, PLAIN, "--proxy", "none") as alone:
+            told = path_of(alone)
+            assert told["path"] == "none" and told["took_ms"] < 1000 * BOUND_S and "nothing gets through" in told["cause"], told
+            assert alone.status is None
+            is_clean(alone)
+
+
+@test("/interop/choice/what-is-remembered-and-fails-is-forgotten")
+def _():
+    with Scratch() as scratch, Lab.up("tcp-443") as lab, far_end(lab, scratch):
+        with agent(lab, scratch) as first:
+            assert path_of(first)["method"] == "tep-443"
+        memory = scratch.path / "networks"
+        memory.write_text(memory.read_text().replace("\ttep-443\t", "\ttep-80\t"))
+        with agent(lab, scratch, name="tep-c-again") as second:
+            told = path_of(second)
+            assert (told["method"], told["remembered"]) == ("tep-80", True), told
+            told = path_of(second, 1)
+            assert (told["method"], told["remembered"]) == ("tep-443", False), told
+            talks(lab, second)
+            is_clean(second)
+        assert "\ttep-443\t" in memory.read_text(), memory.read_text()
+
+
+run(at_once=3)
