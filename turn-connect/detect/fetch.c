@@ -5,9 +5,9 @@
  */
 #include "turn-connect/detect/fetch.h"
 
+#include "turn-connect/detect/answer.h"
 #include "turn-connect/dial.h"
 #include "turn-connect/error-private.h"
-#include "turn-connect/proxy/http-head.h"
 #include "turn-connect/target-private.h"
 #include "turn-connect/tls-options-private.h"
 
@@ -15,8 +15,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define HEAD_MAX 8192    /* octets; ours has some hundred */
-#define BODY_MAX 1048576 /* octets; a record of a thousand lines has half of that */
 #define READ_AT_ONCE 16384
 
 struct _TurnConnectFetch {
@@ -31,9 +29,7 @@ struct _TurnConnectFetch {
   GSource *source, *limit;
   char *request;
   gsize n_sent;
-  GByteArray *answer;
-  gsize head_length;     /* 0: not whole yet */
-  gint64 content_length; /* -1: to the end of the connection */
+  TurnConnectAnswer answer;
   gint64 asked_us;
   guint8 nonce[STUN_EXT_DETECT_NONCE_LENGTH];
 };
@@ -120,8 +116,8 @@ judge_body (TurnConnectFetch *self)
 {
   TurnConnectProbe *probe = self->probe;
   const StunExtDetectRun run = turn_connect_run_get_id (self->run);
-  const char *body = (const char *)self->answer->data + self->head_length;
-  gsize length = self->answer->len - self->head_length, content_length = 0;
+  gsize length, content_length = 0;
+  const char *body = turn_connect_answer_get_body (&self->answer, &length);
   StunExtDetectProof proof = stun_ext_detect_body_check (
       body, length, &run, turn_connect_run_get_user_key (self->run), self->nonce, &content_length);
 
@@ -137,56 +133,34 @@ judge_body (TurnConnectFetch *self)
   end (self, TURN_CONNECT_OUTCOME_PROOF, body, content_length);
 }
 
-/* FALSE if the answer is none, and all is over. */
-static gboolean
-read_head (TurnConnectFetch *self)
-{
-  const char *text = (const char *)self->answer->data;
-  const char *blank =
-      text != NULL ? g_strstr_len (text, (gssize)MIN (self->answer->len, HEAD_MAX), "\r\n\r\n")
-                   : NULL; /* nothing came yet */
-  g_auto (TurnConnectHttpHead) head = { 0 };
-  const char *problem = NULL;
-
-  if (blank == NULL && self->answer->len < HEAD_MAX)
-    return TRUE;
-  if (blank == NULL ||
-      !turn_connect_http_head_parse (&head, text, (gsize)(blank - text) + 2, &problem)) {
-    self->probe->detail = turn_connect_error_quote (text, MIN (self->answer->len, 64), 64);
-    fail (self, TURN_CONNECT_OUTCOME_WRONG_ANSWER, NULL);
-    return FALSE;
-  }
-  self->probe->code = head.status;
-  if (head.status != 200 || head.is_chunked || head.is_coded_otherwise ||
-      head.content_length > BODY_MAX) {
-    self->probe->detail = g_strdup (head.reason);
-    fail (self, TURN_CONNECT_OUTCOME_WRONG_ANSWER, NULL);
-    return FALSE;
-  }
-  self->head_length = (gsize)(blank - text) + 4;
-  self->content_length = head.content_length;
-  return TRUE;
-}
-
 /* TRUE if there is more to come. */
 static gboolean
-take_octets (TurnConnectFetch *self, gboolean is_end)
+take_octets (TurnConnectFetch *self, const guint8 *octets, gsize length, gboolean is_end)
 {
-  if (self->head_length == 0 && !read_head (self))
-    return FALSE;
-  if (self->head_length == 0) {
-    if (is_end)
-      fail (self, TURN_CONNECT_OUTCOME_CLOSED, NULL);
-    return !is_end;
-  }
-  if (self->answer->len - self->head_length > BODY_MAX) {
-    fail (self, TURN_CONNECT_OUTCOME_WRONG_ANSWER, "the answer does not end");
-    return FALSE;
-  }
-  if (!is_end && (self->content_length < 0 ||
-                  (gint64)(self->answer->len - self->head_length) < self->content_length))
+  TurnConnectAnswer *answer = &self->answer;
+  TurnConnectAnswerState state = turn_connect_answer_take (answer, octets, length, is_end);
+
+  self->probe->code = answer->status;
+  switch (state) {
+  case TURN_CONNECT_ANSWER_MORE:
     return TRUE;
-  judge_body (self);
+  case TURN_CONNECT_ANSWER_WHOLE:
+    judge_body (self);
+    break;
+  case TURN_CONNECT_ANSWER_CUT:
+    fail (self, TURN_CONNECT_OUTCOME_CLOSED, NULL);
+    break;
+  case TURN_CONNECT_ANSWER_NO_HTTP:
+    self->probe->detail = turn_connect_error_quote ((const char *)answer->octets->data,
+                                                    MIN (answer->octets->len, 64), 64);
+    fail (self, TURN_CONNECT_OUTCOME_WRONG_ANSWER, NULL);
+    break;
+  case TURN_CONNECT_ANSWER_UNLIKE:
+    fail (self, TURN_CONNECT_OUTCOME_WRONG_ANSWER, answer->reason);
+    break;
+  default:
+    fail (self, TURN_CONNECT_OUTCOME_WRONG_ANSWER, "the answer does not end");
+  }
   return FALSE;
 }
 
@@ -202,10 +176,9 @@ read_answer (TurnConnectFetch *self)
 
   switch (io) {
   case TURN_CONNECT_IO_OK:
-    g_byte_array_append (self->answer, octets, (guint)got);
-    return take_octets (self, FALSE);
+    return take_octets (self, octets, got, FALSE);
   case TURN_CONNECT_IO_END:
-    return take_octets (self, TRUE);
+    return take_octets (self, NULL, 0, TRUE);
   case TURN_CONNECT_IO_FAILED:
     fail (self,
           g_error_matches (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_CLOSED)
@@ -393,8 +366,7 @@ turn_connect_fetch_new (TurnConnectRun *run,
   self->fetched = fetched;
   self->user_data = user_data;
   self->target = target;
-  self->answer = g_byte_array_new ();
-  self->content_length = -1;
+  turn_connect_answer_init (&self->answer);
   self->probe = turn_connect_run_begin (
       run, way->kind, way->variant, way->is_tls ? TURN_CONNECT_CARRY_TLS : TURN_CONNECT_CARRY_TCP,
       &server);
@@ -419,7 +391,7 @@ turn_connect_fetch_free (TurnConnectFetch *fetch)
     return;
   let_go (fetch);
   g_clear_object (&fetch->target);
-  g_byte_array_unref (fetch->answer);
+  turn_connect_answer_clear (&fetch->answer);
   g_free (fetch->request);
   g_free (fetch);
 }
