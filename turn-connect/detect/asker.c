@@ -42,7 +42,8 @@ struct _TurnConnectAsker {
   guint8 family;
   guint group;
   GSource *input, *timer;
-  GPtrArray *questions; /* Question */
+  GPtrArray *questions;  /* Question */
+  GPtrArray *unanswered; /* those that ended in silence */
   TurnConnectAskedFunc asked;
   gpointer user_data;
 };
@@ -65,8 +66,14 @@ static void
 end_question (TurnConnectAsker *asker, Question *question, TurnConnectOutcome outcome)
 {
   TurnConnectProbe *probe = question->probe;
+  guint at = 0;
 
-  g_ptr_array_remove (asker->questions, question);
+  if (g_ptr_array_find (asker->questions, question, &at))
+    g_ptr_array_steal_index (asker->questions, at);
+  if (outcome == TURN_CONNECT_OUTCOME_SILENCE)
+    g_ptr_array_add (asker->unanswered, question);
+  else
+    g_free (question);
   turn_connect_run_end (asker->run, probe, outcome);
   asker->asked (probe, asker->user_data);
 }
@@ -205,6 +212,32 @@ take_answer (TurnConnectAsker *asker,
   end_question (asker, question, outcome);
 }
 
+/* After its time; but what came is no silence, whatever held it up. */
+static void
+take_late_answer (TurnConnectAsker *asker,
+                  Question *question,
+                  const guint8 *data,
+                  gsize length,
+                  const StunExtAddress *source)
+{
+  TurnConnectProbe *probe = question->probe;
+  guint8 attempt = 0;
+  TurnConnectOutcome outcome;
+
+  if (!stun_ext_address_equal (source, &question->expected))
+    return;
+  outcome = turn_connect_run_read_binding (asker->run, probe, question->id, data, length, &attempt);
+  if ((outcome != TURN_CONNECT_OUTCOME_PROOF && outcome != TURN_CONNECT_OUTCOME_ANSWER) ||
+      attempt >= probe->attempts)
+    return;
+  probe->answers++;
+  probe->source = *source;
+  probe->outcome = outcome;
+  probe->end_us = turn_connect_run_get_now (asker->run);
+  turn_connect_probe_set_fact (probe, "late", "the answer came after the deadline");
+  g_ptr_array_remove (asker->unanswered, question);
+}
+
 static void
 take_datagram (TurnConnectAsker *asker,
                const guint8 *data,
@@ -217,6 +250,14 @@ take_datagram (TurnConnectAsker *asker,
 
     if (length >= 20 && memcmp (data + 8, question->id, 11) == 0) {
       take_answer (asker, question, data, length, source, arrived_us);
+      return;
+    }
+  }
+  for (guint i = 0; i < asker->unanswered->len; i++) {
+    Question *question = g_ptr_array_index (asker->unanswered, i);
+
+    if (length >= 20 && memcmp (data + 8, question->id, 11) == 0) {
+      take_late_answer (asker, question, data, length, source);
       return;
     }
   }
@@ -360,6 +401,7 @@ turn_connect_asker_new (TurnConnectRun *run,
   asker->family = family;
   asker->group = turn_connect_run_new_group (run);
   asker->questions = g_ptr_array_new_with_free_func (g_free);
+  asker->unanswered = g_ptr_array_new_with_free_func (g_free);
   asker->asked = asked;
   asker->user_data = user_data;
   asker->input = g_unix_fd_source_new (descriptor, G_IO_IN);
@@ -377,6 +419,7 @@ turn_connect_asker_free (TurnConnectAsker *asker)
   turn_connect_run_clear_source (&asker->input);
   turn_connect_run_clear_source (&asker->timer);
   g_ptr_array_unref (asker->questions);
+  g_ptr_array_unref (asker->unanswered);
   close (asker->descriptor);
   g_free (asker);
 }
