@@ -38,6 +38,7 @@ struct _TepServerDetectStream {
   StreamState state;
   gboolean is_front_door;
   gboolean has_spoken;  /* first */
+  gboolean is_sip;      /* the first flight was */
   gboolean has_flight;  /* the first flight is in the record */
   gboolean has_run;     /* the line of the record is in the run's name */
   gboolean is_finished; /* the record is */
@@ -182,7 +183,8 @@ static void
 answer_flight (TepServerDetectStream *stream, const StunExtDetectSeen *seen, gsize length)
 {
   note_flight (stream, seen, stream->pending->data, length);
-  if (!say_sip (stream, seen, length))
+  stream->is_sip = say_sip (stream, seen, length);
+  if (!stream->is_sip)
     say_digest (stream, seen, stream->pending->data, length);
   if (stream->state == STREAM_OVER ||
       !stun_ext_detect_survival_begin (&stream->survival, stream->pending->data, length))
@@ -373,11 +375,38 @@ read_http (TepServerDetectStream *stream)
 
 /* ---- survival ---- */
 
+/* Further requests of one that began with SIP. FALSE if it is something else, which blocks are; else
+ * @goes_on says whether there may be more. */
+static gboolean
+read_sip (TepServerDetectStream *stream, gboolean *goes_on)
+{
+  StunExtDetectSeen seen = { 0 };
+  StunExtDetectRecognition verdict =
+      stun_ext_detect_recognise (stream->pending->data, stream->pending->len, FALSE, &seen);
+
+  *goes_on = FALSE;
+  if (verdict == STUN_EXT_DETECT_RECOGNITION_MORE)
+    return TRUE;
+  if (verdict != STUN_EXT_DETECT_RECOGNITION_KNOWN || !seen.has_run ||
+      seen.payload < STUN_EXT_DETECT_PAYLOAD_SIP_REGISTER ||
+      seen.payload > STUN_EXT_DETECT_PAYLOAD_SIP_OPTIONS)
+    return FALSE;
+  if (stream->pending->len < seen.length)
+    return TRUE;
+  *goes_on = say_sip (stream, &seen, seen.length);
+  if (*goes_on)
+    drop_pending (stream, seen.length);
+  return *goes_on;
+}
+
 static gboolean
 read_block (TepServerDetectStream *stream)
 {
   guint8 answer[STUN_EXT_DETECT_BLOCK_LENGTH];
+  gboolean goes_on;
 
+  if (stream->is_sip && stream->pending->len > 0 && read_sip (stream, &goes_on))
+    return goes_on;
   if (stream->pending->len < STUN_EXT_DETECT_BLOCK_LENGTH)
     return FALSE;
   if (!stun_ext_detect_survival_block (&stream->survival, stream->pending->data, answer)) {

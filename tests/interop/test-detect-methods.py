@@ -15,6 +15,7 @@ from tap import run, test  # noqa: E402
 PACKETS = 16
 TRIED = {"direct-udp", "turn-udp", "turn-tcp", "turn-tls", "turn-tls-proxy"}
 TUNNELS = {"tep-80", "tep-443", "tep-tls", "tep-443-proxy", "tep-tls-proxy"}
+SIP = {"sip-tls", "sip-tls-proxy"}
 TOLD = {"silence", "refused", "reset", "closed", "unreachable", "denied", "wrong-answer"}
 
 
@@ -76,6 +77,16 @@ for each in ("open", "nat", "web-only", "tls-only", "proxy-basic"):
     test(f"/interop/detect-methods/{each}/turn-works-as-the-network-allows")(lambda n=each: are_as_expected(TRIED, *detect(n)))
     test(f"/interop/detect-methods/{each}/tunnels-work-as-the-network-allows")(
         lambda n=each: are_as_expected(TUNNELS, *detect_tunnels(n)))
+
+
+def detect_sip(network):
+    """The same with tep-s, that answers detection, and as nobody."""
+    with Scratch() as scratch, Lab.up(network) as lab, Server(lab, scratch, {"detect": {}}):
+        return run_in(lab, scratch, scratch.certificate(), "core.lab:443"), lab.network.verdict
+
+
+for each in ("open", "tls-only", "proxy-basic"):
+    test(f"/interop/detect-methods/{each}/sip-over-tls-works-as-the-network-allows")(lambda n=each: are_as_expected(SIP, *detect_sip(n)))
 
 
 @test("/interop/detect-methods/wrong-credentials-end-tunnels-and-that-is-said")

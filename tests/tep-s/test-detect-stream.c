@@ -79,6 +79,38 @@ test_cuts_change_nothing (void)
     }
 }
 
+/* A telephone that registered goes on, in pieces of any size; what is no request of a run is a block. */
+static void
+test_sip_goes_on_with_requests_and_others_with_blocks (void)
+{
+  guint8 request[STUN_EXT_DETECT_FLIGHT_MAX], more[STUN_EXT_DETECT_FLIGHT_MAX];
+  guint8 block[STUN_EXT_DETECT_BLOCK_LENGTH] = "OPTIONS nobody SIP/2.0";
+  gsize n = write_flight (STUN_EXT_DETECT_PAYLOAD_SIP_REGISTER, 0, request);
+  gsize m = write_flight (STUN_EXT_DETECT_PAYLOAD_SIP_OPTIONS, 0, more);
+
+  for (gsize step = 1; step <= m; step += 13) {
+    TepServerDetectCore core;
+    TepServerDetectStream *stream;
+    gsize one, two;
+
+    core_init (&core);
+    stream = stream_new (&core, TRUE);
+    tep_server_detect_stream_input (stream, request, n);
+    one = unsent (stream);
+    g_assert_cmpuint (one, >, 0);
+    for (gsize at = 0; at < m; at += step)
+      tep_server_detect_stream_input (stream, more + at, MIN (step, m - at));
+    two = unsent (stream) - one;
+    g_assert_cmpuint (two, >, 200);
+    tep_server_detect_stream_input (stream, more, m);
+    g_assert_cmpuint (unsent (stream), ==, one + 2 * two);
+    tep_server_detect_stream_input (stream, block, sizeof block);
+    g_assert_cmpuint (unsent (stream), ==, one + 2 * two + STUN_EXT_DETECT_BLOCK_LENGTH);
+    tep_server_detect_stream_free (stream);
+    tep_server_detect_core_clear (&core);
+  }
+}
+
 static void
 test_any_end_is_an_end (void)
 {
@@ -223,6 +255,8 @@ main (int argc, char **argv)
   g_assert_nonnull (config);
 #define ADD(name, func) g_test_add_func ("/tep-s/detect-stream/" name, func)
   ADD ("cuts-change-nothing", test_cuts_change_nothing);
+  ADD ("sip-goes-on-with-requests-and-others-with-blocks",
+       test_sip_goes_on_with_requests_and_others_with_blocks);
   ADD ("any-end-is-an-end", test_any_end_is_an_end);
   ADD ("time-always-ends-it", test_time_always_ends_it);
   ADD ("who-sends-too-much-is-heard-no-more", test_who_sends_too_much_is_heard_no_more);

@@ -103,7 +103,15 @@ turn_connect_classify_ways (const TurnConnectObservations *observations,
 
 #define LOSS_MAX 0.5 /* arbitrary: beyond, nobody understands a word */
 
-/* Best first: what works, then what sounds better by a tenth, then what stands sooner. */
+/* SIP carries the signalling of a call, and no word of it. */
+static gboolean
+is_signalling (const TurnConnectMethod *method)
+{
+  return strncmp (method->name, "sip-", strlen ("sip-")) == 0;
+}
+
+/* Best first: what works and carries media, then what sounds better by a tenth, then what stands
+ * sooner. */
 static gint
 compare_methods (gconstpointer a, gconstpointer b)
 {
@@ -112,6 +120,8 @@ compare_methods (gconstpointer a, gconstpointer b)
 
   if (one->works != other->works)
     return (gint)other->works - (gint)one->works;
+  if (is_signalling (one) != is_signalling (other))
+    return is_signalling (one) ? 1 : -1;
   if (mos != 0)
     return mos;
   if (one->quality.set_up_us != other->quality.set_up_us)

@@ -138,6 +138,10 @@ turn_connect_method_find_way (const TurnConnectPlan *plan, const char *name, gpo
     if (strcmp (turn_connect_methods_turn[i].name, name) == 0)
       return &turn_connect_methods_turn[i];
   }
+  for (guint i = 0; i < turn_connect_n_methods_sip; i++) {
+    if (strcmp (turn_connect_methods_sip[i].name, name) == 0)
+      return &turn_connect_methods_sip[i];
+  }
   for (guint i = 0; plan->ways != NULL && i < plan->ways->len; i++) {
     const TurnConnectPlannedWay *planned = &g_array_index (plan->ways, TurnConnectPlannedWay, i);
 
@@ -191,6 +195,8 @@ add_methods (MethodProbe *self)
   add_method (self, &turn_connect_method_direct, NULL);
   for (guint i = 0; i < turn_connect_n_methods_turn; i++)
     add_method (self, &turn_connect_methods_turn[i], NULL);
+  for (guint i = 0; i < turn_connect_n_methods_sip; i++)
+    add_method (self, &turn_connect_methods_sip[i], NULL);
   for (guint i = 0; plan->ways != NULL && i < plan->ways->len; i++) {
     const TurnConnectPlannedWay *planned = &g_array_index (plan->ways, TurnConnectPlannedWay, i);
 

@@ -46,3 +46,5 @@ extern const guint turn_connect_n_methods_turn;
 /* The way of that name, of these and of the plan's; NULL: none. */
 const TurnConnectTrialWay *
 turn_connect_method_find_way (const TurnConnectPlan *plan, const char *name, gpointer *way_data);
+extern const TurnConnectTrialWay turn_connect_methods_sip[];
+extern const guint turn_connect_n_methods_sip;
