@@ -23,8 +23,8 @@ or_unknown (const char *word)
 
 /* A probe */
 
-static void
-append_far_saw (GString *line, TurnConnectFarSaw far_saw)
+void
+tep_detect_append_far_saw (GString *line, TurnConnectFarSaw far_saw)
 {
   static const char *const words[] = { NULL, "nothing of it", "the connection, and nothing over it",
                                        "all of it, and answered", "something else" };
@@ -60,7 +60,7 @@ tep_detect_text_describe (const TurnConnectProbe *probe)
                             MS (probe->deadline_us - probe->start_us) / 1000, probe->attempts);
   if (probe->mapped.family != 0)
     g_string_append_printf (line, ", as %s", stun_ext_address_print (&probe->mapped, address));
-  append_far_saw (line, probe->far_saw);
+  tep_detect_append_far_saw (line, probe->far_saw);
   if (turn_connect_probe_get_fact (probe, "connect") != NULL)
     g_string_append_printf (line, ", CONNECT %s", turn_connect_probe_get_fact (probe, "connect"));
   if (probe->detail != NULL)
@@ -158,6 +158,42 @@ tep_detect_describe_method (const TurnConnectObservations *observations,
                           late != NULL ? late : "", method->mos);
 }
 
+static gboolean
+is_skipped (const TurnConnectObservations *observations, const TurnConnectMethod *method)
+{
+  const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, method->probe);
+
+  return method->works != TURN_CONNECT_TELL_YES && probe->outcome == TURN_CONNECT_OUTCOME_SKIPPED;
+}
+
+/* Those that were not tried, a line for each cause. */
+static void
+print_skipped (FILE *out,
+               const TurnConnectObservations *observations,
+               const TurnConnectVerdict *verdict)
+{
+  g_autoptr (GHashTable) told = g_hash_table_new (g_str_hash, g_str_equal);
+
+  for (guint i = 0; i < verdict->methods->len; i++) {
+    const TurnConnectMethod *first = &g_array_index (verdict->methods, TurnConnectMethod, i);
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, first->probe);
+    const char *cause = probe->detail != NULL ? probe->detail : "";
+    g_autoptr (GString) names = g_string_new (NULL);
+
+    if (!is_skipped (observations, first) || !g_hash_table_add (told, (gpointer)cause))
+      continue;
+    for (guint k = i; k < verdict->methods->len; k++) {
+      const TurnConnectMethod *method = &g_array_index (verdict->methods, TurnConnectMethod, k);
+      const TurnConnectProbe *other = g_ptr_array_index (observations->probes, method->probe);
+
+      if (is_skipped (observations, method) && g_strcmp0 (other->detail, probe->detail) == 0)
+        g_string_append_printf (names, " %s", method->name);
+    }
+    tep_detect_print (out, 6, "      not tried:%s%s%s%s", names->str, *cause != '\0' ? " (" : "",
+                      cause, *cause != '\0' ? ")" : "");
+  }
+}
+
 static void
 print_methods (FILE *out,
                const TurnConnectObservations *observations,
@@ -167,14 +203,18 @@ print_methods (FILE *out,
     fprintf (out, "\nwhat gets a call through, best first\n");
   for (guint i = 0; i < verdict->methods->len; i++) {
     const TurnConnectMethod *method = &g_array_index (verdict->methods, TurnConnectMethod, i);
-    g_autofree char *line = tep_detect_describe_method (observations, method);
+    g_autofree char *line = NULL;
 
+    if (is_skipped (observations, method))
+      continue;
+    line = tep_detect_describe_method (observations, method);
     tep_detect_print (out, 6, "  %2u. %-14s %s", i + 1, method->name, line);
     if (method->config != NULL)
       tep_detect_print_command (out, 6, method->config);
     else if (method->works == TURN_CONNECT_TELL_YES)
       tep_detect_print (out, 6, "      needs nothing: UDP passes both ways");
   }
+  print_skipped (out, observations, verdict);
 }
 
 /* Evidence */
@@ -381,11 +421,7 @@ print_evidence (FILE *out,
   for (guint i = 0; i < verdict->reasons->len; i++)
     tep_detect_print (out, INDENT, "  note      %s",
                       (const char *)g_ptr_array_index (verdict->reasons, i));
-  for (guint i = 0; i < observations->probes->len; i++) {
-    g_autofree char *line = tep_detect_text_describe (g_ptr_array_index (observations->probes, i));
-
-    tep_detect_print (out, INDENT, "  probe %-3u %s", i, line);
-  }
+  tep_detect_evidence_print (out, observations);
 }
 
 char *

@@ -34,6 +34,11 @@ char *tep_detect_describe_sizes (const TurnConnectSizes *sizes);
 char *tep_detect_describe_besides (const TurnConnectVerdict *verdict);
 char *tep_detect_describe_advice (const TurnConnectAdvice *advice);
 
+/* Appends what the far end saw of a probe, if it says. */
+void tep_detect_append_far_saw (GString *line, TurnConnectFarSaw far_saw);
+/* All probes, those that are alike in a line. */
+void tep_detect_evidence_print (FILE *out, const TurnConnectObservations *observations);
+
 /* Lines for a terminal */
 
 /* The text with control characters replaced. */

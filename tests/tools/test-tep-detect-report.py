@@ -139,7 +139,7 @@ def _():
     for record in [json.loads(case.read_text(encoding="utf-8")) for case in CASES] + [with_everything()]:
         is_fit_for_a_terminal(replay(record)[0])
     text, status = replay(with_everything())
-    marks = ["type 9: ", "what gets a call through, best first", "\nevidence: far.example port 3478 by interface wlan0", "  probe 0 ",
+    marks = ["type 9: ", "what gets a call through, best first", "\nevidence: far.example port 3478 by interface wlan0", "  probes    ",
              "ask your firewall's owner for", "  TLS far.example port 443: "]
     places = [text.index(mark) for mark in marks]
     assert places == sorted(places) and places[0] == 0 and status == FALLBACK, (places, text)
