@@ -45,7 +45,7 @@ choose (TepClientChoiceCore *core, gint way, gboolean is_remembered)
 
   core->chosen = way;
   core->is_told = TRUE;
-  core->is_remembered = is_remembered;
+  core->is_remembered = is_remembered || (!is_news && core->is_remembered);
   return (is_news ? S (TELL) : 0) | (is_remembered || way == S (NO_WAY) ? 0 : S (REMEMBER));
 }
 
@@ -128,6 +128,7 @@ try_again (TepClientChoiceCore *core, gint64 now_us)
   guint actions = S (FORGET) | STOP;
   gint64 due_us = core->began_us + MS (TEP_CLIENT_CHOICE_PAUSE_MS);
 
+  core->is_remembered = FALSE;
   if (core->way < FIRST_TUNNEL) {
     core->way = FIRST_TUNNEL;
     actions |= S (DIAL);

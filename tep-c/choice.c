@@ -151,11 +151,12 @@ trials_ended (GObject *source, GAsyncResult *result, gpointer data)
   }
 }
 
-/* Somebody on the way may answer for everybody: UDP has to reach the server that is meant. */
+/* Somebody on the way may answer for everybody, and have media come to him that a tunnel would have kept from
+ * him: UDP has to reach who knows the user's password. */
 static void
 direct_works (TurnConnectDetection *detection, const char *name, int proof, TepClientChoice *self)
 {
-  if (detection == self->direct.detection && proof != TURN_CONNECT_PROOF_NONE)
+  if (detection == self->direct.detection && proof == TURN_CONNECT_PROOF_KEYED)
     step (self, TEP_CLIENT_CHOICE_DIRECT_WORKS, TEP_CLIENT_CHOICE_NO_WAY);
 }
 

@@ -14,7 +14,9 @@ G_BEGIN_DECLS
  * comes about: plain or TLS, port 80 or 443, through the proxy or beside it. It asks the detection library
  * (turn-connect/detect/detection.h) for methods and takes the first that works; the session's own tunnel is one
  * of those that are tried, so that choosing costs no time of its own. UDP without a tunnel is preferred: a
- * tunnel that was quicker gives way to it within 1.5 s.
+ * tunnel that was quicker gives way to it within 1.5 s. It passes where the server's answer, proven by the
+ * user's password, comes back. What is sent then is as open as the application made it: the TLS of a tunnel is
+ * not around it.
  *
  * What worked is remembered for the network that it worked in, for a day, and is used there without asking;
  * its use shows whether it still works. When it fails everything is tried again; likewise in another network.

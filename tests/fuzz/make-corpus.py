@@ -325,6 +325,13 @@ for name, text in {
         "user": "turn:user@turn.example.net"}.items():
     put("turn-uri", name, text)
 
+put("choice", "two-networks", "tep-c choice 1\n1699999990\ttep-443\ttep.example:443\t-\teth0 via 10.0.0.1\n"
+    "1699999991\tdirect-udp\ttep.example:443\t02:00:00:00:00:01\twlan0 via 192.168.1.1 192.168.1.0/ffffff00\n")
+put("choice", "lines-that-lie", "tep-c choice 1\n1700000999\ttep-443\ttep.example:443\t-\tfuture\n99999999999999999999\tx\ty\t-\tz\n"
+    "\t\t\t\t\n-1\ta\tb\tc\td\te\n")
+# What happens, about which way, and how long it was until then.
+put("choice", "events", bytes([0, 0, 0, 5, 0, 1, 1, 0, 1, 6, 0, 1, 8, 0, 255, 3, 2, 1, 7, 0, 32, 9, 0, 1]))
+
 # The URI's number, then per question the number of records: priority, weight, port, numbers of name, flags and service.
 put("turn-plan", "relay", bytes([0, 2, 1, 1, 0, 2, 1, 0, 2, 1, 0, 1, 2, 1]) + bytes([1, 1, 1, 9, 0, 0, 0]))
 put("turn-plan", "services", bytes([2, 3, 0, 1, 80, 0, 0, 0, 0, 2, 80, 1, 0, 0, 1, 0, 80, 4, 0, 0, 5, 6]))

@@ -155,4 +155,52 @@ def _():
         assert "\ttep-443\t" in memory.read_text(), memory.read_text()
 
 
-run(at_once=3)
+def drop_udp(lab, *what):
+    """The firewall is changed; an empty rule is none."""
+    commands = ["add table inet change", "delete table inet change"]
+    if what:
+        commands += ["add table inet change", "add chain inet change out { type filter hook forward priority -5; }",
+                     f"add rule inet change out {' '.join(what)} drop"]
+    done = lab.run("firewall", ["nft", "; ".join(commands)])
+    assert done.returncode == 0, done.stderr
+
+
+def moves(lab, verb):
+    """To the device it looks like another network: another prefix on the link that its default route takes."""
+    words = lab.run("device", ["ip", "-o", "-4", "route", "show", "default"]).stdout.split()
+    lab.run("device", ["ip", "address", verb, "198.51.100.77/24", "dev", words[words.index("dev") + 1]])
+
+
+@test("/interop/choice/another-network-is-chosen-for-anew-and-the-first-one-is-known-again")
+def _():
+    with Scratch() as scratch, Lab.up("nat") as lab, far_end(lab, scratch):
+        with agent(lab, scratch) as each:
+            settled_on(each, "direct")
+            at = len(each.events("path"))
+            drop_udp(lab, "meta l4proto udp")
+            moves(lab, "add")
+            told = path_of(each, at)
+            assert (told["path"], told["method"], told["remembered"]) == ("tunnel", "tep-443", False), told
+            wait_until(lambda: [event for event in each.events("flow") if "leased" in event], BOUND_S, "a lease")
+            assert talks(lab, each) == {lab["CORE_ADDR"]}
+            moves(lab, "del")
+            told = path_of(each, at + 1)
+            assert (told["path"], told["remembered"]) == ("direct", True), told
+            drop_udp(lab)
+            assert lab["CORE_ADDR"] not in talks(lab, each)
+            is_clean(each)
+
+
+@test("/interop/choice/udp-that-reaches-the-server-and-not-the-far-side-is-given-up")
+def _():
+    with Scratch() as scratch, Lab.up("nat") as lab, far_end(lab, scratch):
+        drop_udp(lab, "ip daddr", lab["PEER_ADDR"], "meta l4proto udp")
+        with agent(lab, scratch) as each:
+            settled_on(each, "direct")
+            assert talks(lab, each) == {lab["CORE_ADDR"]}
+            told = each.events("path")[-1]
+            assert told["path"] == "tunnel" and "did not carry media" in told["cause"], told
+            is_clean(each)
+
+
+run(at_once=4)

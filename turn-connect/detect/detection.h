@@ -175,7 +175,8 @@ TURN_CONNECT_API void turn_connect_detection_set_first_method (TurnConnectDetect
  * @detection: a detection that does not run
  * @port: UDP port at which direct UDP is tried; 0 for the target's
  *
- * Firewalls that let some UDP pass look at the port, and media has none that they know.
+ * Firewalls that let some UDP pass look at the port, and media has none that they know. With a port the far
+ * end has to be a tep-s with detection, and with credentials its answers prove that it knows them.
  */
 TURN_CONNECT_API void turn_connect_detection_set_direct_port (TurnConnectDetection *detection,
                                                               guint16 port);

@@ -45,13 +45,17 @@ turn_connect_run_write_long_binding (TurnConnectRun *run,
                                      guint8 buffer[TURN_CONNECT_BINDING_MAX])
 {
   StunExtDetectRequest request = { .length = size };
+  const TurnConnectPlan *plan = turn_connect_run_get_plan (run);
+  const StunExtDetectKey *key = plan->direct_port != 0 ? turn_connect_run_get_user_key (run) : NULL;
   gsize length = 0;
 
   request.mark.run = turn_connect_run_get_id (run);
   request.mark.probe = turn_connect_run_get_number (run, probe);
   request.mark.flags = STUN_EXT_DETECT_FLAG_FILL;
+  if (key != NULL)
+    request.username = plan->user;
   memcpy (request.transaction_id, id, sizeof request.transaction_id);
-  if (!stun_ext_detect_request_write (&request, NULL, buffer, TURN_CONNECT_BINDING_MAX, &length))
+  if (!stun_ext_detect_request_write (&request, key, buffer, TURN_CONNECT_BINDING_MAX, &length))
     return 0;
   return length;
 }

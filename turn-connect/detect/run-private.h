@@ -190,8 +190,8 @@ gsize turn_connect_run_write_binding (TurnConnectRun *run,
                                       const guint8 id[12],
                                       guint32 change,
                                       guint8 buffer[TURN_CONNECT_BINDING_MAX]);
-/* One of @size octets, for an answer as long. It names no user: servers that know nothing of our way
- * of doing so refuse it. */
+/* One of @size octets, for an answer as long. It names no user, for servers that know nothing of our way
+ * of doing so refuse it; but where the plan has a port for direct UDP, one that they do not have. */
 gsize turn_connect_run_write_long_binding (TurnConnectRun *run,
                                            const TurnConnectProbe *probe,
                                            const guint8 id[12],
