@@ -193,6 +193,8 @@ make_options (TurnConnectTrial *trial, const Method *method)
   char text[STUN_EXT_ADDRESS_TEXT_LENGTH];
   StunExtAddress address;
 
+  g_free (options->interface);
+  options->interface = g_strdup (turn_connect_trial_get_interface (trial));
   if (options->proxy == NULL && method->family != 0 &&
       turn_connect_trial_get_server (trial, method->family, &address)) {
     if (options->server_name == NULL)

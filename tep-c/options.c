@@ -33,6 +33,7 @@ tep_client_options_copy (const TepClientOptions *options)
   copy->ca_file = g_strdup (options->ca_file);
   copy->pin_sha256 = g_strdup (options->pin_sha256);
   copy->server_name = g_strdup (options->server_name);
+  copy->interface = g_strdup (options->interface);
   copy->proxy = g_strdup (options->proxy);
   copy->proxy_user = g_strdup (options->proxy_user);
   copy->proxy_password = g_strdup (options->proxy_password);
@@ -59,6 +60,7 @@ tep_client_options_free (TepClientOptions *options)
   g_free (options->ca_file);
   g_free (options->pin_sha256);
   g_free (options->server_name);
+  g_free (options->interface);
   free_secret (options->proxy);
   g_free (options->proxy_user);
   free_secret (options->proxy_password);

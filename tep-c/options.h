@@ -26,6 +26,7 @@ typedef enum {
  * @ca_file: (nullable): PEM file of trusted issuers instead of the system's
  * @pin_sha256: (nullable): hex SHA-256 of the server's public key that must match besides
  * @server_name: (nullable): name to verify instead of @host (an SDP's server-name that is trusted)
+ * @interface: (nullable): network interface by which alone it goes out
  * @proxy: (nullable): `http://[user:password@]host[:port]` or who names the proxy, as
  * turn_connect_target_choose_proxy() has it; never direct unless what was asked says so
  * @proxy_user: (nullable): instead of the one in @proxy
@@ -50,6 +51,7 @@ typedef struct {
   char *ca_file;
   char *pin_sha256;
   char *server_name;
+  char *interface;
   char *proxy;
   char *proxy_user;
   char *proxy_password;

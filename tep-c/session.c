@@ -359,6 +359,7 @@ tep_client_session_make_target (const TepClientOptions *options, GError **error)
   if (target == NULL || (options->is_tls && !set_tls (target, options, error)) ||
       (options->proxy != NULL && !set_proxy (target, options, error)))
     return NULL;
+  turn_connect_target_set_interface (target, options->interface);
   turn_connect_target_set_timeout (target, options->attempt_timeout_s * 1000);
   return g_steal_pointer (&target);
 }

@@ -180,6 +180,7 @@ typedef struct {
   char *name;                 /* that the certificate has to be for */
   char *who;                  /* "the server example.org:443", for messages */
   TurnConnectTlsOptions *tls; /* NULL: plain */
+  char *interface;            /* NULL: any */
 } Dial;
 
 static void
@@ -188,6 +189,7 @@ dial_free (gpointer data)
   Dial *dial = data;
 
   g_clear_object (&dial->tls);
+  g_free (dial->interface);
   g_free (dial->name);
   g_free (dial->who);
   g_free (dial);
@@ -260,8 +262,8 @@ static gpointer
 begin_dtls (TurnConnectAttempt *attempt, GSocketAddress *address, gpointer way_data, GError **error)
 {
   Dial *dial = way_data;
-  TurnConnectDatagram *datagram =
-      turn_connect_datagram_new_dtls (address, dial->tls, dial->name, dial->who, error);
+  TurnConnectDatagram *datagram = turn_connect_datagram_new_dtls (
+      address, dial->interface, dial->tls, dial->name, dial->who, error);
   Trial *trial;
 
   if (datagram == NULL)
@@ -295,7 +297,8 @@ begin_plain (TurnConnectAttempt *attempt,
              gpointer way_data,
              GError **error)
 {
-  TurnConnectDatagram *datagram = turn_connect_datagram_new (address, error);
+  const Dial *dial = way_data;
+  TurnConnectDatagram *datagram = turn_connect_datagram_new_bound (address, dial->interface, error);
   Trial *trial;
 
   if (datagram == NULL)
@@ -343,6 +346,7 @@ turn_connect_datagram_dial_async (TurnConnectTarget *target,
   if (refuse_proxy (target, task))
     return;
   dial = g_new0 (Dial, 1);
+  dial->interface = g_strdup (target->interface);
   g_task_set_task_data (task, dial, dial_free);
   g_set_object (&dial->tls, target->tls);
   if (dial->tls != NULL)

@@ -20,8 +20,13 @@ TurnConnectIo turn_connect_datagram_receive_many (TurnConnectDatagram *datagram,
                                                   guint *n,
                                                   GError **error);
 
+/* As turn_connect_datagram_new (), by this network interface alone; NULL for any. */
+TurnConnectDatagram *
+turn_connect_datagram_new_bound (GSocketAddress *remote, const char *interface, GError **error);
+
 /* DTLS to this address, the handshake still to come. @name: whom the certificate is for; @who describes it for messages. */
 TurnConnectDatagram *turn_connect_datagram_new_dtls (GSocketAddress *remote,
+                                                     const char *interface,
                                                      TurnConnectTlsOptions *options,
                                                      const char *name,
                                                      const char *who,

@@ -394,6 +394,12 @@ turn_connect_datagram_init (TurnConnectDatagram *self)
 TurnConnectDatagram *
 turn_connect_datagram_new (GSocketAddress *remote, GError **error)
 {
+  return turn_connect_datagram_new_bound (remote, NULL, error);
+}
+
+TurnConnectDatagram *
+turn_connect_datagram_new_bound (GSocketAddress *remote, const char *interface, GError **error)
+{
   g_autoptr (TurnConnectDatagram) self = g_object_new (TURN_CONNECT_TYPE_DATAGRAM, NULL);
   struct sockaddr_storage native = { 0 };
 
@@ -403,8 +409,11 @@ turn_connect_datagram_new (GSocketAddress *remote, GError **error)
     return NULL;
   }
   self->descriptor = socket (native.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (self->descriptor < 0 || connect (self->descriptor, (struct sockaddr *)&native,
-                                       (socklen_t)g_socket_address_get_native_size (remote)) != 0) {
+  if (self->descriptor < 0 ||
+      (interface != NULL && setsockopt (self->descriptor, SOL_SOCKET, SO_BINDTODEVICE, interface,
+                                        (socklen_t)strlen (interface) + 1) != 0) ||
+      connect (self->descriptor, (struct sockaddr *)&native,
+               (socklen_t)g_socket_address_get_native_size (remote)) != 0) {
     fail (self, "connecting to", errno, error);
     return NULL;
   }
@@ -414,12 +423,13 @@ turn_connect_datagram_new (GSocketAddress *remote, GError **error)
 
 TurnConnectDatagram *
 turn_connect_datagram_new_dtls (GSocketAddress *remote,
+                                const char *interface,
                                 TurnConnectTlsOptions *options,
                                 const char *name,
                                 const char *who,
                                 GError **error)
 {
-  g_autoptr (TurnConnectDatagram) self = turn_connect_datagram_new (remote, error);
+  g_autoptr (TurnConnectDatagram) self = turn_connect_datagram_new_bound (remote, interface, error);
   g_autofree char *key = NULL;
 
   if (self == NULL)

@@ -11,7 +11,7 @@ struct _TurnConnectTarget {
   char *tls_name; /* whom the certificate is for; NULL: @host, unless the options say another */
   char *domain;   /* whom it is for whatever the options say, of a redirection; NULL: none */
   guint timeout_ms;
-  char *interface;                  /* the only one that TCP goes out by; NULL: any */
+  char *interface;                  /* the only one it goes out by; NULL: any */
   TurnConnectTlsOptions *tls;       /* NULL: none */
   TurnConnectTlsOptions *proxy_tls; /* NULL: the defaults */
   TurnConnectProxySource source;
@@ -32,9 +32,6 @@ TurnConnectTarget *turn_connect_target_new_alternate (
 
 /* Whom the certificate is for, of a target with TLS options. */
 const char *turn_connect_target_get_tls_name (TurnConnectTarget *target);
-
-/* Binds TCP to a network interface, NULL for none. */
-void turn_connect_target_set_interface (TurnConnectTarget *target, const char *name);
 
 /* A copy to dial by, with what a dial needs. */
 TurnConnectTarget *turn_connect_target_copy (TurnConnectTarget *target);

@@ -102,6 +102,15 @@ TURN_CONNECT_API const char *turn_connect_target_get_host (TurnConnectTarget *ta
 TURN_CONNECT_API guint16 turn_connect_target_get_port (TurnConnectTarget *target);
 
 /**
+ * turn_connect_target_set_interface:
+ * @target: a target
+ * @name: (nullable): network interface by which alone sockets go out (SO_BINDTODEVICE), which takes no
+ * rights since Linux 5.7; %NULL for any. Names are looked up as ever
+ */
+TURN_CONNECT_API void turn_connect_target_set_interface (TurnConnectTarget *target,
+                                                         const char *name);
+
+/**
  * turn_connect_target_set_timeout:
  * @target: a target
  * @timeout_ms: for a whole dial, 1 ms or more; 30 s if never set

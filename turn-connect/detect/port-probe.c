@@ -37,6 +37,7 @@ typedef struct {
     int descriptor; /* -1: none, or over */
     GSource *source;
     gint64 asked_us; /* when the request went, 0 before */
+    gboolean is_signed;
     gint64 began_us;
     guint8 answer[ANSWER_MAX];
     gsize n;
@@ -123,6 +124,8 @@ end_try (Port *port, Try *try, TurnConnectOutcome outcome)
 
 /* Over a connection */
 
+static void ask (Port *port, Try *try);
+
 static void
 read_answer (Port *port, Try *try, gint64 now)
 {
@@ -143,6 +146,12 @@ read_answer (Port *port, Try *try, gint64 now)
   }
   outcome = turn_connect_run_read_binding (port->owner->run, port->probe, port->id, try->answer,
                                            total, &attempt);
+  if (outcome == TURN_CONNECT_OUTCOME_PENDING && try->is_signed &&
+      !turn_connect_run_signs (port->owner->run)) {
+    try->n = 0; /* it was about the signature; once more, without */
+    ask (port, try);
+    return;
+  }
   port->probe->rtt_us = now - try->asked_us;
   port->probe->source = port->probe->target;
   end_port (port,
@@ -204,6 +213,7 @@ ask (Port *port, Try *try)
 
   port->id[11] = (guint8)(try - port->tries);
   length = turn_connect_run_write_binding (port->owner->run, port->probe, port->id, 0, request);
+  try->is_signed = turn_connect_run_signs (port->owner->run);
   try->asked_us = g_get_monotonic_time ();
   if (send (try->descriptor, request, length, MSG_NOSIGNAL) != (ssize_t)length) {
     end_try (port, try, TURN_CONNECT_OUTCOME_RESET);

@@ -9,6 +9,7 @@
 #include "stun-ext/attribute.h"
 #include "stun-ext/detect.h"
 #include "stun-ext/message.h"
+#include "stun-ext/reader.h"
 #include "turn-connect/error-private.h"
 
 #include <string.h>
@@ -24,7 +25,8 @@ turn_connect_run_write_binding (TurnConnectRun *run,
                                 guint8 buffer[TURN_CONNECT_BINDING_MAX])
 {
   StunExtDetectRequest request = { .change = change };
-  const StunExtDetectKey *key = turn_connect_run_get_user_key (run);
+  const StunExtDetectKey *key =
+      turn_connect_run_signs (run) ? turn_connect_run_get_user_key (run) : NULL;
   gsize length = 0;
 
   request.mark.run = turn_connect_run_get_id (run);
@@ -148,6 +150,28 @@ note_answer (TurnConnectRun *run, TurnConnectProbe *probe, const StunExtMessage 
                                                  : TURN_CONNECT_OUTCOME_ANSWER;
 }
 
+/* Whether a server cannot read our signature, which is newer than it (RFC 8489 section 14.6). */
+static gboolean
+is_about_signature (const StunExtMessage *message)
+{
+  StunExtSpan reason, unknown;
+  StunExtReader reader;
+  guint code;
+
+  if (message->message_class != STUN_EXT_CLASS_ERROR ||
+      stun_ext_message_get_error (message, &code, &reason) != STUN_EXT_GET_OK ||
+      code != STUN_EXT_CODE_UNKNOWN_ATTRIBUTE ||
+      stun_ext_message_get_data (message, STUN_EXT_ATTRIBUTE_UNKNOWN_ATTRIBUTES, &unknown) !=
+          STUN_EXT_GET_OK)
+    return FALSE;
+  stun_ext_reader_init (&reader, unknown.data, unknown.length);
+  while (stun_ext_reader_remaining (&reader) >= 2) {
+    if (stun_ext_reader_u16 (&reader) == STUN_EXT_ATTRIBUTE_MESSAGE_INTEGRITY_SHA256)
+      return TRUE;
+  }
+  return FALSE;
+}
+
 TurnConnectOutcome
 turn_connect_run_read_binding (TurnConnectRun *run,
                                TurnConnectProbe *probe,
@@ -165,5 +189,9 @@ turn_connect_run_read_binding (TurnConnectRun *run,
        message.message_class != STUN_EXT_CLASS_SUCCESS))
     return TURN_CONNECT_OUTCOME_PENDING;
   *attempt = message.transaction_id[STUN_EXT_TRANSACTION_ID_LENGTH - 1];
+  if (is_about_signature (&message)) {
+    turn_connect_run_stop_signing (run);
+    return TURN_CONNECT_OUTCOME_PENDING;
+  }
   return note_answer (run, probe, &message);
 }

@@ -180,6 +180,11 @@ void turn_connect_run_clear_source (GSource **source);
 StunExtDetectRun turn_connect_run_get_id (TurnConnectRun *run);
 const StunExtDetectKey *turn_connect_run_get_user_key (TurnConnectRun *run);
 
+/* Whether requests name the user. A server that knows nothing of our signatures refuses all that have
+ * one, and is then asked without. */
+gboolean turn_connect_run_signs (TurnConnectRun *run);
+void turn_connect_run_stop_signing (TurnConnectRun *run);
+
 /* Binding requests of this run */
 
 #define TURN_CONNECT_BINDING_MAX 512 /* octets of one */

@@ -61,6 +61,7 @@ struct _TurnConnectRun {
   guint n_groups;
   StunExtDetectKey user_key;
   gboolean has_user_key;
+  gboolean is_signature_refused;
 };
 
 const TurnConnectPlan *
@@ -112,6 +113,18 @@ const StunExtDetectKey *
 turn_connect_run_get_user_key (TurnConnectRun *run)
 {
   return run->has_user_key ? &run->user_key : NULL;
+}
+
+gboolean
+turn_connect_run_signs (TurnConnectRun *run)
+{
+  return run->has_user_key && !run->is_signature_refused;
+}
+
+void
+turn_connect_run_stop_signing (TurnConnectRun *run)
+{
+  run->is_signature_refused = TRUE;
 }
 
 gint64

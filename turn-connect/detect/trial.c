@@ -86,6 +86,12 @@ turn_connect_trial_get_probe (TurnConnectTrial *trial)
   return trial->probe;
 }
 
+const char *
+turn_connect_trial_get_interface (TurnConnectTrial *trial)
+{
+  return turn_connect_run_get_plan (trial->run)->interface;
+}
+
 gboolean
 turn_connect_trial_get_server (TurnConnectTrial *trial, guint family, StunExtAddress *address)
 {
@@ -433,8 +439,6 @@ find_obstacle (TurnConnectTrial *trial)
     return "it takes credentials";
   if (trial->way->carry == TURN_CONNECT_CARRY_TLS && plan->target->tls == NULL)
     return "it is not known whom to trust";
-  if (plan->interface != NULL && trial->way != &turn_connect_method_direct)
-    return "it cannot be bound to a network interface";
   return NULL;
 }
 

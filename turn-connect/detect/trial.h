@@ -73,6 +73,14 @@ TURN_CONNECT_API gboolean turn_connect_trial_get_server (TurnConnectTrial *trial
                                                          StunExtAddress *address);
 
 /**
+ * turn_connect_trial_get_interface:
+ * @trial: a trial
+ *
+ * Returns: (transfer none) (nullable): network interface by which alone it may go; %NULL for any
+ */
+TURN_CONNECT_API const char *turn_connect_trial_get_interface (TurnConnectTrial *trial);
+
+/**
  * turn_connect_trial_write_packet:
  * @trial: a trial
  * @number: the packet's number

@@ -503,6 +503,7 @@ rivals_failed (GError *error, gpointer user_data)
 
 TurnConnectCarrierLink *
 turn_connect_carrier_new_among (GPtrArray *addresses,
+                                const char *interface,
                                 const char *who,
                                 const TurnConnectCarrierFuncs *funcs,
                                 gpointer user_data)
@@ -510,7 +511,7 @@ turn_connect_carrier_new_among (GPtrArray *addresses,
   static const TurnConnectRivalsFuncs rivals_funcs = { rival_won, rivals_failed };
   TurnConnectCarrierLink *self = new_link (who, funcs, user_data);
 
-  self->rivals = turn_connect_rivals_new (addresses, &rivals_funcs, self);
+  self->rivals = turn_connect_rivals_new (addresses, interface, &rivals_funcs, self);
   return self;
 }
 

@@ -27,6 +27,7 @@ TurnConnectCarrierLink *turn_connect_carrier_new (TurnConnectStream *stream,
                                                   gpointer user_data);
 /* Plain UDP to one of several addresses (GSocketAddress), which the first request finds out. */
 TurnConnectCarrierLink *turn_connect_carrier_new_among (GPtrArray *addresses,
+                                                        const char *interface,
                                                         const char *who,
                                                         const TurnConnectCarrierFuncs *funcs,
                                                         gpointer user_data);

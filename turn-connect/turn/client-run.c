@@ -257,7 +257,8 @@ connected (TurnConnectClient *self, const Way *way)
   if (way->stream != NULL)
     turn_connect_stream_set_user_timeout (way->stream, USER_TIMEOUT_MS);
   if (way->addresses != NULL)
-    self->link = turn_connect_carrier_new_among (way->addresses, who, &funcs, self);
+    self->link = turn_connect_carrier_new_among (way->addresses, self->current->interface, who,
+                                                 &funcs, self);
   else
     self->link = turn_connect_carrier_new (way->stream, way->datagram, who, &funcs, self);
   turn_connect_client_set_state (self, TURN_CONNECT_CLIENT_ALLOCATING, NULL);

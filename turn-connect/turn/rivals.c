@@ -6,6 +6,8 @@
  */
 #include "turn-connect/turn/rivals.h"
 
+#include "turn-connect/datagram-private.h"
+
 #include "stun-ext/message.h"
 #include "turn-connect/alarm.h"
 #include "turn-connect/error-private.h"
@@ -23,6 +25,7 @@ typedef struct {
 
 struct _TurnConnectRivals {
   GPtrArray *addresses;
+  char *interface;
   guint next;       /* of them, to be tried */
   GPtrArray *tried; /* Rival, those still in it */
   GByteArray *request;
@@ -83,7 +86,8 @@ try_next (TurnConnectRivals *rivals)
     Rival *rival;
 
     g_clear_error (&rivals->error);
-    datagram = turn_connect_datagram_new (rivals->addresses->pdata[rivals->next++], &rivals->error);
+    datagram = turn_connect_datagram_new_bound (rivals->addresses->pdata[rivals->next++],
+                                                rivals->interface, &rivals->error);
     if (datagram == NULL)
       continue;
     rival = g_new0 (Rival, 1);
@@ -162,6 +166,7 @@ timer_fired (gpointer user_data)
 
 TurnConnectRivals *
 turn_connect_rivals_new (GPtrArray *addresses,
+                         const char *interface,
                          const TurnConnectRivalsFuncs *funcs,
                          gpointer user_data)
 {
@@ -169,6 +174,7 @@ turn_connect_rivals_new (GPtrArray *addresses,
   g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
 
   rivals->addresses = g_ptr_array_ref (addresses);
+  rivals->interface = g_strdup (interface);
   rivals->tried = g_ptr_array_new_with_free_func (rival_free);
   rivals->request = g_byte_array_new ();
   rivals->funcs = *funcs;
@@ -183,6 +189,7 @@ turn_connect_rivals_free (TurnConnectRivals *rivals)
   destroy_source (&rivals->timer);
   g_ptr_array_unref (rivals->tried);
   g_ptr_array_unref (rivals->addresses);
+  g_free (rivals->interface);
   g_byte_array_unref (rivals->request);
   g_clear_error (&rivals->error);
   g_free (rivals);

@@ -15,8 +15,10 @@ typedef struct {
   void (*failed) (GError *error, gpointer user_data);
 } TurnConnectRivalsFuncs;
 
-/* @addresses: GSocketAddress, in the order to try. Sends nothing yet. */
+/* @addresses: GSocketAddress, in the order to try. @interface: by which alone, NULL for any. Sends
+ * nothing yet. */
 TurnConnectRivals *turn_connect_rivals_new (GPtrArray *addresses,
+                                            const char *interface,
                                             const TurnConnectRivalsFuncs *funcs,
                                             gpointer user_data);
 void turn_connect_rivals_free (TurnConnectRivals *rivals);
