@@ -205,6 +205,52 @@ test_words_of_a_record_that_are_none_of_ours_say_nothing (void)
   g_assert_cmpuint (verdict->proxy_ports->len, ==, 0);
 }
 
+static TurnConnectProbe *
+add_echo (TurnConnectObservations *observations, const char *variant, TurnConnectOutcome outcome)
+{
+  TurnConnectProbe *probe =
+      add (observations, TURN_CONNECT_PROBE_PROXY, variant, 80, NULL, outcome);
+
+  g_clear_pointer (&probe->via, g_free);
+  probe->family = 4;
+  return probe;
+}
+
+static void
+test_a_changed_request_shows_a_proxy_that_nobody_named (void)
+{
+  g_autoptr (TurnConnectObservations) observations = make_observations ();
+  g_autoptr (TurnConnectVerdict) verdict = NULL, forged = NULL;
+  TurnConnectProbe *probe;
+
+  add_open_port (observations);
+  probe = add_echo (observations, "transparent", TURN_CONNECT_OUTCOME_ALTERED);
+  forged = turn_connect_classify (observations);
+  g_assert_cmpint (forged->transparent, ==, TURN_CONNECT_TELL_UNKNOWN); /* nobody proves it */
+  probe->proof = TURN_CONNECT_PROOF_UNKEYED;
+  verdict = turn_connect_classify (observations);
+  g_assert_cmpint (verdict->transparent, ==, TURN_CONNECT_TELL_YES);
+  g_assert_cmpint (verdict->proxy, ==, TURN_CONNECT_WAY_UNKNOWN);
+  g_assert_cmpint (verdict->type, ==, 9);
+  g_assert_cmpuint (verdict->inspection.port, ==, 80);
+}
+
+static void
+test_who_looks_a_name_up_that_nobody_has_is_in_between (void)
+{
+  g_autoptr (TurnConnectObservations) observations = make_observations ();
+  g_autoptr (TurnConnectVerdict) verdict = NULL, alone = NULL;
+
+  add_echo (observations, "transparent-host", TURN_CONNECT_OUTCOME_WRONG_ANSWER)->code = 503;
+  alone = turn_connect_classify (observations);
+  g_assert_cmpint (alone->transparent, ==, TURN_CONNECT_TELL_UNKNOWN); /* without a control */
+  add_echo (observations, "transparent", TURN_CONNECT_OUTCOME_PROOF)->proof =
+      TURN_CONNECT_PROOF_UNKEYED;
+  verdict = turn_connect_classify (observations);
+  g_assert_cmpint (verdict->transparent, ==, TURN_CONNECT_TELL_YES);
+  g_assert_cmpint (verdict->inspection.is_seen, ==, TURN_CONNECT_TELL_UNKNOWN);
+}
+
 /* The port of a name that only the proxy looks up. */
 static void
 test_ports_survive_a_record (void)
@@ -239,6 +285,10 @@ main (int argc, char **argv)
        test_nobody_names_one_and_nobody_could_be_asked_are_two_things);
   ADD ("words-of-a-record-that-are-none-of-ours-say-nothing",
        test_words_of_a_record_that_are_none_of_ours_say_nothing);
+  ADD ("a-changed-request-shows-a-proxy-that-nobody-named",
+       test_a_changed_request_shows_a_proxy_that_nobody_named);
+  ADD ("who-looks-a-name-up-that-nobody-has-is-in-between",
+       test_who_looks_a_name_up_that_nobody_has_is_in_between);
   ADD ("ports-survive-a-record", test_ports_survive_a_record);
   return g_test_run ();
 }

@@ -45,7 +45,7 @@ tells_of_way (const TurnConnectObservations *observations, const TurnConnectProb
   switch (probe->kind) {
   case TURN_CONNECT_PROBE_PROXY:
     return !is_variant (probe, "source") && !is_variant (probe, "anonymous") &&
-           !is_variant (probe, "dhcp") && !is_variant (probe, "transparent");
+           !is_variant (probe, "transparent") && !is_variant (probe, "transparent-host");
   case TURN_CONNECT_PROBE_TLS:
   case TURN_CONNECT_PROBE_RECORD:
   case TURN_CONNECT_PROBE_PAYLOAD:
@@ -185,6 +185,69 @@ judge_tls (const TurnConnectObservations *observations, TurnConnectVerdict *verd
   }
 }
 
+/* Somebody else answers for a name that nobody has, where the far end answers to its own. */
+static gboolean
+is_looked_up (const TurnConnectObservations *observations, const TurnConnectProbe *probe)
+{
+  if (!is_variant (probe, "transparent-host") ||
+      probe->outcome != TURN_CONNECT_OUTCOME_WRONG_ANSWER || probe->code < 400)
+    return FALSE;
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *other = g_ptr_array_index (observations->probes, i);
+
+    if (other->kind == TURN_CONNECT_PROBE_PROXY && is_variant (other, "transparent") &&
+        other->family == probe->family && other->proof != TURN_CONNECT_PROOF_NONE)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* What the far end proves to have received is not what was sent: no chance, and no loss, does that. */
+static void
+judge_altered (TurnConnectVerdict *verdict, const TurnConnectProbe *probe, gint index)
+{
+  TurnConnectInspection *inspection = &verdict->inspection;
+
+  if (verdict->transparent != TURN_CONNECT_TELL_YES)
+    turn_connect_classify_say (verdict, "a proxy that nobody named stands on port 80: %s",
+                               probe->detail != NULL ? probe->detail : "requests are changed");
+  verdict->transparent = TURN_CONNECT_TELL_YES;
+  verdict->transparent_probe = index;
+  if (inspection->is_seen == TURN_CONNECT_TELL_YES &&
+      inspection->confidence == TURN_CONNECT_CONFIDENCE_CONFIRMED)
+    return;
+  inspection->is_seen = TURN_CONNECT_TELL_YES;
+  inspection->confidence = TURN_CONNECT_CONFIDENCE_CONFIRMED;
+  inspection->mechanism = "altered";
+  inspection->port = probe->target.port;
+  inspection->probe = index;
+}
+
+static void
+judge_transparent (const TurnConnectObservations *observations, TurnConnectVerdict *verdict)
+{
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+    gboolean is_known = verdict->transparent == TURN_CONNECT_TELL_YES;
+
+    if (probe->kind != TURN_CONNECT_PROBE_PROXY)
+      continue;
+    if (is_variant (probe, "transparent") && probe->outcome == TURN_CONNECT_OUTCOME_ALTERED &&
+        probe->proof != TURN_CONNECT_PROOF_NONE)
+      judge_altered (verdict, probe, (gint)i);
+    else if (!is_known && is_looked_up (observations, probe)) {
+      verdict->transparent = TURN_CONNECT_TELL_YES;
+      verdict->transparent_probe = (gint)i;
+      turn_connect_classify_say (verdict,
+                                 "somebody on port 80 looks up the name that a request is for, and "
+                                 "asks in our place (%u)",
+                                 probe->code);
+    } else if (verdict->transparent == TURN_CONNECT_TELL_UNKNOWN &&
+               is_variant (probe, "transparent") && probe->outcome == TURN_CONNECT_OUTCOME_PROOF)
+      verdict->transparent = TURN_CONNECT_TELL_NO;
+  }
+}
+
 /* "80 (403), 3478 (403)" of those in one state; NULL if there are none. */
 static char *
 list_ports (const TurnConnectVerdict *verdict, const char *state)
@@ -233,5 +296,6 @@ turn_connect_classify_proxy (const TurnConnectObservations *observations,
   judge_source (observations, verdict);
   gather_ports (observations, verdict);
   judge_tls (observations, verdict);
+  judge_transparent (observations, verdict);
   say_all (verdict);
 }

@@ -240,10 +240,10 @@ make_request (TurnConnectFetch *self)
   target = stun_ext_detect_target_write (&query, key);
   if (target == NULL)
     return NULL;
-  return g_strdup_printf ("GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", target,
-                          self->way.name != NULL
-                              ? self->way.name
-                              : turn_connect_run_get_observations (self->run)->host);
+  return g_strdup_printf (
+      "GET %s HTTP/1.1\r\nHost: %s\r\n%sConnection: close\r\n\r\n", target,
+      self->way.name != NULL ? self->way.name : turn_connect_run_get_observations (self->run)->host,
+      self->way.lines != NULL ? self->way.lines : "");
 }
 
 static void
@@ -382,6 +382,12 @@ turn_connect_fetch_new (TurnConnectRun *run,
   self->limit = turn_connect_run_add_timer (run, (gint64)way->limit_ms * 1000, time_is_over, self);
   turn_connect_dial_async (target, dial_goes_on, self, self->cancellable, dialled, self);
   return self;
+}
+
+const char *
+turn_connect_fetch_get_request (const TurnConnectFetch *fetch)
+{
+  return fetch->request;
 }
 
 void

@@ -26,6 +26,7 @@ typedef struct {
   guint8 payload;    /* as one of the matrix: a value of StunExtDetectPayload; 0: none */
   guint round;
   gboolean is_control;
+  const char *lines; /* further headers, each with its line end; NULL: none */
 } TurnConnectFetchWay;
 
 /* Told once, when the probe has its outcome but before it ends; may change the outcome it returns.
@@ -43,6 +44,8 @@ TurnConnectFetch *turn_connect_fetch_new (TurnConnectRun *run,
                                           const TurnConnectFetchWay *way,
                                           TurnConnectFetchedFunc fetched,
                                           gpointer user_data);
+/* What is sent. */
+const char *turn_connect_fetch_get_request (const TurnConnectFetch *fetch);
 /* Ends it wherever it is. Not while it tells. */
 void turn_connect_fetch_free (TurnConnectFetch *fetch);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TurnConnectFetch, turn_connect_fetch_free)

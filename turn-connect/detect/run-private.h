@@ -45,6 +45,7 @@ typedef enum {
   TURN_CONNECT_FAMILY_GATEWAY,
   TURN_CONNECT_FAMILY_PROXY,
   TURN_CONNECT_FAMILY_SELF_PROXY,
+  TURN_CONNECT_FAMILY_TRANSPARENT,
   TURN_CONNECT_FAMILY_METHOD,
   TURN_CONNECT_FAMILY_LIFETIME,
   TURN_CONNECT_FAMILY_MTU,
@@ -264,6 +265,8 @@ void turn_connect_name_probe_stop (gpointer state);
 gboolean turn_connect_proxy_probe_is_tried (TurnConnectRun *run);
 gpointer turn_connect_proxy_probe_start (TurnConnectRun *run);
 void turn_connect_proxy_probe_stop (gpointer state);
+gpointer turn_connect_transparent_probe_start (TurnConnectRun *run);
+void turn_connect_transparent_probe_stop (gpointer state);
 gpointer turn_connect_gateway_probe_start (TurnConnectRun *run);
 void turn_connect_gateway_probe_stop (gpointer state);
 gboolean turn_connect_method_probe_is_ready (TurnConnectRun *run);
