@@ -108,11 +108,11 @@ def _compare_methods(network, result, missing, wrong):
     methods = {method["name"]: method for method in result.get("methods", ())}
     said = {name: method["works"] for name, method in methods.items()}
     for names, expected in ((network.verdict.works, True), (network.verdict.fails, False)):
-        for name in sorted(names & frozenset(said)):
-            if said[name] is not None and said[name] != expected:
+        for name in sorted(names):
+            if said.get(name) is not None and said[name] != expected:
                 probe = result["probes"][methods[name]["probe"]]
                 wrong.append(f"method {name}: {'works' if said[name] else 'fails'}, and is not to; {probe['outcome']}: {probe.get('detail')}")
-            elif said[name] is None and (expected or not name.endswith("-proxy") or network.proxy):
+            elif said.get(name) is None and (expected or not name.endswith("-proxy") or network.proxy):
                 missing.append(f"method {name}: not tried")
 
 

@@ -22,7 +22,8 @@ COVERED = (
     "symmetric", "symmetric-carrier", "cone-carrier-symmetric", "pool-by-flow", "carrier-pool", "ports", "ports-carrier", "portal", "stun-forged",
     "proxy", "proxy-basic", "proxy-only", "proxy-only-carrier", "proxy-tinyproxy-basic", "proxy-digest", "proxy-ntlm", "proxy-negotiate",
     "proxy-squid", "proxy-any-port", "proxy-bump", "proxy-mitm", "proxy-inspected", "proxy-bump-carrier", "proxy-mitm-carrier",
-    "proxy-inspected-carrier",
+    "proxy-inspected-carrier", "transparent-80-carrier", "sip-reset-carrier", "sip-late-drop-carrier", "sip-forged-carrier",
+    "sip-rewritten-carrier", "web-inspected-carrier", "symmetric-inspected-carrier",
     "sip-drop", "sip-drop-carrier", "sip-reset", "sip-late-drop", "sip-forged", "sip-rewritten", "sip-invite", "stun-drop", "web-inspected",
     "random-drop", "alpn-reset", "name-reset", "symmetric-inspected", "tcp-only-inspected", "tls-only", "transparent-80",
 )
