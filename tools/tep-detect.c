@@ -2,6 +2,8 @@
 /* tep-detect: which firewall is this, how do you know, and what gets through. */
 #include "tools/tep-detect.h"
 
+#include "tools/tep-detect-pcap.h"
+
 #include "tep-c/methods.h"
 #include "tools/cli.h"
 #include "tools/reach-options.h"
@@ -15,7 +17,8 @@
 
 static ReachOptions reach;
 static char **turn_uris;
-static char *credentials_file, *interface, *ladder, *replay_file, *html_file, *conditions;
+static char *credentials_file, *interface, *ladder, *replay_file, *html_file, *pcap_file,
+    *conditions;
 static gboolean is_json, is_four, is_six, is_deep, is_quiet, is_verbose, compares, is_redacted;
 static const char *private_words[5]; /* that no redacted report holds */
 
@@ -41,6 +44,8 @@ static const GOptionEntry entries[] = {
     "Exit 0 if all of these hold, else 1: works, turn-tls, udp, no-nat, tcp=443, type=4...",
     "NAME,..." },
   { "html", 0, 0, G_OPTION_ARG_FILENAME, &html_file, "Also write the report as a page", "FILE" },
+  { "pcap", 0, 0, G_OPTION_ARG_FILENAME, &pcap_file,
+    "Write the run's packets for Wireshark, if that is allowed", "FILE" },
   { "redact", 0, 0, G_OPTION_ARG_NONE, &is_redacted,
     "Replace addresses and names in all that is reported", NULL },
   { "quiet", 'q', 0, G_OPTION_ARG_NONE, &is_quiet, "No progress on standard error", NULL },
@@ -187,19 +192,57 @@ interrupted (gpointer cancellable)
   return G_SOURCE_CONTINUE;
 }
 
+/* Without the right to capture there is a result all the same. NULL @status: no capture. */
+static TepDetectCapture *
+begin_capture (int *status)
+{
+  g_autoptr (GError) error = NULL;
+  TepDetectCapture *capture =
+      pcap_file != NULL ? tep_detect_capture_new (pcap_file, interface, &error) : NULL;
+
+  if (error == NULL)
+    return capture;
+  if (error->domain == G_FILE_ERROR)
+    *status = CLI_EXIT_CONFIG;
+  cli_say ("%s%s", error->message,
+           error->domain == G_FILE_ERROR ? "" : "; going on without --pcap");
+  return NULL;
+}
+
+static gboolean
+end_capture (TepDetectCapture *capture, const TurnConnectObservations *observations)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *line =
+      capture != NULL ? tep_detect_capture_write (capture, observations, &error) : NULL;
+
+  if (error != NULL)
+    cli_say ("%s", error->message);
+  else if (line != NULL && !is_quiet)
+    cli_say ("%s", line);
+  return error == NULL;
+}
+
 static int
 run (TurnConnectDetection *detection)
 {
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  int status = CLI_EXIT_OK;
+  g_autoptr (TepDetectCapture) capture = begin_capture (&status);
+  gboolean is_captured;
 
+  if (status != CLI_EXIT_OK)
+    return status;
   g_unix_signal_add (SIGINT, interrupted, cancellable);
   g_unix_signal_add (SIGTERM, interrupted, cancellable);
   g_signal_connect (detection, "progress", G_CALLBACK (progress), NULL);
   turn_connect_detection_run_async (detection, cancellable, ended, loop);
   g_main_loop_run (loop);
-  return report (turn_connect_detection_get_observations (detection),
-                 turn_connect_detection_get_verdict (detection));
+  is_captured = end_capture (capture, turn_connect_detection_get_observations (detection));
+  status = report (turn_connect_detection_get_observations (detection),
+                   turn_connect_detection_get_verdict (detection));
+  return is_captured ? status : TURN_CONNECT_EXIT_INTERNAL;
 }
 
 static TurnConnectTarget *
@@ -303,6 +346,34 @@ set_ladder (TurnConnectDetection *detection, GError **error)
   return FALSE;
 }
 
+/* Whoever uses what works here needs them too. */
+static void
+set_options (TurnConnectDetection *detection)
+{
+  const struct {
+    gboolean is_set;
+    const char *name;
+  } options[] = {
+    { reach.ca != NULL, "--ca" },
+    { reach.pins != NULL, "--pin" },
+    { reach.pins_only, "--pin-only" },
+    { reach.certificate != NULL, "--cert" },
+    { reach.key != NULL, "--key" },
+    { reach.null_suite != NULL, "--null-encryption" },
+    { reach.proxy_credentials != NULL, "--proxy-credentials" },
+    { reach.proxy_ca != NULL, "--proxy-ca" },
+    { reach.headers != NULL, "--header" },
+  };
+  g_autoptr (GString) list = g_string_new (NULL);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (options); i++) {
+    if (options[i].is_set)
+      g_string_append_printf (list, "%s%s", list->len > 0 ? " " : "", options[i].name);
+  }
+  if (list->len > 0)
+    turn_connect_detection_set_fact (detection, "options", list->str);
+}
+
 static gboolean
 set_up (TurnConnectDetection *detection, const TepClientOptions *options, GError **error)
 {
@@ -313,6 +384,7 @@ set_up (TurnConnectDetection *detection, const TepClientOptions *options, GError
   if (!turn_connect_detection_set_interface (detection, interface, error) ||
       !set_turn (detection, error) || !set_ladder (detection, error))
     return FALSE;
+  set_options (detection);
   turn_connect_detection_set_credentials (detection, options->user, options->password);
   tep_client_add_methods (detection, options, family);
   return TRUE;
@@ -329,8 +401,10 @@ do_without_network (int argc, char **argv)
 
     return cli_usage ("--assert: “%s” is none of: %s; each also with no- before it", unknown, list);
   }
-  if (is_redacted && is_verbose)
-    return cli_usage ("--verbose tells all at once, and --redact what is left of it at the end");
+  if (is_redacted && (is_verbose || pcap_file != NULL))
+    return cli_usage ("what --verbose and --pcap tell cannot be redacted");
+  if (pcap_file != NULL && (compares || replay_file != NULL))
+    return cli_usage ("--pcap takes a run");
   if (compares && (replay_file != NULL || html_file != NULL || conditions != NULL || is_redacted))
     return cli_usage ("--compare goes with --json alone");
   if (compares)

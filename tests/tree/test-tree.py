@@ -59,6 +59,7 @@ MAY_REACH_OUT = {
     "turn-connect/detect/port-probe.c": "several connections to one port at once, from an interface that is named",
     "turn-connect/detect/flight.c": "the first octets and how the connection ends are what is looked at",
     "turn-connect/detect/run.c": "makes the sockets of all probes, for the interface that is named",
+    "tools/tep-detect-pcap.c": "whose address the name of the run's proxy has, to tell its packets from others",
     # The way out itself: all others take dial.h or datagram.h.
     "turn-connect/reach-tcp.c": "TCP of each dial",
     "turn-connect/datagram.c": "UDP and DTLS of each dial",

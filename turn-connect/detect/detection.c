@@ -61,8 +61,14 @@ make_ports (guint16 named, const guint16 *usual, gsize n)
 static void
 end_run (TurnConnectDetection *self)
 {
+  GHashTableIter iter;
+  gpointer key, value;
+
   turn_connect_run_clear_source (&self->cancelled);
   self->observations = turn_connect_run_steal_observations (self->run);
+  g_hash_table_iter_init (&iter, self->plan.facts);
+  while (g_hash_table_iter_next (&iter, &key, &value))
+    g_hash_table_insert (self->observations->facts, g_strdup (key), g_strdup (value));
   self->verdict = turn_connect_classify (self->observations);
   g_clear_pointer (&self->run, turn_connect_run_free);
 }
@@ -279,6 +285,15 @@ turn_connect_detection_add_method (TurnConnectDetection *detection,
   g_array_append_val (detection->plan.ways, planned);
 }
 
+void
+turn_connect_detection_set_fact (TurnConnectDetection *detection,
+                                 const char *key,
+                                 const char *value)
+{
+  g_return_if_fail (detection->run == NULL);
+  g_hash_table_insert (detection->plan.facts, g_strdup (key), g_strdup (value));
+}
+
 TurnConnectDetection *
 turn_connect_detection_new (TurnConnectTarget *target)
 {
@@ -288,6 +303,7 @@ turn_connect_detection_new (TurnConnectTarget *target)
   self->plan.ladder = g_array_new (FALSE, FALSE, sizeof (guint));
   g_array_append_vals (self->plan.ladder, ladder_s, G_N_ELEMENTS (ladder_s));
   self->plan.sets = TURN_CONNECT_PROBE_SET_ALL;
+  self->plan.facts = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->plan.udp_ports = make_ports (target->port, udp_ports, G_N_ELEMENTS (udp_ports));
   self->plan.tcp_ports = make_ports (target->port, tcp_ports, G_N_ELEMENTS (tcp_ports));
   return self;
@@ -309,6 +325,7 @@ turn_connect_detection_finalize (GObject *object)
   g_clear_pointer (&plan->tcp_ports, g_array_unref);
   g_clear_pointer (&plan->ways, g_array_unref);
   g_strfreev (plan->methods);
+  g_clear_pointer (&plan->facts, g_hash_table_unref);
   for (guint i = 0; i < TURN_CONNECT_N_CARRIES; i++)
     g_free (plan->turn[i].host);
   G_OBJECT_CLASS (turn_connect_detection_parent_class)->finalize (object);

@@ -205,6 +205,20 @@ TURN_CONNECT_API void turn_connect_detection_add_method (TurnConnectDetection *d
                                                          gpointer user_data);
 
 /**
+ * turn_connect_detection_set_fact:
+ * @detection: a detection that does not run
+ * @key: what it is about. "options" names, with spaces between, those options of tep-c(1) and
+ * turn-connect(1) without which servers are not reached from here, such as --ca: they become part of
+ * the verdict's configuration lines, without their values
+ * @value: what it is
+ *
+ * Notes what the program knows of this machine among the facts of the observations.
+ */
+TURN_CONNECT_API void turn_connect_detection_set_fact (TurnConnectDetection *detection,
+                                                       const char *key,
+                                                       const char *value);
+
+/**
  * turn_connect_detection_run_async:
  * @detection: a detection that does not run
  * @cancellable: (nullable): ends the run; what was seen until then is kept

@@ -100,6 +100,7 @@ typedef struct {
   GArray *udp_ports, *tcp_ports; /* guint16, without repetition */
   GArray *ways;                  /* TurnConnectPlannedWay; NULL: none */
   TurnConnectPlannedTurn turn[TURN_CONNECT_N_CARRIES];
+  GHashTable *facts; /* of this machine, for the observations */
 } TurnConnectPlan;
 
 /* The run */
