@@ -126,6 +126,21 @@ append_verdict (GString *out,
   append_element (out, "p", "dim", run);
 }
 
+/* An option a line, and still one command for the shell. */
+static void
+append_command (GString *out, const char *command)
+{
+  g_auto (GStrv) parts = g_strsplit (command, " --", -1);
+
+  g_string_append (out, "<pre>");
+  for (gsize i = 0; parts[i] != NULL; i++) {
+    if (i > 0)
+      g_string_append (out, i > 1 ? " \\\n  --" : " --");
+    tep_detect_html_append (out, parts[i]);
+  }
+  g_string_append (out, "</pre>\n");
+}
+
 static void
 append_methods (GString *out,
                 const TurnConnectObservations *observations,
@@ -144,7 +159,7 @@ append_methods (GString *out,
     g_string_append (out, "</strong>\n");
     append_element (out, "div", classes[method->works], line);
     if (method->config != NULL)
-      append_element (out, "pre", "config", method->config);
+      append_command (out, method->config);
     g_string_append (out, "</li>\n");
   }
   g_string_append (out, "</ol>\n");
@@ -181,6 +196,7 @@ append_evidence (GString *out,
   g_autofree char *proxy = tep_detect_describe_proxy (verdict);
   g_autofree char *content = tep_detect_describe_content (&verdict->inspection);
   g_autofree char *besides = tep_detect_describe_besides (verdict);
+  g_autofree char *asked = tep_detect_describe_asked (observations);
 
   g_string_append (out, "<h2>Evidence</h2>\n<table>\n");
   for (guint i = 0; i < G_N_ELEMENTS (verdict->families); i++)
@@ -203,6 +219,7 @@ append_evidence (GString *out,
   append_row (out, "Proxy", proxy);
   append_row (out, "Content", content);
   append_row (out, "Besides", besides);
+  append_row (out, "Asked", asked);
   if (redacted != NULL)
     append_row (out, "Redacted", redacted);
   for (guint i = 0; i < verdict->reasons->len; i++)

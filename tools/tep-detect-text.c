@@ -361,6 +361,24 @@ tep_detect_describe_proxy (const TurnConnectVerdict *verdict)
 }
 
 char *
+tep_detect_describe_asked (const TurnConnectObservations *observations)
+{
+  g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  GString *list = g_string_new (NULL);
+
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+    char address[STUN_EXT_ADDRESS_TEXT_LENGTH];
+
+    if (probe->target.family == 0 || probe->outcome == TURN_CONNECT_OUTCOME_SKIPPED ||
+        !g_hash_table_add (seen, g_strdup (stun_ext_address_print_host (&probe->target, address))))
+      continue;
+    g_string_append_printf (list, "%s%s", list->len > 0 ? ", " : "", address);
+  }
+  return g_string_free (list->len > 0 ? list : g_string_append (list, "nobody"), FALSE);
+}
+
+char *
 tep_detect_describe_besides (const TurnConnectVerdict *verdict)
 {
   return g_strdup_printf ("captive portal: %s; NAT64: %s; a second NAT: %s", tell (verdict->portal),
@@ -407,6 +425,7 @@ print_evidence (FILE *out,
   g_autofree char *proxy = tep_detect_describe_proxy (verdict);
   g_autofree char *content = tep_detect_describe_content (&verdict->inspection);
   g_autofree char *besides = tep_detect_describe_besides (verdict);
+  g_autofree char *asked = tep_detect_describe_asked (observations);
   const char *redacted = g_hash_table_lookup (observations->facts, "redacted");
 
   for (guint i = 0; i < G_N_ELEMENTS (verdict->families); i++)
@@ -416,6 +435,7 @@ print_evidence (FILE *out,
   tep_detect_print (out, INDENT, "  proxy     %s", proxy);
   tep_detect_print (out, INDENT, "  content   %s", content);
   tep_detect_print (out, INDENT, "  besides   %s", besides);
+  tep_detect_print (out, INDENT, "  asked     %s", asked);
   if (redacted != NULL)
     tep_detect_print (out, INDENT, "  redacted  %s", redacted);
   for (guint i = 0; i < verdict->reasons->len; i++)

@@ -32,6 +32,8 @@ char *tep_detect_describe_content (const TurnConnectInspection *inspection);
 char *tep_detect_describe_lifetime (const TurnConnectLifetime *lifetime);
 char *tep_detect_describe_sizes (const TurnConnectSizes *sizes);
 char *tep_detect_describe_besides (const TurnConnectVerdict *verdict);
+/* Every address that was sent to. */
+char *tep_detect_describe_asked (const TurnConnectObservations *observations);
 char *tep_detect_describe_advice (const TurnConnectAdvice *advice);
 
 /* Appends what the far end saw of a probe, if it says. */

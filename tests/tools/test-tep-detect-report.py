@@ -107,7 +107,7 @@ def _():
     page = "".join(xml.etree.ElementTree.fromstring(page_of(with_everything())).itertext())
     for words in ("type 9: firewall that inspects what passes (confirmed), behind a captive portal", "also type 4: symmetric NAT",
                   "far.example port 3478", "wlan0", "by proxy", "a second NAT", "captive portal", "TLS opened: yes", "held back: sip-register",
-                  "tep-c --server far.example:443 --tls", "MOS 3", "Ask your firewall", PROXY, "All 7"):
+                  "tep-c --server far.example:443 \\\n  --tls", "MOS 3", "Ask your firewall", PROXY, "All 7"):
         assert words in page, (words, page)
 
 
@@ -176,7 +176,8 @@ RESULT = {
     "udp": {"works": TELL, "ports": [{"port": int, "reach": str, "rtt_ms": (*NUMBER, type(None)), "probe": int}]},
     "tcp": TELL, "tcp_ports": [{"port": int, "reach": str, "rtt_ms": (*NUMBER, type(None)), "probe": int}], "intercepted": bool,
     "families": [{"family": int, "types": list, "confidence": str, "nat": dict, "udp": dict, "tcp": TELL, "tcp_ports": list}],
-    "proxy": {"state": str, "url": TEXT, "code": int, "probe": (int, type(None))},
+    "proxy": {"state": str, "url": TEXT, "source": TEXT, "authentication": TEXT, "opens_tls": TELL, "code": int, "probe": (int, type(None)),
+              "ports": [{"port": int, "state": str, "code": int, "probe": int}], "transparent": TELL},
     "inspection": {"seen": TELL, "confidence": str, "tls_opened": TELL, "blocked": list, "passing": list, "mechanism": TEXT,
                    "probe": (int, type(None))},
     "portal": TELL, "nat64": TELL, "carrier_nat": TELL,
@@ -222,6 +223,31 @@ def is_a_result(said):
     assert {each["outcome"] for each in said["probes"]} <= OUTCOMES
     for each in said["methods"] + said["advice"]:
         assert each["probe"] is None or 0 <= each["probe"] < len(said["probes"]), each
+
+
+@test("/tools/tep-detect-report/what-is-asked-for-is-backed-by-a-probe-that-failed-for-want-of-it")
+def _():
+    advice = json.loads(replay(load("symmetric"), "--json")[0])["advice"]
+    assert [each["probe"] is None for each in advice] == [False], advice
+    for case in CASES:
+        said = json.loads(replay(json.loads(case.read_text(encoding="utf-8")), "--json")[0])
+        for each in said["advice"]:
+            assert each["probe"] is not None and each["host"] and each["port"] and each["protocol"], (case, each)
+
+
+@test("/tools/tep-detect-report/every-address-that-was-sent-to-is-listed")
+def _():
+    line = re.search(r"^  asked     ((?:.|\n {12})*)$", replay(load("symmetric"))[0], re.M).group(1).replace("\n" + " " * 12, " ")
+    assert line == "192.0.2.10, 203.0.113.201, 192.168.1.1, 192.0.2.11", line
+
+
+@test("/tools/tep-detect-report/the-manual-has-every-key")
+def _():
+    page = (CASES[0].parents[3] / "tools/man/tep-detect.1").read_text(encoding="utf-8")
+    said = json.loads(replay(with_everything(), "--json")[0])
+    keys = {*said, *said["nat"], *said["proxy"], *said["inspection"], *said["methods"][0]} - {"confidence", "headline", "family", "intercepted"}
+    for key in keys - {"pool", "name"}:
+        assert re.search(rf"\b{key}\b", page), key
 
 
 @test("/tools/tep-detect-report/json-has-every-key-whatever-is-known")

@@ -88,6 +88,28 @@ advise_on_proxy (const TurnConnectObservations *observations, TurnConnectVerdict
             "let the proxy connect to the far end on port 443");
 }
 
+/* The first probe of mapping that was given another address or port than one before it on the same
+ * socket. */
+static gint
+find_other_mapping (const TurnConnectObservations *observations, guint8 family)
+{
+  const TurnConnectProbe *first = NULL;
+
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+
+    if (probe->kind != TURN_CONNECT_PROBE_MAPPING || probe->family != family ||
+        !turn_connect_classify_counts (observations, probe) ||
+        (first != NULL && probe->group != first->group))
+      continue;
+    if (first == NULL)
+      first = probe;
+    else if (!stun_ext_address_equal (&probe->mapped, &first->mapped))
+      return (gint)i;
+  }
+  return TURN_CONNECT_NO_PROBE;
+}
+
 void
 turn_connect_classify_advise (const TurnConnectObservations *observations,
                               TurnConnectVerdict *verdict)
@@ -105,7 +127,8 @@ turn_connect_classify_advise (const TurnConnectObservations *observations,
     advise (observations, verdict, "TCP", inspection->port, inspection->probe,
             "exempt this host from the inspection of content");
   if (verdict->type == 4)
-    advise (observations, verdict, "UDP", (guint16)observations->port, TURN_CONNECT_NO_PROBE,
+    advise (observations, verdict, "UDP", (guint16)observations->port,
+            find_other_mapping (observations, verdict->main_family),
             "have the NAT keep one public port for each inner one, whoever is sent to "
             "(endpoint-independent mapping, RFC 4787 REQ-1): calls then go without a relay");
 }
