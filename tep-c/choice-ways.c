@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What firewalls let through is the web's ports. Which of them are tried is not for the network to say,
- * nor for what is remembered of it: whoever configured TLS gets no way without. */
+ * nor for what is remembered of it: whoever configured TLS gets no way without, and whoever
+ * named a proxy no connection around it. */
 #include "tep-c/choice-ways.h"
 
 #include <string.h>
@@ -72,13 +73,10 @@ tep_client_ways_new (const TepClientOptions *options)
   direct->name = g_strdup (TEP_CLIENT_DIRECT_METHOD);
   g_ptr_array_add (ways, direct);
   add (ways, options, options->port, options->is_tls, has_proxy);
-  for (guint is_proxied = 0; is_proxied <= (guint)has_proxy; is_proxied++) {
-    add (ways, options, options->port, options->is_tls, is_proxied);
-    add (ways, options, HTTPS_PORT, TRUE, is_proxied);
-    if (options->is_tls)
-      continue;
-    add (ways, options, HTTPS_PORT, FALSE, is_proxied);
-    add (ways, options, HTTP_PORT, FALSE, is_proxied);
+  add (ways, options, HTTPS_PORT, TRUE, has_proxy);
+  if (!options->is_tls) {
+    add (ways, options, HTTPS_PORT, FALSE, has_proxy);
+    add (ways, options, HTTP_PORT, FALSE, has_proxy);
   }
   return ways;
 }

@@ -14,8 +14,8 @@ typedef struct {
 } TepClientWay;
 
 /* Returns: (transfer full) (element-type TepClientWay): first UDP without a tunnel, then the tunnel as it
- * is configured, then those by other ports, with TLS, and beside the proxy. Where TLS is configured all
- * have TLS. */
+ * is configured, then those by other ports and with TLS. Where TLS is configured all have TLS, and where
+ * a proxy is named all go through it. */
 GPtrArray *tep_client_ways_new (const TepClientOptions *options);
 
 /* Returns: the place of a method among them; -1: it is not there */

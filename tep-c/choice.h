@@ -11,7 +11,7 @@ G_BEGIN_DECLS
 
 /*
  * A choice finds out whether a tunnel is needed at all (TR 33.830 clause 8.1), and if so, by which way it
- * comes about: plain or TLS, port 80 or 443, through the proxy or beside it. It asks the detection library
+ * comes about: plain or TLS, port 80 or 443; where a proxy is named through that alone. It asks the detection library
  * (turn-connect/detect/detection.h) for methods and takes the first that works; the session's own tunnel is one
  * of those that are tried, so that choosing costs no time of its own. UDP without a tunnel is preferred: a
  * tunnel that was quicker gives way to it within 1.5 s. It passes where the server's answer, proven by the

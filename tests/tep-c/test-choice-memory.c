@@ -247,9 +247,8 @@ test_ways (void)
     { 443, TRUE, NULL, "direct-udp tep-tls" },
     { 8443, TRUE, NULL, "direct-udp tep-tls-8443 tep-tls" },
     { 5000, FALSE, NULL, "direct-udp tep-5000 tep-tls tep-443 tep-80" },
-    { 443, TRUE, "http://p:1", "direct-udp tep-tls-proxy tep-tls" },
-    { 443, FALSE, "auto",
-      "direct-udp tep-443-proxy tep-443 tep-tls tep-80 tep-tls-proxy tep-80-proxy" },
+    { 443, TRUE, "http://p:1", "direct-udp tep-tls-proxy" },
+    { 443, FALSE, "auto", "direct-udp tep-443-proxy tep-tls-proxy tep-80-proxy" },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
