@@ -159,9 +159,13 @@ def example():
         checked = run_it("--config", place.path / "tep-c.conf", "--check")
         assert checked.returncode == 0, checked
         place.secret("proxy.secret", "bob:secret")
-        place.secret("tep-c.conf", re.sub(r"^#(\[|[a-z-]+=)", r"\1", text, flags=re.M))
-        checked = run_it("--config", place.path / "tep-c.conf", "--check")
-        assert checked.returncode == 0, checked
+        whole = re.sub(r"^#(\[|[a-z-]+=)", r"\1", text, flags=re.M)
+        for one, other in (("tun", "path"), ("path", "tun")):  # it is one or the other
+            rest, n = re.subn(rf"^\[{other}\]\n[a-z-]+=.*\n", "", whole, flags=re.M)
+            assert n == 1 and f"\n[{one}]\n" in rest, rest
+            place.secret("tep-c.conf", rest)
+            checked = run_it("--config", place.path / "tep-c.conf", "--check")
+            assert checked.returncode == 0, checked
 
 
 @test("tep-c: a wrong command line ends with 64 and a hint")
