@@ -231,7 +231,7 @@ append_outcome (GString *line, const Likes *likes)
                             !likes->is_one_mapped ? "several addresses"
                             : mapped.port != 0    ? stun_ext_address_print (&mapped, address)
                                                   : stun_ext_address_print_host (&mapped, address));
-  tep_detect_append_far_saw (line, probe->far_saw);
+  tep_detect_append_far (line, probe, probe->outcome != TURN_CONNECT_OUTCOME_PROOF);
   if (turn_connect_probe_get_fact (probe, "connect") != NULL)
     g_string_append_printf (line, ", CONNECT %s", turn_connect_probe_get_fact (probe, "connect"));
   if (probe->detail != NULL)

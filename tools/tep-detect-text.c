@@ -23,14 +23,39 @@ or_unknown (const char *word)
 
 /* A probe */
 
-void
-tep_detect_append_far_saw (GString *line, TurnConnectFarSaw far_saw)
+static void
+append_far_saw (GString *line, TurnConnectFarSaw far_saw)
 {
   static const char *const words[] = { NULL, "nothing of it", "the connection, and nothing over it",
                                        "all of it, and answered", "something else" };
 
   if ((guint)far_saw < G_N_ELEMENTS (words) && words[far_saw] != NULL)
     g_string_append_printf (line, "; the far end saw %s", words[far_saw]);
+}
+
+/* What its record says in numbers, of a connection. */
+static void
+append_far_counts (GString *line, const TurnConnectProbe *probe)
+{
+  const char *in = turn_connect_probe_get_fact (probe, "far-in");
+  const char *out = turn_connect_probe_get_fact (probe, "far-out");
+  const char *unacked = turn_connect_probe_get_fact (probe, "far-unacked");
+  const char *end = turn_connect_probe_get_fact (probe, "far-end");
+
+  if (in == NULL || out == NULL || end == NULL)
+    return;
+  g_string_append_printf (line, " (%s octets in, %s out", in, out);
+  if (unacked != NULL)
+    g_string_append_printf (line, ", %s of them never acknowledged", unacked);
+  g_string_append_printf (line, ", end: %s)", end);
+}
+
+void
+tep_detect_append_far (GString *line, const TurnConnectProbe *probe, gboolean in_numbers)
+{
+  append_far_saw (line, probe->far_saw);
+  if (in_numbers)
+    append_far_counts (line, probe);
 }
 
 char *
@@ -60,7 +85,7 @@ tep_detect_text_describe (const TurnConnectProbe *probe)
                             MS (probe->deadline_us - probe->start_us) / 1000, probe->attempts);
   if (probe->mapped.family != 0)
     g_string_append_printf (line, ", as %s", stun_ext_address_print (&probe->mapped, address));
-  tep_detect_append_far_saw (line, probe->far_saw);
+  tep_detect_append_far (line, probe, TRUE);
   if (turn_connect_probe_get_fact (probe, "connect") != NULL)
     g_string_append_printf (line, ", CONNECT %s", turn_connect_probe_get_fact (probe, "connect"));
   if (probe->detail != NULL)

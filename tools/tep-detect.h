@@ -36,8 +36,8 @@ char *tep_detect_describe_besides (const TurnConnectVerdict *verdict);
 char *tep_detect_describe_asked (const TurnConnectObservations *observations);
 char *tep_detect_describe_advice (const TurnConnectAdvice *advice);
 
-/* Appends what the far end saw of a probe, if it says. */
-void tep_detect_append_far_saw (GString *line, TurnConnectFarSaw far_saw);
+/* Appends what the far end saw of a probe, if it says; in octets too. */
+void tep_detect_append_far (GString *line, const TurnConnectProbe *probe, gboolean in_numbers);
 /* All probes, those that are alike in a line. */
 void tep_detect_evidence_print (FILE *out, const TurnConnectObservations *observations);
 

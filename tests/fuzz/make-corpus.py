@@ -485,6 +485,12 @@ LINE = ('{"line":"record","time":1795000000123,"duration":4,"transport":"tcp","l
         '"first":960,"digest":"' + "ab" * 32 + '","end":"reset","ttl":57,"mss":1460,"window":64240,"syn":"mss,sackOK,ts,nop,ws7"}\n')
 put("detect", "body", LINE + '{"line":"proof","keyed":false,"proof":"'
     + detect_prove("tep-detect/1 body", b"\1" + bytes(15), LINE.encode()).hex() + '"}\n')
+END = '{"line":"end","records":2,"lost":0,"time":1795000000999}\n'
+STRAY = LINE.replace('"run":true,"probe":9,"in":960', '"run":false,"in":0').replace("[2001:db8::9]:5", "192.0.2.9:5060")
+put("far-record", "named", LINE + END)
+put("far-record", "stray", LINE + STRAY + END)
+put("far-record", "lost", LINE + END.replace('"lost":0', '"lost":7'))
+put("far-record", "datagram", LINE.replace('"tcp"', '"udp"').replace('"probe":9', '"probe":2') + STRAY)
 VALUE = ("keyed=0;octets=960;digest=" + "00" * 32 + ";source=" + b"192.0.2.1:5".hex() + ";via=" + b"10.0.0.1".hex() + ";contact=;sdp=")
 put("detect", "sip", "SIP/2.0 200 OK\r\nVia: x\r\nTep-Detect: 1;" + VALUE + ";proof="
     + detect_prove("tep-detect/1 sip", RUN + detect_token(0, 0, 0)[16:], VALUE.encode()).hex() + "\r\n\r\n")

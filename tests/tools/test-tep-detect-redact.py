@@ -11,7 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from detect_record import CASES, detect, load, method, probe, with_everything, write  # noqa: E402
 from tap import run, test  # noqa: E402
 
-WELL_KNOWN = {"ipv4only.arpa"}
+WELL_KNOWN = {"127.0.0.1", "ipv4only.arpa"}
 JUDGED = ("type", "types", "confidence", "works", "exit", "family", "nat", "udp", "tcp", "tcp_ports", "families", "inspection", "portal",
           "nat64", "carrier_nat", "lifetimes")
 

@@ -166,7 +166,8 @@ typedef struct {
  * @tls_opened: somebody on the way has TLS end at himself
  * @blocked: (element-type utf8): classes of octets that do not pass where others do
  * @passing: (element-type utf8): classes that do
- * @mechanism: (nullable): "drop", "reset", "close", "forged-answer", "altered"
+ * @mechanism: (nullable): "drop", "late-drop", "reset", "close", "forged-answer", "altered"
+ * @is_near: resets came before anything can have been at the far end and back
  * @port: where it was seen
  * @probe: index of the probe that shows it
  */
@@ -177,6 +178,7 @@ typedef struct {
   GPtrArray *blocked;
   GPtrArray *passing;
   const char *mechanism;
+  TurnConnectTell is_near;
   guint16 port;
   gint probe;
 } TurnConnectInspection;

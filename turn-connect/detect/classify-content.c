@@ -8,16 +8,18 @@
 
 #include <string.h>
 
-#define QUICK_RUNS 3   /* one-sided exact p = 1/20 against three */
-#define CONFIRM_RUNS 5 /* p = 1/252 against five */
-#define CELLS_MAX 256  /* port and class; a run has some dozens */
+#define QUICK_RUNS 3     /* one-sided exact p = 1/20 against three */
+#define CONFIRM_RUNS 5   /* p = 1/252 against five */
+#define NEAR_PERCENT 70  /* of a round trip */
+#define NEAR_RTT_US 4000 /* shorter ones say nothing of where */
+#define CELLS_MAX 256    /* port and class; a run has some dozens */
 
 /* One class of octets at one port. */
 typedef struct {
   const TurnConnectProbe *like; /* the first of them */
   guint index;
   guint n_lost; /* nothing came of them: maybe packets got lost */
-  guint n_runs, n_passed, n_altered, n_unseen;
+  guint n_runs, n_passed, n_agreed;
 } Cell;
 
 typedef struct {
@@ -80,6 +82,25 @@ do_pass (guint n_runs, guint n_passed, guint n_lost)
   return n_passed > 0 && n_passed + n_lost == n_runs && n_lost <= n_runs / 4;
 }
 
+/* The far end, too, says that this did not pass as it should. */
+static gboolean
+agrees (const TurnConnectProbe *probe)
+{
+  switch (probe->far_saw) {
+  case TURN_CONNECT_FAR_SAW_NOTHING:
+  case TURN_CONNECT_FAR_SAW_CONNECTION:
+  case TURN_CONNECT_FAR_SAW_OTHER:
+    return TRUE;
+  case TURN_CONNECT_FAR_SAW_ALL:
+    /* It heard us, and we heard it at first or not at all. */
+    return probe->outcome != TURN_CONNECT_OUTCOME_PROOF;
+  default:
+    /* That other octets arrived it says in its very answer. */
+    return probe->outcome == TURN_CONNECT_OUTCOME_ALTERED &&
+           probe->proof != TURN_CONNECT_PROOF_NONE;
+  }
+}
+
 static void
 gather (const TurnConnectObservations *observations, gboolean passes, Matrix *matrix)
 {
@@ -98,10 +119,7 @@ gather (const TurnConnectObservations *observations, gboolean passes, Matrix *ma
       cell->index = i;
     cell->n_passed += turn_connect_classify_counts (observations, probe);
     cell->n_lost += is_maybe_lost (probe);
-    cell->n_altered += probe->outcome == TURN_CONNECT_OUTCOME_ALTERED;
-    cell->n_unseen += probe->far_saw == TURN_CONNECT_FAR_SAW_NOTHING ||
-                      probe->far_saw == TURN_CONNECT_FAR_SAW_CONNECTION ||
-                      probe->far_saw == TURN_CONNECT_FAR_SAW_OTHER;
+    cell->n_agreed += agrees (probe);
   }
 }
 
@@ -149,6 +167,12 @@ add_once (GPtrArray *words, const char *word)
 static const char *
 name_mechanism (const TurnConnectProbe *probe)
 {
+  gboolean was_answered = probe->proof != TURN_CONNECT_PROOF_NONE;
+
+  if (was_answered && (probe->outcome == TURN_CONNECT_OUTCOME_SILENCE ||
+                       probe->outcome == TURN_CONNECT_OUTCOME_RESET ||
+                       probe->outcome == TURN_CONNECT_OUTCOME_CLOSED))
+    return "late-drop";
   switch (probe->outcome) {
   case TURN_CONNECT_OUTCOME_RESET:
   case TURN_CONNECT_OUTCOME_REFUSED:
@@ -168,7 +192,7 @@ name_mechanism (const TurnConnectProbe *probe)
 static TurnConnectConfidence
 weigh (const Cell *cell, guint n_cells)
 {
-  if (cell->n_runs >= CONFIRM_RUNS && cell->n_unseen == cell->n_runs)
+  if (cell->n_runs >= CONFIRM_RUNS && cell->n_agreed == cell->n_runs)
     return TURN_CONNECT_CONFIDENCE_CONFIRMED;
   if (cell->n_runs >= CONFIRM_RUNS || (cell->n_runs >= QUICK_RUNS && n_cells > 1))
     return TURN_CONNECT_CONFIDENCE_PROBABLE;
@@ -198,6 +222,69 @@ is_held (const TurnConnectObservations *observations, const Matrix *matrix, cons
          controls_passed (observations, cell);
 }
 
+/* A reset that came sooner than anything can have been at the far end and back. */
+static gint64
+find_early_reset (const TurnConnectObservations *observations, const Cell *cell, gint64 rtt_us)
+{
+  gint64 earliest = -1;
+
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+    const char *text = turn_connect_probe_get_fact (probe, "ended-us");
+    gint64 ended_us = text != NULL ? g_ascii_strtoll (text, NULL, 10) : -1;
+
+    if (probe->kind == TURN_CONNECT_PROBE_PAYLOAD && is_same_port (probe, cell->like) &&
+        probe->outcome == TURN_CONNECT_OUTCOME_RESET && ended_us >= 0 &&
+        ended_us < rtt_us * NEAR_PERCENT / 100 && (earliest < 0 || ended_us < earliest))
+      earliest = ended_us;
+  }
+  return earliest;
+}
+
+/* Of what passed at the same port; without the time that names and handshakes take. */
+static gint64
+find_rtt (const TurnConnectObservations *observations, const Cell *cell)
+{
+  gint64 shortest = -1;
+
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+
+    if (probe->rtt_us >= 0 && is_same_port (probe, cell->like) &&
+        turn_connect_classify_counts (observations, probe) &&
+        (shortest < 0 || probe->rtt_us < shortest))
+      shortest = probe->rtt_us;
+  }
+  return shortest;
+}
+
+/* What stands behind the verdict, in sentences. */
+static void
+explain (const TurnConnectObservations *observations,
+         TurnConnectVerdict *verdict,
+         const Cell *cell,
+         const Cell *passing)
+{
+  gint64 rtt_us = find_rtt (observations, cell);
+  gint64 early_us = rtt_us >= NEAR_RTT_US ? find_early_reset (observations, cell, rtt_us) : -1;
+
+  turn_connect_classify_say (
+      verdict, "port %u: %s did not pass in %u of %u times, %s passed in %u of %u; %s",
+      cell->like->target.port, cell->like->variant, cell->n_runs - cell->n_passed, cell->n_runs,
+      passing->like->variant, passing->n_passed, passing->n_runs,
+      cell->n_agreed == cell->n_runs ? "the far end's record agrees"
+      : cell->n_agreed > 0           ? "the far end's record agrees in part"
+                                     : "there is no record of the far end that agrees");
+  if (early_us < 0)
+    return;
+  verdict->inspection.is_near = TURN_CONNECT_TELL_YES;
+  turn_connect_classify_say (verdict,
+                             "the reset came %.1f ms after what was sent, before anything can have "
+                             "been at the far end and "
+                             "back (%.1f ms): something nearer made it",
+                             (double)early_us / 1000, (double)rtt_us / 1000);
+}
+
 static void
 judge_matrix (const TurnConnectObservations *observations,
               TurnConnectVerdict *verdict,
@@ -211,11 +298,16 @@ judge_matrix (const TurnConnectObservations *observations,
   for (guint i = 0; i < matrix->n; i++) {
     const Cell *cell = &matrix->cells[i];
 
-    if (cell->n_runs > 0 && cell->n_passed == cell->n_runs) {
+    /* What passed once and was lost otherwise is not held back. */
+    if (cell->n_passed > 0) {
       add_once (inspection->passing, cell->like->variant);
       n_open++;
     } else if (is_held (observations, matrix, cell))
       judge_cell (inspection, cell, n_held);
+  }
+  for (guint i = 0; i < matrix->n && inspection->is_seen == TURN_CONNECT_TELL_YES; i++) {
+    if ((gint)matrix->cells[i].index == inspection->probe)
+      explain (observations, verdict, &matrix->cells[i], find_passing (matrix, &matrix->cells[i]));
   }
   if (inspection->is_seen == TURN_CONNECT_TELL_UNKNOWN && n_open > 1 && n_open == matrix->n)
     inspection->is_seen = TURN_CONNECT_TELL_NO;

@@ -83,4 +83,13 @@ const TurnConnectProbeFamily turn_connect_families[TURN_CONNECT_N_FAMILIES] = {
                                     turn_connect_payload_probe_is_ready,
                                     turn_connect_payload_probe_start,
                                     turn_connect_payload_probe_stop },
+  [TURN_CONNECT_FAMILY_FAR_RECORD] = { "far-record", "asking the far end what arrived",
+                                       TURN_CONNECT_WAITS_FOR (STUN) |
+                                           TURN_CONNECT_WAITS_FOR (PORT) |
+                                           TURN_CONNECT_WAITS_FOR (STUN_FURTHER) |
+                                           TURN_CONNECT_WAITS_FOR (PORT_FURTHER) |
+                                           TURN_CONNECT_WAITS_FOR (SELF_LATE) |
+                                           TURN_CONNECT_WAITS_FOR (PAYLOAD),
+                                       NULL, turn_connect_far_record_probe_start,
+                                       turn_connect_far_record_probe_stop },
 };

@@ -6,6 +6,7 @@
  * for some boxes hold a grudge. In a network that does not care all of it is over after the first
  * time.
  */
+#include "turn-connect/detect/exporter.h"
 #include "turn-connect/detect/fetch.h"
 #include "turn-connect/detect/flight.h"
 
@@ -80,12 +81,13 @@ typedef struct {
 typedef struct {
   TurnConnectRun *run;
   Phase phase;
-  GArray *ports;      /* Port */
-  GArray *jobs;       /* Job, those that wait */
-  GPtrArray *tickets; /* Ticket */
-  GPtrArray *flights; /* TurnConnectFlight */
-  GPtrArray *fetches; /* TurnConnectFetch */
-  GArray *left;       /* gint64: when connections to ports of the web began that failed */
+  GArray *ports;        /* Port */
+  GArray *jobs;         /* Job, those that wait */
+  GPtrArray *tickets;   /* Ticket */
+  GPtrArray *flights;   /* TurnConnectFlight */
+  GPtrArray *fetches;   /* TurnConnectFetch */
+  GPtrArray *exporters; /* TurnConnectExporter */
+  GArray *left;         /* gint64: when connections to ports of the web began that failed */
   guint n_flying, n_flying_web;
   GSource *pace;
 } PayloadProbe;
@@ -262,6 +264,32 @@ launch (PayloadProbe *self, const Job *job)
   }
 }
 
+/* Whether TLS ends at the far end, at each of the ports. */
+
+static void
+compared (const TurnConnectProbe *probe, TurnConnectOutcome outcome, gpointer data)
+{
+  PayloadProbe *self = data;
+
+  self->n_flying--;
+  go_on_soon (self, 0);
+}
+
+static void
+compare_exporters (PayloadProbe *self)
+{
+  for (guint i = 0; i < self->ports->len; i++) {
+    const StunExtAddress *target = &g_array_index (self->ports, Port, i).target;
+    TurnConnectExporter *exporter = turn_connect_exporter_new (
+        self->run, target->family, target->port, FETCH_LIMIT_MS, compared, self);
+
+    if (exporter == NULL)
+      continue;
+    g_ptr_array_add (self->exporters, exporter);
+    self->n_flying++;
+  }
+}
+
 static gboolean
 has_room (PayloadProbe *self, const Port *port)
 {
@@ -356,6 +384,27 @@ repeat (PayloadProbe *self, guint index, guint n_runs)
   }
 }
 
+/* Whether something failed at a port of the web that did at none before it. */
+static gboolean
+adds_something (PayloadProbe *self, guint index)
+{
+  const Port *port = &g_array_index (self->ports, Port, index);
+
+  for (guint class = 0; class < N_CLASSES; class ++) {
+    gboolean is_known = !has_failed (port, class);
+
+    for (guint i = 0; i < self->ports->len && !is_known; i++) {
+      const Port *other = &g_array_index (self->ports, Port, i);
+
+      is_known = i != index && has_failed (other, class) && (!is_web (other) || i < index) &&
+                 other->target.family == port->target.family;
+    }
+    if (!is_known)
+      return TRUE;
+  }
+  return FALSE;
+}
+
 static void
 plan_repetitions (PayloadProbe *self)
 {
@@ -363,10 +412,11 @@ plan_repetitions (PayloadProbe *self)
 
   /* Ports of the web are a front door's more often than others, and that takes few connections. */
   for (guint want_web = 0; want_web <= 1; want_web++) {
-    for (guint i = 0; i < self->ports->len && n < 2; i++) {
+    for (guint i = 0; i < self->ports->len; i++) {
       const Port *port = &g_array_index (self->ports, Port, i);
 
-      if (is_web (port) != (want_web == 1) || !is_in_question (port) || (want_web == 1 && n > 0))
+      if (is_web (port) != (want_web == 1) || !is_in_question (port) ||
+          (want_web == 1 && n > 0 && !adds_something (self, i)))
         continue;
       repeat (self, i, n == 0 ? CONFIRM_RUNS : REPEAT_RUNS);
       n++;
@@ -498,6 +548,7 @@ turn_connect_payload_probe_start (TurnConnectRun *run)
   self->left = g_array_new (FALSE, FALSE, sizeof (gint64));
   self->tickets = g_ptr_array_new_with_free_func (g_free);
   self->flights = g_ptr_array_new_with_free_func ((GDestroyNotify)turn_connect_flight_free);
+  self->exporters = g_ptr_array_new_with_free_func ((GDestroyNotify)turn_connect_exporter_free);
   self->fetches = g_ptr_array_new_with_free_func ((GDestroyNotify)turn_connect_fetch_free);
   add_ports (self, 4);
   add_ports (self, 6);
@@ -506,6 +557,7 @@ turn_connect_payload_probe_start (TurnConnectRun *run)
       add_job (self, port, class, FALSE);
   }
   if (self->jobs->len > 0) {
+    compare_exporters (self);
     go_on_soon (self, 0);
     return self;
   }
@@ -521,6 +573,7 @@ turn_connect_payload_probe_stop (gpointer state)
   turn_connect_run_clear_source (&self->pace);
   g_ptr_array_unref (self->flights);
   g_ptr_array_unref (self->fetches);
+  g_ptr_array_unref (self->exporters);
   g_ptr_array_unref (self->tickets);
   g_array_unref (self->left);
   g_array_unref (self->jobs);

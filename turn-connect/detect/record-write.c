@@ -365,6 +365,7 @@ put_inspection (JsonBuilder *out, const TurnConnectInspection *inspection)
   put_texts (out, "blocked", inspection->blocked);
   put_texts (out, "passing", inspection->passing);
   put_text (out, "mechanism", inspection->mechanism);
+  put_tell (out, "near", inspection->is_near);
   put_index (out, "probe", inspection->probe);
   json_builder_end_object (out);
 }
