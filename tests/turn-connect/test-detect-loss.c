@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What depends on content, where packets get lost as well. */
+#include "turn-connect/detect/classifier.h"
+
+#define RUNS 5
+
+typedef struct {
+  const char *name;
+  guint n_held_passed;        /* runs of the class in question that passed */
+  TurnConnectOutcome held;    /* what came of the others */
+  guint n_control_failed;     /* runs of the control that did not pass */
+  TurnConnectOutcome control; /* what came of them */
+  TurnConnectTell is_seen;
+} Row;
+
+static const Row rows[] = {
+  { "held-back", 0, TURN_CONNECT_OUTCOME_RESET, 0, TURN_CONNECT_OUTCOME_PROOF,
+    TURN_CONNECT_TELL_YES },
+  { "held-back-and-a-control-unanswered", 0, TURN_CONNECT_OUTCOME_RESET, 1,
+    TURN_CONNECT_OUTCOME_CONNECTED, TURN_CONNECT_TELL_YES },
+  { "held-back-and-half-a-control-answered", 0, TURN_CONNECT_OUTCOME_CONNECTED, 1,
+    TURN_CONNECT_OUTCOME_WRONG_ANSWER, TURN_CONNECT_TELL_YES },
+  { "two-controls-that-fail-are-no-loss", 0, TURN_CONNECT_OUTCOME_RESET, 2,
+    TURN_CONNECT_OUTCOME_CONNECTED, TURN_CONNECT_TELL_UNKNOWN },
+  { "what-passes-once-is-not-held-back", 1, TURN_CONNECT_OUTCOME_CONNECTED, 0,
+    TURN_CONNECT_OUTCOME_PROOF, TURN_CONNECT_TELL_NO },
+  { "all-pass", RUNS, TURN_CONNECT_OUTCOME_PROOF, 0, TURN_CONNECT_OUTCOME_PROOF,
+    TURN_CONNECT_TELL_NO },
+};
+
+static void
+add_run (TurnConnectObservations *observations,
+         const char *class,
+         gboolean is_control,
+         TurnConnectOutcome outcome)
+{
+  TurnConnectProbe *probe =
+      turn_connect_observations_add (observations, TURN_CONNECT_PROBE_PAYLOAD, class);
+
+  probe->carry = TURN_CONNECT_CARRY_TCP;
+  probe->family = 4;
+  g_assert_true (stun_ext_address_parse ("192.0.2.10", &probe->target));
+  probe->target.port = 5060;
+  probe->connect_us = 1000;
+  probe->is_control = is_control;
+  probe->outcome = outcome;
+}
+
+static void
+test_content_is_judged (gconstpointer data)
+{
+  const Row *row = data;
+  g_autoptr (TurnConnectObservations) observations = turn_connect_observations_new ();
+  g_autoptr (TurnConnectVerdict) verdict = NULL;
+
+  observations->is_far_end = TRUE;
+  for (guint run = 0; run < RUNS; run++) {
+    add_run (observations, "sip-register", FALSE,
+             run < row->n_held_passed ? TURN_CONNECT_OUTCOME_PROOF : row->held);
+    add_run (observations, "printable", run > 0,
+             run + row->n_control_failed >= RUNS ? row->control : TURN_CONNECT_OUTCOME_PROOF);
+  }
+  add_run (observations, "printable", TRUE, TURN_CONNECT_OUTCOME_PROOF);
+  verdict = turn_connect_classify (observations);
+  g_assert_cmpint (verdict->inspection.is_seen, ==, row->is_seen);
+  if (row->is_seen == TURN_CONNECT_TELL_YES)
+    g_assert_cmpint (verdict->inspection.confidence, >=, TURN_CONNECT_CONFIDENCE_PROBABLE);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autofree char *path = g_strdup_printf ("/turn-connect/detect-loss/content/%s", rows[i].name);
+
+    g_test_add_data_func (path, &rows[i], test_content_is_judged);
+  }
+  return g_test_run ();
+}
