@@ -24,7 +24,9 @@ RIGHT, UNDETERMINED, WRONG = "right", "not determined", "wrong"
 def far_end(lab, scratch):
     """tep-s in the core with detection on both addresses of both families, on the ports that firewalls know and a high one."""
     addresses = [lab[f"CORE_{which}ADDR{mark}"] for mark in FAMILIES.values() for which in ("", "2_")]
-    return ends.Server(lab, scratch, {"detect": {"addresses": ";".join(addresses), "ports": ";".join(map(str, PORTS))}})
+    # Both families are asked at once in the name of one user, several methods by a tunnel each, some of them tried again.
+    return ends.Server(lab, scratch, {"detect": {"addresses": ";".join(addresses), "ports": ";".join(map(str, PORTS))},
+                                      "limits": {"tunnels-per-user": "64"}})
 
 
 @dataclasses.dataclass
