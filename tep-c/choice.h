@@ -70,7 +70,7 @@ G_DECLARE_FINAL_TYPE (TepClientChoice, tep_client_choice, TEP_CLIENT, CHOICE, GO
 /**
  * tep_client_choice_new:
  * @options: the server, credentials and trust; its way is preferred to other ways of a tunnel. With
- * TLS no way without is tried. The proxy is one way among others; copied
+ * TLS no way without is tried, with a proxy no connection around it; copied
  *
  * Returns: (transfer full): a choice that was not begun
  */

@@ -198,7 +198,8 @@ TURN_CONNECT_API void turn_connect_detection_set_turn (TurnConnectDetection *det
  * @way: a further method; copied
  * @user_data: for its start()
  *
- * Adds a method that this library knows nothing of. Those of TURN, and direct UDP, are always tried.
+ * Adds a method that this library knows nothing of. Those of TURN and SIP, and
+ * direct UDP, are tried too, unless turn_connect_detection_set_methods() says otherwise.
  */
 TURN_CONNECT_API void turn_connect_detection_add_method (TurnConnectDetection *detection,
                                                          const TurnConnectTrialWay *way,
