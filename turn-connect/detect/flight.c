@@ -289,9 +289,6 @@ read_echo (TurnConnectFlight *self)
   StunExtDetectEcho echo;
   StunExtDetectProof proof;
 
-  if (memcmp (self->answer, "TEPD", MIN (self->n, 4)) == 0 &&
-      self->n < STUN_EXT_DETECT_ANSWER_LENGTH)
-    return;
   if (!stun_ext_detect_echo_read (self->answer, self->n, &run,
                                   turn_connect_run_get_user_key (self->run), &echo, &proof)) {
     refuse (self, TURN_CONNECT_OUTCOME_WRONG_ANSWER);
@@ -308,6 +305,27 @@ read_echo (TurnConnectFlight *self)
   take_digest (self, echo.octets, echo.digest);
 }
 
+static gboolean
+is_partial_echo (const TurnConnectFlight *self)
+{
+  return memcmp (self->answer, "TEPD", MIN (self->n, 4)) == 0 &&
+         self->n < STUN_EXT_DETECT_ANSWER_LENGTH;
+}
+
+/* After 0.8 s without an octet the far end says something by itself: what was sent was lost several
+ * times, or swallowed. */
+static gboolean
+has_spoken_first (TurnConnectFlight *self)
+{
+  const StunExtDetectRun run = turn_connect_run_get_id (self->run);
+  StunExtDetectEcho echo;
+  StunExtDetectProof proof;
+
+  return stun_ext_detect_echo_read (self->answer, self->n, &run,
+                                    turn_connect_run_get_user_key (self->run), &echo, &proof) &&
+         !echo.has_run && echo.octets == 0;
+}
+
 static void
 read_answer (TurnConnectFlight *self)
 {
@@ -316,6 +334,13 @@ read_answer (TurnConnectFlight *self)
   if (self->probe->rtt_us < 0)
     self->probe->rtt_us = g_get_monotonic_time () - self->sent_us;
   self->probe->answers = 1;
+  if (is_partial_echo (self))
+    return;
+  if (has_spoken_first (self)) {
+    self->probe->rtt_us = -1;
+    fail (self, TURN_CONNECT_OUTCOME_CONNECTED, "the far end waited for it in vain, and said so");
+    return;
+  }
   switch (is_plain ? self->way.payload : STUN_EXT_DETECT_PAYLOAD_UNKNOWN) {
   case STUN_EXT_DETECT_PAYLOAD_SIP_REGISTER:
   case STUN_EXT_DETECT_PAYLOAD_SIP_INVITE:
