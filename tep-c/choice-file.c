@@ -14,6 +14,15 @@ struct _TepClientChoiceFile {
   int descriptor;
 };
 
+static gboolean
+begins_well (int descriptor)
+{
+  char text[sizeof TEP_CLIENT_CHOICE_HEADER];
+  ssize_t n = pread (descriptor, text, sizeof text - 1, 0);
+
+  return n == sizeof text - 1 && memcmp (text, TEP_CLIENT_CHOICE_HEADER, sizeof text - 1) == 0;
+}
+
 static const char *
 find_fault (int descriptor)
 {
@@ -27,6 +36,10 @@ find_fault (int descriptor)
     return "is somebody else's; name another one, or remove it";
   if ((about.st_mode & (S_IWGRP | S_IWOTH)) != 0)
     return "can be written by others; chmod 600, or remove it";
+  if (about.st_nlink > 1)
+    return "has another name too; name another one, or remove it";
+  if (about.st_size > 0 && !begins_well (descriptor))
+    return "holds something else; name another one, or remove it";
   return NULL;
 }
 

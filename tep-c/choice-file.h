@@ -9,7 +9,8 @@ G_BEGIN_DECLS
 typedef struct _TepClientChoiceFile TepClientChoiceFile;
 
 /* Opens, or makes with mode 0600. It stays open, so that the right to the folder may be given up. NULL with
- * an error that names the file: a link, not a file, or somebody else's, or others could write it. */
+ * an error that names the file: a link, not a file, somebody else's, others could write it, or it holds
+ * something else. */
 TepClientChoiceFile *tep_client_choice_file_open (const char *path, GError **error);
 void tep_client_choice_file_free (TepClientChoiceFile *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TepClientChoiceFile, tep_client_choice_file_free)

@@ -8,8 +8,7 @@
 
 #include <string.h>
 
-#define HEADER "tep-c choice 1" /* the version of the text */
-#define SLACK_S 300             /* how far clocks may have been set back */
+#define SLACK_S 300 /* how far clocks may have been set back */
 #define METHOD_MAX 64
 #define SERVER_MAX 300
 #define PLACE_MAX 1024
@@ -166,7 +165,7 @@ tep_client_choice_memory_read (TepClientChoiceMemory *memory,
     return;
   copy = g_strndup (text, length);
   lines = g_strsplit (copy, "\n", 4 * TEP_CLIENT_CHOICE_NETWORKS_MAX);
-  if (g_strcmp0 (lines[0], HEADER) != 0)
+  if (g_strcmp0 (lines[0], TEP_CLIENT_CHOICE_HEADER) != 0)
     return;
   for (guint i = 1; lines[i] != NULL; i++)
     read_line (memory, lines[i], now_s);
@@ -175,7 +174,7 @@ tep_client_choice_memory_read (TepClientChoiceMemory *memory,
 char *
 tep_client_choice_memory_write (const TepClientChoiceMemory *memory)
 {
-  GString *text = g_string_new (HEADER "\n");
+  GString *text = g_string_new (TEP_CLIENT_CHOICE_HEADER "\n");
 
   for (guint i = 0; i < memory->records->len; i++) {
     const Record *record = g_ptr_array_index (memory->records, i);

@@ -7,9 +7,10 @@
 
 G_BEGIN_DECLS
 
-#define TEP_CLIENT_CHOICE_NETWORKS_MAX 64 /* the one that worked longest ago is forgotten */
-#define TEP_CLIENT_CHOICE_TEXT_MAX 131072 /* octets; what is longer is not read */
-#define TEP_CLIENT_CHOICE_KEEP_S 86400    /* a day: firewalls are changed, and hotels left */
+#define TEP_CLIENT_CHOICE_NETWORKS_MAX 64         /* the one that worked longest ago is forgotten */
+#define TEP_CLIENT_CHOICE_HEADER "tep-c choice 1" /* the version of the text */
+#define TEP_CLIENT_CHOICE_TEXT_MAX 131072         /* octets; what is longer is not read */
+#define TEP_CLIENT_CHOICE_KEEP_S 86400 /* a day: firewalls are changed, and hotels left */
 
 typedef struct _TepClientChoiceMemory TepClientChoiceMemory;
 

@@ -286,5 +286,5 @@ tep_detect_html_write (const char *path,
 {
   g_autofree char *page = tep_detect_html_make (observations, verdict);
 
-  return g_file_set_contents_full (path, page, -1, G_FILE_SET_CONTENTS_CONSISTENT, 0644, error);
+  return g_file_set_contents_full (path, page, -1, G_FILE_SET_CONTENTS_CONSISTENT, 0600, error);
 }

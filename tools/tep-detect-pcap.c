@@ -279,7 +279,6 @@ make_filter (const TurnConnectObservations *observations)
     if (probe->kind == TURN_CONNECT_PROBE_NAME)
       continue;
     allow (&filter, &probe->target, is_gateway ? probe->target.port : 0);
-    allow (&filter, &probe->other, 0);
     if (probe->via != NULL)
       allow_proxy (&filter, probe->via);
   }

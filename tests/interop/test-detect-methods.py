@@ -19,14 +19,14 @@ SIP = {"sip-tls", "sip-tls-proxy"}
 TOLD = {"silence", "refused", "reset", "closed", "unreachable", "denied", "wrong-answer"}
 
 
-def run_in(lab, scratch, trusted, host, *arguments, as_json=True, login=None):
+def run_in(lab, scratch, trusted, host, *arguments, as_json=True, login=None, proxy_password=None):
     """What tep-detect says on the lab's device."""
     words = [program("tep-detect"), host, "--ca", trusted, *arguments]
     words += ["--credentials", secret(scratch.path, "login.secret", login)] if login else []
     words += ["--json"] if as_json else []
     words += ["--proxy", lab["PROXY_URL"]] if lab.network.proxy else []
     if lab.network.login:
-        words += ["--proxy-credentials", secret(scratch.path, "proxy.secret", f"{lab['PROXY_USER']}:{lab['PROXY_PASSWORD']}")]
+        words += ["--proxy-credentials", secret(scratch.path, "proxy.secret", f"{lab['PROXY_USER']}:{proxy_password or lab['PROXY_PASSWORD']}")]
     done = lab.run("device", words, timeout=60)
     print(done.stdout[-12000:], done.stderr, file=sys.stderr)
     assert not SANITIZER.search(done.stderr) and "CRITICAL" not in done.stderr, done.stderr
@@ -95,6 +95,17 @@ def _():
     for name in ("tep-443", "tep-tls"):
         method, probe = found[name]
         assert (method["works"], probe["outcome"]) == (False, "denied") and probe["detail"], (method, probe)
+
+
+@test("/interop/detect-methods/a-password-that-the-proxy-refused-is-not-tried-again")
+def _():
+    said, _ = detect("proxy-basic", proxy_password="wrong")
+    wrong = [probe for probe in said["probes"] if probe.get("facts", {}).get("connect") == "wrong-credentials"]
+    assert len(wrong) == 1, wrong
+    found = by_name(said)
+    for name in ("turn-tls-proxy", "sip-tls-proxy"):
+        method, probe = found[name]
+        assert (method["works"], probe["outcome"]) == (None, "skipped") and "not tried again" in probe["detail"], (method, probe)
 
 
 @test("/interop/detect-methods/people-are-told-how-to-use-what-works-and-why-the-rest-does-not")

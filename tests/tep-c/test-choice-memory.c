@@ -4,6 +4,7 @@
 #include "tep-c/choice-memory.h"
 #include "tep-c/choice-ways.h"
 
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -216,9 +217,13 @@ static void
 test_files_that_others_may_have_made_are_refused (void)
 {
   g_autofree char *path = in_folder ("open"), *link = in_folder ("link"),
-                  *none = in_folder ("no/such");
-  const char *const wrong[] = { path, link, none, folder, "/dev/null" };
+                  *none = in_folder ("no/such"), *held = in_folder ("secret"),
+                  *twin = in_folder ("twin"), *same = in_folder ("same");
+  const char *const wrong[] = { path, link, none, folder, "/dev/null", held, twin };
 
+  g_assert_true (g_file_set_contents_full (held, "alice:a password\n", -1, 0, 0600, NULL));
+  g_assert_true (g_file_set_contents_full (twin, HEAD GOOD, -1, 0, 0600, NULL));
+  g_assert_no_errno (linkat (AT_FDCWD, twin, AT_FDCWD, same, 0));
   g_assert_true (g_file_set_contents (path, HEAD GOOD, -1, NULL));
   g_assert_cmpint (g_chmod (path, 0666), ==, 0);
   g_assert_cmpint (symlink ("target", link), ==, 0);
@@ -230,6 +235,9 @@ test_files_that_others_may_have_made_are_refused (void)
   }
   g_remove (path);
   g_remove (link);
+  g_remove (held);
+  g_remove (twin);
+  g_remove (same);
 }
 
 /* The ways */

@@ -19,7 +19,7 @@ typedef struct {
       address; /* straight to this one in place of the far end's; "no address": to that */
   guint16 port;
   gboolean is_tls;
-  gboolean is_blind; /* TLS with whoever answers; the user is not named to him */
+  gboolean is_blind; /* whoever answers, by TLS too; the user is not named to him */
   guint limit_ms;    /* for all of it */
   const char *name;  /* whom TLS is asked for when blind, and Host names; NULL: the far end */
   const char *alpn;  /* what TLS offers when blind; NULL: nothing */

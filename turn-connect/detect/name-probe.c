@@ -159,6 +159,7 @@ knock (NameProbe *self, const char *variant, guint8 family, const StunExtAddress
                                     .family = family,
                                     .address = *address,
                                     .port = 80,
+                                    .is_blind = address->family != 0, /* whoever poses as it */
                                     .limit_ms = LIMIT_MS };
   TurnConnectFetch *one = turn_connect_fetch_new (self->run, &way, fetched, self);
 

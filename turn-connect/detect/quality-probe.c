@@ -34,7 +34,7 @@ add_method (QualityProbe *self, const char *name)
       turn_connect_method_find_way (turn_connect_run_get_plan (self->run), name, &way_data);
   TurnConnectTrial *trial;
 
-  if (way == NULL)
+  if (way == NULL || g_str_has_prefix (name, "sip-")) /* that carries no media to listen to */
     return;
   for (guint i = 0; i < self->trials->len; i++) {
     const TurnConnectTrialWay *other =

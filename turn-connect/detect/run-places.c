@@ -14,6 +14,19 @@ turn_connect_run_has_proxy (TurnConnectRun *run)
   return turn_connect_run_get_target (run)->source != TURN_CONNECT_PROXY_SOURCE_NONE;
 }
 
+/* Many a domain locks whoever is wrong three times. */
+gboolean
+turn_connect_run_is_proxy_login_wrong (TurnConnectRun *run)
+{
+  const GPtrArray *probes = turn_connect_run_get_observations (run)->probes;
+
+  for (guint i = 0; i < probes->len; i++)
+    if (g_strcmp0 (turn_connect_probe_get_fact (g_ptr_array_index (probes, i), "connect"),
+                   "wrong-credentials") == 0)
+      return TRUE;
+  return FALSE;
+}
+
 char *
 turn_connect_run_describe_proxy (TurnConnectRun *run)
 {

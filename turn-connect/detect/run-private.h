@@ -144,6 +144,8 @@ void turn_connect_run_set_proxy (TurnConnectRun *run, TurnConnectProxy *proxy, g
 gboolean turn_connect_run_is_proxy_awaited (TurnConnectRun *run);
 /* Is there a proxy to go through, as far as known, and what to call it. */
 gboolean turn_connect_run_has_proxy (TurnConnectRun *run);
+/* A proxy refused the password it was given: it is not to be given again. */
+gboolean turn_connect_run_is_proxy_login_wrong (TurnConnectRun *run);
 char *turn_connect_run_describe_proxy (TurnConnectRun *run);
 /* Ports where the far end says that it listens, UDP or TCP, and which are not in the plan; a few. */
 GArray *turn_connect_run_find_further_ports (TurnConnectRun *run, TurnConnectCarry carry);

@@ -161,7 +161,7 @@ turn_connect_self_probe_start_proxied (TurnConnectRun *run)
 {
   SelfProbe *self = self_probe_new (run, TURN_CONNECT_FAMILY_SELF_PROXY);
 
-  if (turn_connect_run_has_proxy (run))
+  if (turn_connect_run_has_proxy (run) && !turn_connect_run_is_proxy_login_wrong (run))
     fetch (self, 0, 443, TRUE, LIMIT_MS);
   return at_work (self);
 }

@@ -4,9 +4,10 @@
  * request arrived, and proves what it tells; what such a proxy adds or puts right is missing from what we
  * sent. Another is given away by a name that nobody has: who looks it up never asks the far end.
  */
-#include "turn-connect/detect/fetch.h"
+#include "turn-connect/detect/transparent.h"
 
 #include "stun-ext/detect-record.h"
+#include "turn-connect/detect/fetch.h"
 #include "turn-connect/error-private.h"
 
 #include <string.h>
@@ -57,7 +58,8 @@ list_added (const char *sent, const char *arrived)
 static void
 note_difference (TurnConnectProbe *probe, const char *sent, StunExtSpan coded)
 {
-  g_autofree char *text = g_strndup (coded.data, MIN (coded.length, HEAD_MAX));
+  g_autofree char *text =
+      coded.data != NULL ? g_strndup (coded.data, MIN (coded.length, HEAD_MAX)) : g_strdup ("");
   g_autofree guchar *octets = NULL;
   g_autofree char *head = NULL, *added = NULL;
   gsize length = 0;
@@ -74,9 +76,11 @@ note_difference (TurnConnectProbe *probe, const char *sent, StunExtSpan coded)
   }
 }
 
-/* The line {"line":"echo","source":"...","digest":"...","head":"...",...}. */
-static TurnConnectOutcome
-compare (TurnConnectProbe *probe, const char *sent, const char *body, gsize length)
+TurnConnectOutcome
+turn_connect_transparent_compare (TurnConnectProbe *probe,
+                                  const char *sent,
+                                  const char *body,
+                                  gsize length)
 {
   const StunExtSpan part = { sent, strlen (sent) };
   guint8 ours[STUN_EXT_DETECT_DIGEST_LENGTH], theirs[STUN_EXT_DETECT_DIGEST_LENGTH];
@@ -111,7 +115,8 @@ fetched (TurnConnectProbe *probe,
   Question *question = data;
 
   if (outcome == TURN_CONNECT_OUTCOME_PROOF)
-    outcome = compare (probe, turn_connect_fetch_get_request (question->fetch), body, length);
+    outcome = turn_connect_transparent_compare (
+        probe, turn_connect_fetch_get_request (question->fetch), body, length);
   if (--question->owner->n_pending == 0)
     turn_connect_run_done (question->owner->run, TURN_CONNECT_FAMILY_TRANSPARENT);
   return outcome;
@@ -126,6 +131,7 @@ ask (TransparentProbe *self, guint8 family, const char *variant, const char *hos
                                     .family = family,
                                     .port = PORT,
                                     .name = host,
+                                    .is_blind = host != NULL, /* whoever looks that name up */
                                     .lines = "x-TeP-oDd: As It Was  Written\r\n",
                                     .limit_ms = LIMIT_MS };
   Question *question = &self->questions[self->n];

@@ -437,6 +437,8 @@ find_obstacle (TurnConnectTrial *trial)
 
   if (trial->way->is_proxied && !turn_connect_run_has_proxy (trial->run))
     return "there is no proxy that we know of";
+  if (trial->way->is_proxied && turn_connect_run_is_proxy_login_wrong (trial->run))
+    return "the proxy did not take the password, which is not tried again";
   if (trial->way->needs_login && (plan->user == NULL || plan->password == NULL))
     return "it takes credentials";
   if (trial->way->carry == TURN_CONNECT_CARRY_TLS && plan->target->tls == NULL)
