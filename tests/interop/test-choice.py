@@ -74,11 +74,17 @@ def order_of(each):
     return [event["state"] if event["event"] == "state" else event["event"] for event in each.events() if event["event"] != "progress"]
 
 
+def is_way(told, method):
+    """On port 443 and where nothing is known, in clear and with TLS race each other, and either may be first on a busy machine."""
+    return told["method"] in {method, method.replace("-443", "-tls")} and told["remembered"] is False
+
+
 def used_first(lab, scratch, server, carrier, method, path):
     """What is chosen where nothing is known, and from where media comes then."""
     with agent(lab, scratch, carrier) as first:
         chosen = settled_on(first, path)
-        assert (chosen["method"], chosen["remembered"]) == (method, False), chosen
+        assert is_way(chosen, method), chosen
+        method = chosen["method"]
         heard_from = talks(lab, first)
         names = order_of(first)
         is_clean(first)
@@ -91,7 +97,7 @@ def used_first(lab, scratch, server, carrier, method, path):
     needed = set_up_ms(lab, scratch, method)
     print(f"{lab.network.name}: {method} chosen after {chosen['took_ms']:.1f} ms; set up alone it takes {needed:.1f} ms; "
           f"ratio {chosen['took_ms'] / max(needed, 0.1):.2f}; {names}", file=sys.stderr)
-    return heard_from
+    return method, heard_from
 
 
 def used_again(lab, scratch, server, carrier, method, path, heard_from):
@@ -112,7 +118,7 @@ def used_again(lab, scratch, server, carrier, method, path, heard_from):
 
 def chooses(network, method, path, carrier=PLAIN):
     with Scratch() as scratch, Lab.up(network) as lab, far_end(lab, scratch) as server:
-        heard_from = used_first(lab, scratch, server, carrier, method, path)
+        method, heard_from = used_first(lab, scratch, server, carrier, method, path)
         assert (scratch.path / "networks").stat().st_mode & 0o777 == 0o600
         used_again(lab, scratch, server, carrier, method, path, heard_from)
 
@@ -142,17 +148,18 @@ def _():
 def _():
     with Scratch() as scratch, Lab.up("tcp-443") as lab, far_end(lab, scratch):
         with agent(lab, scratch) as first:
-            assert path_of(first)["method"] == "tep-443"
+            chosen = path_of(first)
+            assert is_way(chosen, "tep-443"), chosen
         memory = scratch.path / "networks"
-        memory.write_text(memory.read_text().replace("\ttep-443\t", "\ttep-80\t"))
+        memory.write_text(memory.read_text().replace(f"\t{chosen['method']}\t", "\ttep-80\t"))
         with agent(lab, scratch, name="tep-c-again") as second:
             told = path_of(second)
             assert (told["method"], told["remembered"]) == ("tep-80", True), told
             told = path_of(second, 1)
-            assert (told["method"], told["remembered"]) == ("tep-443", False), told
+            assert is_way(told, "tep-443"), told
             talks(lab, second)
             is_clean(second)
-        assert "\ttep-443\t" in memory.read_text(), memory.read_text()
+        assert f"\t{told['method']}\t" in memory.read_text(), memory.read_text()
 
 
 def drop_udp(lab, *what):
@@ -180,7 +187,7 @@ def _():
             drop_udp(lab, "meta l4proto udp")
             moves(lab, "add")
             told = path_of(each, at)
-            assert (told["path"], told["method"], told["remembered"]) == ("tunnel", "tep-443", False), told
+            assert told["path"] == "tunnel" and (is_way(told, "tep-443") or is_way(told, "tep-80")), told
             wait_until(lambda: [event for event in each.events("flow") if "leased" in event], BOUND_S, "a lease")
             assert talks(lab, each) == {lab["CORE_ADDR"]}
             moves(lab, "del")
