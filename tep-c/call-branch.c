@@ -141,7 +141,6 @@ offer_tunnel_to_ice (TepClientBranch *branch)
 
   if (call->ice_branch != branch || !branch->has_ice || !branch->has_tunnel)
     return;
-  call->has_checked_tunnel = TRUE;
   for (guint i = 0; i < branch->n_components; i++)
     tep_client_ice_add_tunnel (call->ice, i + 1);
 }

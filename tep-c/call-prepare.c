@@ -45,11 +45,12 @@ tunnel_packet (TepClientBinding *binding, const TepClientPacket *packet, gpointe
   branch = tep_client_branch_find (call, component, packet->source);
   if (branch != NULL)
     tep_client_branch_ref (branch, NULL);
-  /* Checks belong to the agent. Where it never checked, what looks like one is the application's.
-   * Before an answer they come too early; the far side repeats them. Those of a branch that has no ICE any more are stragglers. */
+  /* Checks belong to the agent. Before an answer they come too early; the far side repeats them. Those of
+   * a branch that has no ICE any more are stragglers; what else looks like one there is the application's. */
   if (tep_client_ice_is_check (packet->payload, packet->length) &&
-      (branch == NULL || branch->has_ice || call->has_checked_tunnel)) {
-    if (branch != NULL && call->ice_branch == branch)
+      (branch == NULL || branch->has_ice ||
+       tep_client_checks_own (&call->checks, packet->payload, packet->length))) {
+    if (branch != NULL && branch->has_ice && call->ice_branch == branch)
       tep_client_ice_tunnel_received (call->ice, component, packet->payload, packet->length);
     return;
   }
@@ -77,10 +78,12 @@ ice_tunnel_check (gpointer user, guint component, const guint8 *data, gsize leng
   TepClientCall *call = user;
   TepClientFlow *flow = NULL;
 
-  if (call->ice_branch != NULL)
+  if (call->ice_branch != NULL && call->ice_branch->has_ice)
     flow = tep_client_branch_get_flow (call->ice_branch, component);
-  if (flow != NULL)
-    tep_client_flow_send (flow, data, length);
+  if (flow == NULL)
+    return;
+  tep_client_checks_note (&call->checks, data, length);
+  tep_client_flow_send (flow, data, length);
 }
 
 /* Preparing */

@@ -2,6 +2,7 @@
 /* What call.c and call-branch.c know of each other. */
 #pragma once
 
+#include "stun-ext/message.h"
 #include "stun-ext/sdp.h"
 #include "tep-c/call.h"
 #include "tep-c/ice.h"
@@ -53,6 +54,20 @@ typedef struct {
   guint64 first_media_us;
 } TepClientBranch;
 
+#define TEP_CLIENT_CHECKS_MAX 32 /* whose answers may still come; arbitrary */
+
+typedef struct {
+  guint8 id[STUN_EXT_TRANSACTION_ID_LENGTH];
+  guint8 ufrag[32]; /* the agent's, or as much of it */
+  gsize ufrag_length;
+} TepClientCheck;
+
+/* What the agent asked through tunnels, a ring. */
+typedef struct {
+  TepClientCheck asked[TEP_CLIENT_CHECKS_MAX];
+  guint n_asked;
+} TepClientChecks;
+
 struct _TepClientCall {
   GObject parent_instance;
 
@@ -81,7 +96,7 @@ struct _TepClientCall {
   TepClientBranch *current;  /* confirmed, or the latest; not owned */
   gboolean is_confirmed;
   TepClientBranch *ice_branch; /* whom the agent serves; not owned */
-  gboolean has_checked_tunnel; /* the agent, for any branch: what it asked may be answered late */
+  TepClientChecks checks;
 };
 
 /* call.c */
@@ -91,6 +106,10 @@ void tep_client_call_release_lease (TepClientCall *call);
 /* The answerer controls if the far side is ICE-lite: a new agent, before our description. */
 void tep_client_call_take_control (TepClientCall *call);
 void tep_client_call_end_preparing (TepClientCall *call, GError *error);
+
+/* call-checks.c */
+void tep_client_checks_note (TepClientChecks *checks, const guint8 *data, gsize length);
+gboolean tep_client_checks_own (const TepClientChecks *checks, const guint8 *data, gsize length);
 
 /* call-leg.c */
 /* A leg to that remote: an existing one unless it failed, or a new one. */

@@ -37,6 +37,7 @@ typedef struct {
   guint n_changes;
   GError *failure;
   gboolean hangs_up_on_packet, hangs_up_on_path, hangs_up_on_failure;
+  guint n_own;          /* of the application's own STUN that came back */
   gint n_checks;        /* that came to the media side; atomic */
   TepServerPacket late; /* the last of them: sent back behind what next is no check. The worker's */
   StunExtAddress late_ends[2];
@@ -107,12 +108,20 @@ start_server (World *world, StunExtAddress *address)
   g_assert_true (tep_server_get_listener_address (world->server, 0, address));
 }
 
+/* A Binding request of the application's. */
+static const guint8 own_stun[20] = { 0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 'i', 'n', 't', 'h' };
+
 static void
 heard (TepClientCall *call, const TepClientCallPacket *packet, gpointer data)
 {
   World *world = data;
 
   g_assert_cmpstr (packet->carrier, ==, "tunnel");
+  if (packet->length == sizeof own_stun) {
+    g_assert_cmpmem (packet->data, packet->length, own_stun, sizeof own_stun);
+    world->n_own++;
+    return;
+  }
   g_assert_cmpmem (packet->data, packet->length, "hello", 5);
   world->n_heard[packet->component - 1]++;
   g_free (world->last_branch);
@@ -317,6 +326,11 @@ test_late_check (World *world, gconstpointer data)
     g_main_context_iteration (NULL, FALSE);
   set_remote (world, "one", FAR);
   talk (world, 1);
+  g_assert_cmpuint (world->n_own, ==, 0);
+  while (world->n_own == 0) {
+    tep_client_call_send (world->call, NULL, 1, own_stun, sizeof own_stun);
+    talk (world, 1);
+  }
 }
 
 /* Early branches of a fork behind one media server. */
@@ -513,7 +527,8 @@ main (int argc, char **argv)
   ADD ("answer-to-an-offer-without-ice-has-none", NULL, nothing, test_answer_without_ice);
   ADD ("both-components-are-carried", NULL, ready, test_two_components);
   ADD ("rtcp-mux-leaves-one-component", NULL, ready, test_rtcp_mux);
-  ADD ("a-check-that-comes-back-when-ice-has-ended-is-no-media", NULL, ready, test_late_check);
+  ADD ("when-ice-has-ended-its-late-checks-are-no-media-and-other-stun-is", NULL, ready,
+       test_late_check);
   ADD ("branches-with-one-remote-share-the-flow", NULL, ready, test_shared_remote);
   ADD ("refused-flow-fails-the-branch-and-a-re-invite-mends-it", NULL, ready,
        test_forbidden_remote);
