@@ -10,7 +10,7 @@ import time
 
 import ends
 from lab import NETWORKS
-from process import Process, program, wait_for_tcp
+from process import GSSAPI_OPTIONS, Process, program, wait_for_tcp
 
 # By hand it is the build beside the source.
 os.environ.setdefault("TEPKIT_BUILD", str(pathlib.Path(__file__).resolve().parent.parent.parent / "build"))
@@ -18,6 +18,7 @@ os.environ.setdefault("TEPKIT_BUILD", str(pathlib.Path(__file__).resolve().paren
 PORTS = (53, 5060, 5061, 5349, 40000)  # 80 and 443 are the front door's
 LIMIT_S = 40           # none is to take longer, by far
 FAMILIES = {"4": "", "6": "6"}
+NOT_IN_TIME = "silence: it was not set up in time"
 RIGHT, UNDETERMINED, WRONG = "right", "not determined", "wrong"
 
 
@@ -36,6 +37,11 @@ class Outcome:
     differences: list      # sentences: what is wrong, or missing
     result: dict           # the program's JSON, or {}
     took_s: float
+
+    @property
+    def is_late(self):
+        """Whether nothing is wrong but that methods were not set up in time."""
+        return all(difference.endswith(NOT_IN_TIME) for difference in self.differences)
 
     def __str__(self):
         return f"{self.judgement} in {self.took_s:.1f} s: type {self.result.get('type')} of {self.result.get('types')}" + \
@@ -86,9 +92,12 @@ def detect(lab, scratch, family, arguments=()):
         vector += ["--proxy", by_name or lab[f"PROXY_URL{FAMILIES[family]}"]]
     if lab.network.login and lab.network.proxy.scheme != "negotiate":
         vector += ["--proxy-credentials", ends.secret(scratch.path, f"proxy-{family}.secret", f"{lab['PROXY_USER']}:{lab['PROXY_PASSWORD']}")]
+    environment = {**os.environ, **lab.environment}
+    if lab.network.login and lab.network.proxy.scheme in ("ntlm", "negotiate"):
+        environment |= GSSAPI_OPTIONS
     began = time.monotonic()
     try:
-        done = lab.run("device", [*vector, *arguments, "core.lab"], timeout=LIMIT_S)
+        done = lab.run("device", [*vector, *arguments, "core.lab"], timeout=LIMIT_S, env=environment)
     except subprocess.TimeoutExpired:
         return Outcome(WRONG, [f"did not end within {LIMIT_S} s"], {}, LIMIT_S)
     took_s = time.monotonic() - began

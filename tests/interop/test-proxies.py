@@ -15,7 +15,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 import certificate  # noqa: E402
-from process import SANITIZER  # noqa: E402
+from process import GSSAPI_OPTIONS, SANITIZER  # noqa: E402
 from proxy_peers import (ADDRESS, PASSWORD, USER, Proxy, Realm, Server, Squid, free_port, tinyproxy, tls_server)  # noqa: E402
 from tap import run, test  # noqa: E402
 
@@ -25,12 +25,11 @@ SCRATCH.chmod(0o755)
 atexit.register(shutil.rmtree, SCRATCH, True)
 _peers = {}
 
-# gss-ntlmssp gives strndup () buffers that do not end, which it may, and which strict_string_checks minds. It keeps a
-# context and a hash of OpenSSL for the life of the process. Where it is unloaded before leaks are looked for, OpenSSL's
-# functions tell them; where no symbolizer is installed, only its own name does.
+# gss-ntlmssp keeps a context and a hash of OpenSSL for the life of the process. Where it is unloaded before leaks are looked
+# for, OpenSSL's functions tell them; where no symbolizer is installed, only its own name does.
 (SCRATCH / "leaks").write_text("leak:OSSL_LIB_CTX_new\nleak:EVP_MD_fetch\nleak:gssntlmssp.so\n", encoding="ascii")
-GSSAPI = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":strict_string_checks=0:fast_unwind_on_malloc=0",
-              "LSAN_OPTIONS": f"suppressions={SCRATCH}/leaks:print_suppressions=0"}
+GSSAPI = {"ASAN_OPTIONS": GSSAPI_OPTIONS["ASAN_OPTIONS"] + ":fast_unwind_on_malloc=0",
+          "LSAN_OPTIONS": f"suppressions={SCRATCH}/leaks:print_suppressions=0"}
 
 # Of TurnConnectError.
 INVALID, UNSUPPORTED, NAME_NOT_FOUND, REFUSED, LATE, NEEDED, WRONG, SCHEME, FORBIDDEN = 0, 1, 3, 5, 7, 9, 10, 11, 12

@@ -19,12 +19,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "interop
 from ends import LOCAL_PORT, PEER_PORT, Agent, Scratch, Server, joined, parted  # noqa: E402
 from lab import Lab  # noqa: E402
 from process import program, program_for_anybody, wait_until  # noqa: E402
-from tap import Late, run, test  # noqa: E402
+from tap import run, test  # noqa: E402
 
 LARGEST = {"": 1472, "6": 1452}  # UDP payload in an inner packet of 1500 octets
 FAMILY = {"": socket.AF_INET, "6": socket.AF_INET6}
 PREFIXES = ("192.0.2.0/24", "2001:db8:c::/48", "2001:db8:d::/48")
 STUN_REQUEST = struct.pack(">HHI12s", 1, 0, 0x2112A442, b"tepkit-tests")
+AHEAD = 16  # packets on the way at most, where each is to arrive
 
 
 class FarSide:
@@ -130,13 +131,13 @@ def sizes():
                     for size in (LARGEST[mark] + 1, 9000, 65507):
                         phone.socket.send(bytes(size))
                     numbers = [struct.pack(">I", number) for number in range(200)]
-                    for number in numbers:
+                    heard = []
+                    for n, number in enumerate(numbers):
                         phone.socket.send(number)
                         time.sleep(0.001)
-                    try:
-                        heard = [phone.receive(5) for _ in numbers]
-                    except TimeoutError as lost:
-                        raise Late("what a held-up machine makes too late is dropped") from lost
+                        if n >= AHEAD:  # more would be dropped, as it should, where the machine is held up
+                            heard.append(phone.receive(5))
+                    heard += [phone.receive(5) for _ in range(AHEAD)]
                     assert heard == numbers
                 assert far.sources() == {leased}, (far.sources(), leased)
                 agent.signal(signal.SIGUSR1)
