@@ -12,6 +12,8 @@ G_BEGIN_DECLS
 
 #define TEP_CLIENT_CHOICE_TRUST_MS                                                                 \
   2000 /* for a remembered tunnel, before the others are tried too */
+#define TEP_CLIENT_CHOICE_REACH_MS                                                                 \
+  1500 /* to reach who is to be logged in at by one way, before the next one is tried */
 #define TEP_CLIENT_CHOICE_SETTLE_MS 1500 /* for UDP, once a tunnel works: some lost packets */
 #define TEP_CLIENT_CHOICE_LIMIT_MS 8000  /* for all of them; a trial has 6 s */
 #define TEP_CLIENT_CHOICE_AGAIN_MS 30000 /* until they are tried again where nothing worked */
@@ -44,7 +46,11 @@ typedef enum {
   TEP_CLIENT_CHOICE_TUNNEL_WORKS,   /* a packet came back through a trial's tunnel; way: which */
   TEP_CLIENT_CHOICE_TUNNELS_FAILED, /* the trials of tunnels have ended, and none worked */
   TEP_CLIENT_CHOICE_SESSION_OPEN,   /* the session's own tunnel stands */
+  TEP_CLIENT_CHOICE_LOGIN_BEGUN,    /* the session asks a proxy to let it through */
+  TEP_CLIENT_CHOICE_ADMITTED,       /* it did, or there is none on the way that was found */
   TEP_CLIENT_CHOICE_SESSION_FAILED, /* an attempt of the session's failed, or it has ended */
+  TEP_CLIENT_CHOICE_WAY_REFUSED,    /* likewise, and the proxy will not let this way through */
+  TEP_CLIENT_CHOICE_LOGIN_REFUSED,  /* likewise; the proxy does not take the password */
   TEP_CLIENT_CHOICE_USE_FAILED,     /* whoever uses what was chosen says that it does not work */
   TEP_CLIENT_CHOICE_TIME,           /* nothing but that time went by */
   TEP_CLIENT_CHOICE_ENDED,          /* nobody wants to know any more */
@@ -67,6 +73,7 @@ typedef enum {
 typedef struct {
   guint n_ways;
   gboolean has_direct;
+  gboolean is_proxied;
   TepClientChoiceState state;
   gint way;    /* the session's, or that of UDP */
   gint chosen; /* told last; NO_WAY: nothing */
@@ -74,12 +81,20 @@ typedef struct {
   gboolean is_direct_barred; /* trials passed, and its use did not: not in this network any more */
   gboolean is_remembered;    /* chosen is by memory, and unproven */
   gboolean is_direct_tried, is_direct_over, are_tunnels_over, has_session_failed;
-  gint64 began_us;    /* of the round of trials */
-  gint64 deadline_us; /* when TIME is to be told; G_MAXINT64: never */
+  gboolean are_trials_begun;            /* of tunnels, in this round */
+  gboolean is_login_begun, is_admitted; /* at the proxy, the session */
+  gboolean is_login_refused;            /* for good: the next one could lock the user out */
+  guint tried, refused;                 /* ways, a bit each: in this round, in this network */
+  gint64 began_us;                      /* of the round of trials */
+  gint64 deadline_us;                   /* when TIME is to be told; G_MAXINT64: never */
 } TepClientChoiceCore;
 
-/* @n_ways: with that of UDP, at least 2. @has_direct: UDP alone is a way. */
-void tep_client_choice_core_init (TepClientChoiceCore *core, guint n_ways, gboolean has_direct);
+/* @n_ways: with that of UDP, 2 to 32. @has_direct: UDP alone is a way. @is_proxied: tunnels may go through a
+ * proxy, and nobody logs in there while another one waits to be let through. */
+void tep_client_choice_core_init (TepClientChoiceCore *core,
+                                  guint n_ways,
+                                  gboolean has_direct,
+                                  gboolean is_proxied);
 
 /* @way: of BEGUN (NO_WAY: none is remembered) and TUNNEL_WORKS. Returns: a set of
  * #TepClientChoiceAction */

@@ -63,11 +63,17 @@ add (GPtrArray *ways,
   g_ptr_array_add (ways, way);
 }
 
+gboolean
+tep_client_ways_are_proxied (const TepClientOptions *options)
+{
+  return options->proxy != NULL && strcmp (options->proxy, "none") != 0;
+}
+
 GPtrArray *
 tep_client_ways_new (const TepClientOptions *options)
 {
   GPtrArray *ways = g_ptr_array_new_with_free_func (way_free);
-  gboolean has_proxy = options->proxy != NULL && strcmp (options->proxy, "none") != 0;
+  gboolean has_proxy = tep_client_ways_are_proxied (options);
   TepClientWay *direct = g_new0 (TepClientWay, 1);
 
   direct->name = g_strdup (TEP_CLIENT_DIRECT_METHOD);

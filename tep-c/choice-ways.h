@@ -18,6 +18,9 @@ typedef struct {
  * a proxy is named all go through it. */
 GPtrArray *tep_client_ways_new (const TepClientOptions *options);
 
+/* Returns: %TRUE if tunnels may go through a proxy */
+gboolean tep_client_ways_are_proxied (const TepClientOptions *options);
+
 /* Returns: the place of a method among them; -1: it is not there */
 gint tep_client_ways_find (const GPtrArray *ways, const char *name);
 

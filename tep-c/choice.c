@@ -8,6 +8,7 @@
 #include "tep-c/choice-core.h"
 #include "tep-c/choice-file.h"
 #include "tep-c/choice-memory.h"
+#include "tep-c/choice-session.h"
 #include "tep-c/choice-ways.h"
 #include "tep-c/methods.h"
 #include "tep-c/session-private.h"
@@ -30,6 +31,7 @@ struct _TepClientChoice {
   GMainContext *context;
   TepClientOptions *options;
   GPtrArray *ways; /* TepClientWay */
+  char *server;    /* as it is remembered: whatever way it is, who was asked is part of it */
   guint16 direct_port;
   TepClientChoiceCore core;
   TepClientChoiceMemory *memory;
@@ -82,18 +84,10 @@ now_s (void)
   return g_get_real_time () / G_USEC_PER_SEC;
 }
 
-/* Whatever tunnel or address it is, the server that was asked is part of it. */
-static char *
-describe_server (TepClientChoice *self)
-{
-  return g_strdup_printf ("%s:%u", self->options->host, self->options->port);
-}
-
 static gint
 recall (TepClientChoice *self)
 {
-  g_autofree char *server = describe_server (self);
-  TepClientChoicePlace place = { server, self->network.place, self->network.hardware };
+  TepClientChoicePlace place = { self->server, self->network.place, self->network.hardware };
 
   return tep_client_ways_find (self->ways,
                                tep_client_choice_memory_find (self->memory, &place, now_s ()));
@@ -102,9 +96,8 @@ recall (TepClientChoice *self)
 static void
 remember (TepClientChoice *self, const char *method)
 {
-  g_autofree char *server = describe_server (self);
   g_auto (TurnConnectNetwork) now = { 0 };
-  TepClientChoicePlace place = { server, self->network.place, self->network.hardware };
+  TepClientChoicePlace place = { self->server, self->network.place, self->network.hardware };
 
   /* By now the gateway's link address is known: it was just gone through. */
   turn_connect_network_look (&now);
@@ -224,7 +217,7 @@ try_tunnels (gpointer data)
   for (guint i = TEP_CLIENT_CHOICE_DIRECT_WAY + 1; i < self->ways->len; i++) {
     const TepClientWay *way = get_way (self, (gint)i);
 
-    if ((gint)i == self->core.way)
+    if ((gint)i == self->core.way || (self->core.refused & 1u << i) != 0)
       continue;
     tep_client_add_method (detection, way->name, way->options, 0);
     g_ptr_array_add (names, way->name);
@@ -273,7 +266,20 @@ session_changed (
     return;
   g_free (self->cause);
   self->cause = g_strdup (cause != NULL ? cause->message : NULL);
-  step (self, TEP_CLIENT_CHOICE_SESSION_FAILED, TEP_CLIENT_CHOICE_NO_WAY);
+  step (self, tep_client_choice_judge_failure (now, cause), TEP_CLIENT_CHOICE_NO_WAY);
+}
+
+static void
+progressed (TepClientSession *session,
+            const char *what,
+            const char *detail,
+            guint64 elapsed_us,
+            TepClientChoice *self)
+{
+  TepClientChoiceEvent event = tep_client_choice_judge_progress (what);
+
+  if (session == self->session && event != TEP_CLIENT_CHOICE_N_EVENTS)
+    step (self, event, TEP_CLIENT_CHOICE_NO_WAY);
 }
 
 static void
@@ -306,6 +312,7 @@ dial (TepClientChoice *self)
   }
   session = tep_client_session_new (way->options);
   g_signal_connect (session, "state-changed", G_CALLBACK (session_changed), self);
+  g_signal_connect (session, "progress", G_CALLBACK (progressed), self);
   put_session (self, session);
   if (self->session == session)
     tep_client_session_open (session);
@@ -459,7 +466,8 @@ tep_client_choice_begin (TepClientChoice *choice, GError **error)
     if (target == NULL)
       return FALSE;
   }
-  tep_client_choice_core_init (&choice->core, choice->ways->len, choice->direct_port != 0);
+  tep_client_choice_core_init (&choice->core, choice->ways->len, choice->direct_port != 0,
+                               tep_client_ways_are_proxied (choice->options));
   turn_connect_network_clear (&choice->network);
   turn_connect_network_look (&choice->network);
   choice->watch = turn_connect_network_watch_new (network_changed, choice);
@@ -550,6 +558,7 @@ tep_client_choice_finalize (GObject *object)
   tep_client_choice_memory_free (self->memory);
   g_clear_pointer (&self->ways, g_ptr_array_unref);
   tep_client_options_free (self->options);
+  g_free (self->server);
   g_array_unref (self->happened);
   g_string_free (self->reason, TRUE);
   g_free (self->cause);
@@ -589,6 +598,7 @@ tep_client_choice_new (const TepClientOptions *options)
 
   self->options = tep_client_options_copy (options);
   self->ways = tep_client_ways_new (options);
-  tep_client_choice_core_init (&self->core, self->ways->len, TRUE);
+  self->server = g_strdup_printf ("%s:%u", options->host, options->port);
+  tep_client_choice_core_init (&self->core, self->ways->len, TRUE, FALSE);
   return self;
 }

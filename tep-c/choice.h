@@ -21,6 +21,10 @@ G_BEGIN_DECLS
  * What worked is remembered for the network that it worked in, for a day, and is used there without asking;
  * its use shows whether it still works. When it fails everything is tried again; likewise in another network.
  *
+ * Through a proxy the session alone is tried, by one way after the other, until the proxy has let it in; then the
+ * others are, too. A password that the proxy refuses is not sent again until the choice is begun again, since
+ * some lock a user out who was wrong a few times: then UDP alone is tried, and the reason says so.
+ *
  * A choice belongs to the thread-default main context of its construction: all functions are called, and all
  * signals are emitted, in the thread that iterates it. Nothing blocks.
  */

@@ -102,24 +102,21 @@ attempt (TepClientSession *session)
   tep_client_link_arm (session);
 }
 
-/* What no second attempt mends, as long as the way was never found to work. */
+/* What no second attempt mends, as long as the way was never found to work. A password that a proxy does not
+ * take any more is not sent again in any case: some lock a user out who was wrong a few times. */
 static gboolean
 is_final (TepClientSession *session, const GError *cause)
 {
   static const int codes[] = {
-    TURN_CONNECT_ERROR_INVALID,
-    TURN_CONNECT_ERROR_UNSUPPORTED,
-    TURN_CONNECT_ERROR_PROXY_SCHEME,
-    TURN_CONNECT_ERROR_PROXY_CREDENTIALS_NEEDED,
-    TURN_CONNECT_ERROR_PROXY_CREDENTIALS_WRONG,
-    TURN_CONNECT_ERROR_PROXY_FORBIDDEN,
-    TURN_CONNECT_ERROR_TLS_NAME,
-    TURN_CONNECT_ERROR_TLS_EXPIRED,
-    TURN_CONNECT_ERROR_TLS_UNTRUSTED,
-    TURN_CONNECT_ERROR_TLS_PIN,
-    TURN_CONNECT_ERROR_TLS_CERTIFICATE,
+    TURN_CONNECT_ERROR_INVALID,         TURN_CONNECT_ERROR_UNSUPPORTED,
+    TURN_CONNECT_ERROR_PROXY_SCHEME,    TURN_CONNECT_ERROR_PROXY_CREDENTIALS_NEEDED,
+    TURN_CONNECT_ERROR_PROXY_FORBIDDEN, TURN_CONNECT_ERROR_TLS_NAME,
+    TURN_CONNECT_ERROR_TLS_EXPIRED,     TURN_CONNECT_ERROR_TLS_UNTRUSTED,
+    TURN_CONNECT_ERROR_TLS_PIN,         TURN_CONNECT_ERROR_TLS_CERTIFICATE,
   };
 
+  if (g_error_matches (cause, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_PROXY_CREDENTIALS_WRONG))
+    return TRUE;
   for (gsize i = 0; i < G_N_ELEMENTS (codes) && !session->was_open; i++) {
     if (g_error_matches (cause, TURN_CONNECT_ERROR, codes[i]))
       return TRUE;

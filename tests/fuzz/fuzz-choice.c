@@ -33,7 +33,7 @@ choose (const guint8 *data, gsize length)
   TepClientChoiceCore core;
   gint64 now_us = 0;
 
-  tep_client_choice_core_init (&core, N_WAYS, length % 2 == 0);
+  tep_client_choice_core_init (&core, N_WAYS, length % 2 == 0, length / 2 % 2 == 0);
   for (gsize i = 0; i + 3 <= length && i < 600; i += 3) {
     guint actions;
 

@@ -144,6 +144,19 @@ def _():
             is_clean(alone)
 
 
+@test("/interop/choice/a-password-that-the-proxy-refuses-is-final")
+def _():
+    with Scratch() as scratch, Lab.up("proxy-basic") as lab, far_end(lab, scratch):
+        wrong = secret(scratch.path, "wrong.secret", f"{lab['PROXY_USER']}:wrong")
+        with agent(lab, scratch, PLAIN, "--proxy-credentials", wrong) as refused:
+            told = path_of(refused)
+            assert told["path"] == "none" and "is not asked again" in told["cause"], told
+            assert wait_until(lambda: refused.status, BOUND_S, "its end") == 77
+            # A way each would be three, and what takes its time would be asked three times by each.
+            assert order_of(refused).count("connecting") == 1, order_of(refused)
+            is_clean(refused)
+
+
 @test("/interop/choice/what-is-remembered-and-fails-is-forgotten")
 def _():
     with Scratch() as scratch, Lab.up("tcp-443") as lab, far_end(lab, scratch):

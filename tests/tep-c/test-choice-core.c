@@ -19,7 +19,7 @@ typedef struct {
 
 typedef struct {
   const char *name;
-  gboolean has_no_direct;
+  gboolean has_no_direct, is_proxied;
   Step steps[N_STEPS];
 } Case;
 
@@ -34,6 +34,7 @@ typedef struct {
 static const Case cases[] = {
   { "open network",
     FALSE,
+    FALSE,
     { { 0, E (BEGUN), NO, "cUT", CHOOSING },
       { 30, E (DIRECT_WORKS), NO, "dtDr!", E (SETTLED), DIRECT },
       { 40, E (SESSION_OPEN), NO, "", E (SETTLED), DIRECT },
@@ -41,11 +42,13 @@ static const Case cases[] = {
       END } },
   { "a lost packet does not decide for a tunnel",
     FALSE,
+    FALSE,
     { { 0, E (BEGUN), NO, "cUT", CHOOSING },
       { 50, E (SESSION_OPEN), NO, "tr!", E (SETTLING), 1 },
       { 150, E (DIRECT_WORKS), NO, "dtDr!", E (SETTLED), DIRECT },
       END } },
   { "UDP that comes too late changes nothing",
+    FALSE,
     FALSE,
     { { 0, E (BEGUN), NO, "cUT", CHOOSING },
       { 50, E (SESSION_OPEN), NO, "tr!", E (SETTLING), 1 },
@@ -55,11 +58,13 @@ static const Case cases[] = {
       END } },
   { "no UDP, and the tunnel as configured",
     FALSE,
+    FALSE,
     { { 0, E (BEGUN), NO, "cUT", CHOOSING },
       { 10, E (DIRECT_FAILED), NO, "", CHOOSING },
       { 50, E (SESSION_OPEN), NO, "tr!", E (SETTLED), 1 },
       END } },
   { "another way than the configured one",
+    FALSE,
     FALSE,
     { { 0, E (BEGUN), NO, "cUT", CHOOSING },
       { 10, E (SESSION_FAILED), NO, "", CHOOSING },
@@ -70,6 +75,7 @@ static const Case cases[] = {
       END } },
   { "nothing works, and it is said as soon as that is known",
     FALSE,
+    FALSE,
     { { 0, E (BEGUN), NO, "cUT", CHOOSING },
       { 10, E (DIRECT_FAILED), NO, "", CHOOSING },
       { 20, E (TUNNELS_FAILED), NO, "", CHOOSING },
@@ -79,6 +85,7 @@ static const Case cases[] = {
       END } },
   { "silence has an end",
     FALSE,
+    FALSE,
     { { 0, E (BEGUN), NO, "cUT", CHOOSING },
       { 7999, E (TIME), NO, "", CHOOSING },
       { 8000, E (TIME), NO, "dt!", E (NOTHING), NO },
@@ -86,10 +93,12 @@ static const Case cases[] = {
       END } },
   { "a remembered tunnel is used without asking",
     FALSE,
+    FALSE,
     { { 0, E (BEGUN), 2, "c!", E (TRUSTING), 2 },
       { 50, E (SESSION_OPEN), NO, "tr", E (SETTLED), 2 },
       END } },
   { "a remembered tunnel fails",
+    FALSE,
     FALSE,
     { { 0, E (BEGUN), 2, "c!", E (TRUSTING), 2 },
       { 50, E (SESSION_FAILED), NO, "fUT", E (CHOOSING), 2 },
@@ -97,22 +106,26 @@ static const Case cases[] = {
       END } },
   { "a remembered tunnel is silent",
     FALSE,
+    FALSE,
     { { 0, E (BEGUN), 2, "c!", E (TRUSTING), 2 },
       { 2000, E (TIME), NO, "UT", E (CHOOSING), 2 },
       { 2030, E (DIRECT_WORKS), NO, "dtDr!", E (SETTLED), DIRECT },
       END } },
   { "remembered UDP is used without asking, and looked at",
     FALSE,
+    FALSE,
     { { 0, E (BEGUN), DIRECT, "DU!", E (TRUSTING), DIRECT },
       { 30, E (DIRECT_WORKS), NO, "dtDr", E (SETTLED), DIRECT },
       END } },
   { "remembered UDP does not pass any more",
+    FALSE,
     FALSE,
     { { 0, E (BEGUN), DIRECT, "DU!", E (TRUSTING), DIRECT },
       { 6000, E (DIRECT_FAILED), NO, "fdtcUT", E (CHOOSING), DIRECT },
       { 6060, E (SESSION_OPEN), NO, "tr!", E (SETTLING), 1 },
       END } },
   { "UDP passes to the server and carries nothing",
+    FALSE,
     FALSE,
     { { 0, E (BEGUN), NO, "cUT", CHOOSING },
       { 30, E (DIRECT_WORKS), NO, "dtDr!", E (SETTLED), DIRECT },
@@ -121,6 +134,7 @@ static const Case cases[] = {
       { 4060, E (SESSION_OPEN), NO, "tr!", E (SETTLED), 1 },
       END } },
   { "a tunnel is lost, and no second round is begun at once",
+    FALSE,
     FALSE,
     { { 0, E (BEGUN), NO, "cUT", CHOOSING },
       { 10, E (DIRECT_FAILED), NO, "", CHOOSING },
@@ -131,6 +145,7 @@ static const Case cases[] = {
       END } },
   { "a tunnel is lost much later",
     FALSE,
+    FALSE,
     { { 0, E (BEGUN), NO, "cUT", CHOOSING },
       { 50, E (SESSION_OPEN), NO, "tr!", E (SETTLING), 1 },
       { 1550, E (TIME), NO, "d", E (SETTLED), 1 },
@@ -138,6 +153,7 @@ static const Case cases[] = {
       { 90100, E (SESSION_OPEN), NO, "tr", E (SETTLING), 1 },
       END } },
   { "another network",
+    FALSE,
     FALSE,
     { { 0, E (BEGUN), NO, "cUT", CHOOSING },
       { 30, E (DIRECT_WORKS), NO, "dtDr!", E (SETTLED), DIRECT },
@@ -148,13 +164,76 @@ static const Case cases[] = {
       END } },
   { "UDP alone is no way",
     TRUE,
+    FALSE,
     { { 0, E (BEGUN), DIRECT, "cT", CHOOSING },
       { 50, E (SESSION_OPEN), NO, "tr!", E (SETTLED), 1 },
       END } },
   { "what is remembered is no way",
     FALSE,
+    FALSE,
     { { 0, E (BEGUN), N_WAYS, "cUT", CHOOSING },
       { 9, E (TUNNEL_WORKS), N_WAYS, "", CHOOSING },
+      END } },
+  { "a password that the proxy refuses is sent once",
+    TRUE,
+    TRUE,
+    { { 0, E (BEGUN), NO, "c", E (CHOOSING), NO },
+      { 10, E (LOGIN_BEGUN), NO, "", E (CHOOSING), NO },
+      { 5000, E (TIME), NO, "", E (CHOOSING), NO },
+      { 5010, E (LOGIN_REFUSED), NO, "dt!", E (NOTHING), NO },
+      { 900000, E (TIME), NO, "", E (NOTHING), NO },
+      { 900001, E (BEGUN), 2, "dt!", E (NOTHING), NO },
+      END } },
+  { "others follow when the proxy has let one through",
+    FALSE,
+    TRUE,
+    { { 0, E (BEGUN), NO, "cU", E (CHOOSING), NO },
+      { 10, E (LOGIN_BEGUN), NO, "", E (CHOOSING), NO },
+      { 20, E (ADMITTED), NO, "T", E (CHOOSING), NO },
+      { 30, E (ADMITTED), NO, "", E (CHOOSING), NO },
+      { 40, E (SESSION_FAILED), NO, "", E (CHOOSING), NO },
+      { 60, E (TUNNEL_WORKS), 3, "tcr!", E (SETTLING), 3 },
+      END } },
+  { "ways that the proxy refuses are asked for one after the other, and once",
+    FALSE,
+    TRUE,
+    { { 0, E (BEGUN), NO, "cU", E (CHOOSING), NO },
+      { 10, E (DIRECT_FAILED), NO, "", E (CHOOSING), NO },
+      { 20, E (WAY_REFUSED), NO, "c", E (CHOOSING), NO },
+      { 30, E (LOGIN_BEGUN), NO, "", E (CHOOSING), NO },
+      { 40, E (WAY_REFUSED), NO, "c", E (CHOOSING), NO },
+      { 50, E (WAY_REFUSED), NO, "dt!", E (NOTHING), NO },
+      { 30050, E (TIME), NO, "U", E (CHOOSING), NO },
+      END } },
+  { "who cannot be reached by one way is asked by the next",
+    TRUE,
+    TRUE,
+    { { 0, E (BEGUN), NO, "c", E (CHOOSING), NO },
+      { 1500, E (TIME), NO, "c", E (CHOOSING), NO },
+      { 3000, E (TIME), NO, "c", E (CHOOSING), NO },
+      { 4500, E (TIME), NO, "", E (CHOOSING), NO },
+      { 8000, E (TIME), NO, "dt!", E (NOTHING), NO },
+      { 38000, E (TIME), NO, "c", E (CHOOSING), NO },
+      END } },
+  { "a remembered tunnel through a proxy asks alone",
+    FALSE,
+    TRUE,
+    { { 0, E (BEGUN), 2, "c!", E (TRUSTING), 2 },
+      { 10, E (LOGIN_BEGUN), NO, "", E (TRUSTING), 2 },
+      { 2000, E (TIME), NO, "U", E (CHOOSING), 2 },
+      { 4000, E (TIME), NO, "", E (CHOOSING), 2 },
+      { 4010, E (ADMITTED), NO, "T", E (CHOOSING), 2 },
+      { 4020, E (SESSION_OPEN), NO, "tr", E (SETTLING), 2 },
+      END } },
+  { "a password that is not taken any more is not sent again, and UDP may do",
+    FALSE,
+    TRUE,
+    { { 0, E (BEGUN), NO, "cU", E (CHOOSING), NO },
+      { 20, E (ADMITTED), NO, "T", E (CHOOSING), NO },
+      { 30, E (SESSION_OPEN), NO, "tr!", E (SETTLING), 1 },
+      { 9000, E (LOGIN_REFUSED), NO, "fdtU", E (CHOOSING), 1 },
+      { 9010, E (DIRECT_WORKS), NO, "dtDr!", E (SETTLED), DIRECT },
+      { 9020, E (USE_FAILED), NO, "fdt!", E (NOTHING), NO },
       END } },
 };
 
@@ -179,7 +258,7 @@ test_each_case (void)
     TepClientChoiceCore core;
 
     g_test_message ("%s", cases[i].name);
-    tep_client_choice_core_init (&core, N_WAYS, !cases[i].has_no_direct);
+    tep_client_choice_core_init (&core, N_WAYS, !cases[i].has_no_direct, cases[i].is_proxied);
     for (const Step *s = cases[i].steps; s->actions != NULL; s++) {
       g_autofree char *actions =
           spell (tep_client_choice_core_step (&core, s->event, s->way, s->at_ms * 1000));
@@ -203,10 +282,12 @@ test_everything_that_can_happen (void)
   for (guint round = 0; round < 20000; round++) {
     TepClientChoiceCore core;
     gboolean has_direct = g_rand_boolean (random);
+    gboolean is_proxied = g_rand_boolean (random);
+    gboolean is_refused = FALSE, is_asking = FALSE;
     guint n_ways = (guint)g_rand_int_range (random, 2, 5);
     gint64 now_us = 0;
 
-    tep_client_choice_core_init (&core, n_ways, has_direct);
+    tep_client_choice_core_init (&core, n_ways, has_direct, is_proxied);
     for (guint i = 0; i < 20; i++) {
       TepClientChoiceEvent event =
           i == 0 ? E (BEGUN) : (TepClientChoiceEvent)g_rand_int_range (random, 0, E (N_EVENTS));
@@ -222,7 +303,15 @@ test_everything_that_can_happen (void)
       if ((actions & E (TRY_DIRECT)) != 0 || core.chosen == DIRECT)
         g_assert_true (has_direct);
       g_assert_false ((actions & E (DROP)) != 0 && (actions & E (DIAL)) != 0);
-      if (core.state == E (CHOOSING) || core.state == E (SETTLING) || core.state == E (NOTHING))
+      is_refused = is_refused || event == E (LOGIN_REFUSED);
+      is_asking =
+          event == E (LOGIN_BEGUN) || (is_asking && event != E (ADMITTED) && event != E (BEGUN));
+      if (is_proxied && is_refused)
+        g_assert_cmpuint (actions & (E (DIAL) | E (TRY_TUNNELS)), ==, 0);
+      if (is_proxied && (is_asking || (actions & E (DIAL)) != 0))
+        g_assert_cmpuint (actions & E (TRY_TUNNELS), ==, 0);
+      if (core.state == E (CHOOSING) || core.state == E (SETTLING) ||
+          (core.state == E (NOTHING) && !is_proxied))
         g_assert_cmpint (core.deadline_us, <, now_us + 31000000);
       if (core.state == E (IDLE))
         g_assert_cmpint (core.deadline_us, ==, G_MAXINT64);

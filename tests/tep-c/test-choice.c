@@ -203,6 +203,122 @@ test_it_ends_within_each_signal (Core *core, gconstpointer data)
   }
 }
 
+/* A proxy that wants a password, and has one answer to whoever names one. */
+typedef struct {
+  GSocketService *service;
+  const char *answer;
+  gint n_logins, n_at_once, n_at_once_max; /* atomic */
+} Gate;
+
+static gboolean
+read_head (GInputStream *input, char *head, gsize size)
+{
+  gsize length = 0;
+
+  while (length < size - 1 && g_input_stream_read (input, head + length, 1, NULL, NULL) == 1) {
+    head[++length] = '\0';
+    if (g_str_has_suffix (head, "\r\n\r\n"))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static gboolean
+served (GThreadedSocketService *service, GSocketConnection *connection, GObject *source, Gate *gate)
+{
+  static const char question[] = "HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic realm=\"x\"\r\n"
+                                 "Content-Length: 0\r\n\r\n";
+  GInputStream *input = g_io_stream_get_input_stream (G_IO_STREAM (connection));
+  GOutputStream *output = g_io_stream_get_output_stream (G_IO_STREAM (connection));
+  char head[2048] = "";
+
+  while (read_head (input, head, sizeof head)) {
+    gboolean is_login = strstr (head, "\r\nProxy-Authorization: Basic ") != NULL;
+    const char *answer = is_login ? gate->answer : question;
+
+    if (is_login) {
+      gint n = g_atomic_int_add (&gate->n_at_once, 1) + 1;
+
+      if (n > g_atomic_int_get (&gate->n_at_once_max))
+        g_atomic_int_set (&gate->n_at_once_max, n);
+      g_atomic_int_inc (&gate->n_logins);
+      g_thread_yield ();
+      g_atomic_int_add (&gate->n_at_once, -1);
+    }
+    if (!g_output_stream_write_all (output, answer, strlen (answer), NULL, NULL, NULL))
+      break;
+  }
+  return TRUE;
+}
+
+/* What becomes of a choice that has no way but such a proxy. */
+static void
+choose_through (Gate *gate, User *user, const Core *core)
+{
+  g_autoptr (TepClientOptions) options = make_options (core);
+  g_autoptr (GError) error = NULL;
+  guint16 port;
+
+  gate->service = g_threaded_socket_service_new (16);
+  port = g_socket_listener_add_any_inet_port (G_SOCKET_LISTENER (gate->service), NULL, &error);
+  g_assert_no_error (error);
+  g_signal_connect (gate->service, "run", G_CALLBACK (served), gate);
+  g_socket_service_start (gate->service);
+  options->proxy = g_strdup_printf ("http://127.0.0.1:%u", port);
+  options->proxy_user = g_strdup ("alice");
+  options->proxy_password = g_strdup ("wrong");
+  memset (user, 0, sizeof *user);
+  user->told = g_string_new (NULL);
+  user->choice = tep_client_choice_new (options);
+  tep_client_choice_set_direct_port (user->choice, 0);
+  g_signal_connect (user->choice, "chosen", G_CALLBACK (chosen), user);
+  user_begin (user);
+  WAIT_FOR (user->told->len > 0);
+  g_assert_cmpstr (user->told->str, ==, "none");
+}
+
+static void
+gate_down (Gate *gate)
+{
+  g_socket_service_stop (gate->service);
+  g_socket_listener_close (G_SOCKET_LISTENER (gate->service));
+  g_object_unref (gate->service);
+}
+
+static void
+test_a_wrong_password_is_sent_once (Core *core, gconstpointer data)
+{
+  Gate gate = { .answer = "HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=\"x\"\r\n"
+                          "Content-Length: 0\r\n\r\n" };
+  TepClientChoiceReport report;
+  User user;
+
+  choose_through (&gate, &user, core);
+  tep_client_choice_get_report (user.choice, &report);
+  g_assert_nonnull (strstr (report.reason, "is not asked again"));
+  /* Nor when somebody wants it. */
+  tep_client_choice_failed (user.choice);
+  drain ();
+  g_assert_cmpint (g_atomic_int_get (&gate.n_logins), ==, 1);
+  user_down (&user);
+  gate_down (&gate);
+}
+
+static void
+test_one_after_the_other_logs_in (Core *core, gconstpointer data)
+{
+  Gate gate = { .answer = "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n" };
+  User user;
+
+  choose_through (&gate, &user, core);
+  g_assert_cmpint (gate.n_logins, ==, 4); /* a way each */
+  g_assert_cmpint (gate.n_at_once_max, ==, 1);
+  g_assert_cmpint (tep_client_session_get_state (tep_client_choice_get_session (user.choice)), ==,
+                   TEP_CLIENT_STATE_CLOSED);
+  user_down (&user);
+  gate_down (&gate);
+}
+
 static void
 test_what_cannot_be_is_refused (Core *core, gconstpointer data)
 {
@@ -230,6 +346,8 @@ main (int argc, char **argv)
   TEST ("what-fails-in-use-is-chosen-anew", test_what_fails_in_use_is_chosen_anew);
   TEST ("it-ends-at-every-step", test_it_ends_at_every_step);
   TEST ("it-ends-within-each-signal", test_it_ends_within_each_signal);
+  TEST ("a-password-that-a-proxy-refuses-is-sent-once", test_a_wrong_password_is_sent_once);
+  TEST ("one-after-the-other-logs-in-at-a-proxy", test_one_after_the_other_logs_in);
   TEST ("what-cannot-be-is-refused", test_what_cannot_be_is_refused);
   return g_test_run ();
 }
