@@ -100,7 +100,11 @@ tep_detect_describe_verdict (const TurnConnectVerdict *verdict)
 {
   GString *line = g_string_new (NULL);
 
-  if (verdict->type == TURN_CONNECT_TYPE_UNKNOWN)
+  gboolean is_udp_only = turn_connect_verdict_get_family (verdict)->is_udp_only;
+
+  if (verdict->type == TURN_CONNECT_TYPE_UNKNOWN && is_udp_only)
+    g_string_append (line, turn_connect_verdict_get_headline (verdict));
+  else if (verdict->type == TURN_CONNECT_TYPE_UNKNOWN)
     g_string_append (line, "not determined which NAT or firewall this is");
   else if (verdict->type == 0)
     g_string_append_printf (line, "nothing in the way (%s)",
@@ -109,6 +113,8 @@ tep_detect_describe_verdict (const TurnConnectVerdict *verdict)
     g_string_append_printf (line, "type %d: %s (%s)", verdict->type,
                             turn_connect_type_to_string (verdict->type),
                             turn_connect_confidence_to_string (verdict->confidence));
+  if (verdict->type > 0 && is_udp_only)
+    g_string_append (line, ", and no TCP passes");
   if (verdict->portal == TURN_CONNECT_TELL_YES)
     g_string_append (line, ", behind a captive portal");
   if (verdict->is_server_down)

@@ -26,6 +26,7 @@ COVERED = (
     "sip-rewritten-carrier", "web-inspected-carrier", "symmetric-inspected-carrier",
     "sip-drop", "sip-drop-carrier", "sip-reset", "sip-late-drop", "sip-forged", "sip-rewritten", "sip-invite", "stun-drop", "web-inspected",
     "random-drop", "alpn-reset", "name-reset", "symmetric-inspected", "tcp-only-inspected", "tls-only", "transparent-80", "tls-opened-443",
+    "udp-only", "udp-and-web", "dns-only",
 )
 
 

@@ -182,6 +182,21 @@ judge_whether_anything_works (const TurnConnectObservations *observations,
   }
 }
 
+/* Why the headline is not as sure as it looks, or is none. */
+static void
+explain_headline (TurnConnectVerdict *verdict,
+                  const TurnConnectFamilyVerdict *family,
+                  guint headline)
+{
+  if (headline < 9 && verdict->inspection.is_in_doubt)
+    turn_connect_classify_say (verdict,
+                               "whether content is inspected is neither shown nor excluded: "
+                               "what holds may not be the most restrictive");
+  else if (headline > 0 && headline < 5 && !family->is_determined && !family->is_udp_only)
+    turn_connect_classify_say (verdict, "a more restrictive type is not excluded: see what is not "
+                                        "determined");
+}
+
 /* Types 8 and 9 hold for the host, whatever the family. */
 static void
 make_headline (TurnConnectVerdict *verdict)
@@ -204,6 +219,9 @@ make_headline (TurnConnectVerdict *verdict)
     confidence = verdict->inspection.confidence;
   }
   headline = highest_type (verdict->types);
+  explain_headline (verdict, family, headline);
+  if (headline < 9 && verdict->inspection.is_in_doubt)
+    return;
   if (headline > 0) {
     verdict->type = (gint)headline;
     verdict->confidence = confidence;
@@ -212,9 +230,6 @@ make_headline (TurnConnectVerdict *verdict)
     verdict->type = 0;
     verdict->confidence = confidence;
   }
-  if (headline > 0 && headline < 5 && !family->is_determined)
-    turn_connect_classify_say (verdict, "a more restrictive type is not excluded: see what is not "
-                                        "determined");
 }
 
 TurnConnectVerdict *
@@ -237,6 +252,15 @@ turn_connect_classify (const TurnConnectObservations *observations)
   return verdict;
 }
 
+/* Is it known what is in the way, be it one of the nine types or not. */
+static gboolean
+is_told (const TurnConnectVerdict *verdict)
+{
+  return verdict->type != TURN_CONNECT_TYPE_UNKNOWN ||
+         (turn_connect_verdict_get_family (verdict)->is_udp_only &&
+          !verdict->inspection.is_in_doubt && verdict->portal != TURN_CONNECT_TELL_YES);
+}
+
 TurnConnectExit
 turn_connect_verdict_get_exit (const TurnConnectVerdict *verdict)
 {
@@ -244,7 +268,7 @@ turn_connect_verdict_get_exit (const TurnConnectVerdict *verdict)
     return TURN_CONNECT_EXIT_UNAVAILABLE;
   if (verdict->works == TURN_CONNECT_TELL_NO)
     return TURN_CONNECT_EXIT_NOTHING;
-  if (verdict->works == TURN_CONNECT_TELL_UNKNOWN || verdict->type == TURN_CONNECT_TYPE_UNKNOWN)
+  if (verdict->works == TURN_CONNECT_TELL_UNKNOWN || !is_told (verdict))
     return TURN_CONNECT_EXIT_UNDETERMINED;
   return verdict->type == 0 ? TURN_CONNECT_EXIT_FREE : TURN_CONNECT_EXIT_FALLBACK;
 }
@@ -253,6 +277,14 @@ const TurnConnectFamilyVerdict *
 turn_connect_verdict_get_family (const TurnConnectVerdict *verdict)
 {
   return &verdict->families[verdict->main_family == 6 ? 1 : 0];
+}
+
+const char *
+turn_connect_verdict_get_headline (const TurnConnectVerdict *verdict)
+{
+  if (verdict->type == TURN_CONNECT_TYPE_UNKNOWN && is_told (verdict))
+    return "none of the nine types: UDP passes, and no TCP";
+  return turn_connect_type_to_string (verdict->type);
 }
 
 const char *

@@ -139,6 +139,7 @@ typedef struct {
  * @types: types 1 to 7 that hold, bit 1 << type
  * @confidence: of the highest of these
  * @is_determined: @types says all there is to say; if not, some question stayed open
+ * @is_udp_only: UDP passes and TCP does not, which none of the nine types is
  *
  * What is known of IPv4 or of IPv6.
  */
@@ -157,12 +158,15 @@ typedef struct {
   guint types;
   TurnConnectConfidence confidence;
   gboolean is_determined;
+  gboolean is_udp_only;
 } TurnConnectFamilyVerdict;
 
 /**
  * TurnConnectInspection:
  * @is_seen: does what passes depend on what it says
  * @confidence: how sure that is
+ * @is_in_doubt: it is suspected, or what failed did so beside a control that failed too: neither shown
+ * nor excluded
  * @tls_opened: somebody on the way has TLS end at himself
  * @blocked: (element-type utf8): classes of octets that do not pass where others do
  * @passing: (element-type utf8): classes that do
@@ -174,6 +178,7 @@ typedef struct {
 typedef struct {
   TurnConnectTell is_seen;
   TurnConnectConfidence confidence;
+  gboolean is_in_doubt;
   TurnConnectTell tls_opened;
   GPtrArray *blocked;
   GPtrArray *passing;
@@ -269,7 +274,8 @@ typedef struct {
 
 /**
  * TurnConnectVerdict:
- * @type: 0 nothing in the way, 1 to 9 as TR 33.830 clause 4.3, %TURN_CONNECT_TYPE_UNKNOWN
+ * @type: 0 nothing in the way, 1 to 9 as TR 33.830 clause 4.3: the most restrictive that holds;
+ * %TURN_CONNECT_TYPE_UNKNOWN where that is not determined, or is none of these
  * @types: all types that hold, bit 1 << type
  * @confidence: of @type
  * @families: IPv4, IPv6
@@ -382,6 +388,15 @@ TURN_CONNECT_API TurnConnectExit turn_connect_verdict_get_exit (const TurnConnec
  */
 TURN_CONNECT_API const TurnConnectFamilyVerdict *
 turn_connect_verdict_get_family (const TurnConnectVerdict *verdict);
+
+/**
+ * turn_connect_verdict_get_headline:
+ * @verdict: a verdict
+ *
+ * Returns: (transfer none): its type in a few words; what is known to be in the way although it is none
+ * of the nine; or that it is not determined
+ */
+TURN_CONNECT_API const char *turn_connect_verdict_get_headline (const TurnConnectVerdict *verdict);
 
 /**
  * turn_connect_type_to_string:

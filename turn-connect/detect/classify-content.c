@@ -212,6 +212,14 @@ is_held (const TurnConnectObservations *observations, const Matrix *matrix, cons
          controls_passed (observations, cell);
 }
 
+/* The same, but for the controls: the port, or the way there, failed meanwhile. */
+static gboolean
+is_in_doubt (const TurnConnectObservations *observations, const Matrix *matrix, const Cell *cell)
+{
+  return cell->n_passed == 0 && cell->n_runs > 0 && find_passing (matrix, cell) != NULL &&
+         !controls_passed (observations, cell);
+}
+
 /* A reset that came sooner than anything can have been at the far end and back. */
 static gint64
 find_early_reset (const TurnConnectObservations *observations, const Cell *cell, gint64 rtt_us)
@@ -294,6 +302,8 @@ judge_matrix (const TurnConnectObservations *observations,
       n_open++;
     } else if (is_held (observations, matrix, cell))
       judge_cell (inspection, cell, n_held);
+    else
+      inspection->is_in_doubt |= is_in_doubt (observations, matrix, cell);
   }
   for (guint i = 0; i < matrix->n && inspection->is_seen == TURN_CONNECT_TELL_YES; i++) {
     if ((gint)matrix->cells[i].index == inspection->probe)
@@ -329,6 +339,20 @@ judge_tls (const TurnConnectObservations *observations, TurnConnectVerdict *verd
   }
 }
 
+/* Beside the far end another server may stand, on ports of its own. */
+static gboolean
+is_far_ends (const TurnConnectObservations *observations, const TurnConnectProbe *probe)
+{
+  for (guint i = 0; i < observations->listeners->len; i++) {
+    const TurnConnectListener *listener =
+        &g_array_index (observations->listeners, TurnConnectListener, i);
+
+    if (listener->carry == probe->carry && listener->port == probe->target.port)
+      return TRUE;
+  }
+  return observations->listeners->len == 0;
+}
+
 /* Answers that prove nothing, from ports where the far end is known to listen and proves what it
  * says: somebody on the way answers in its place. One port may be a name service for all. */
 static void
@@ -341,7 +365,7 @@ judge_forged (const TurnConnectObservations *observations, TurnConnectVerdict *v
     const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
 
     if ((probe->kind != TURN_CONNECT_PROBE_STUN && probe->kind != TURN_CONNECT_PROBE_PORT) ||
-        probe->outcome != TURN_CONNECT_OUTCOME_ANSWER)
+        probe->outcome != TURN_CONNECT_OUTCOME_ANSWER || !is_far_ends (observations, probe))
       continue;
     if (n_forged++ > 0 || inspection->probe != TURN_CONNECT_NO_PROBE)
       continue;
@@ -354,10 +378,9 @@ judge_forged (const TurnConnectObservations *observations, TurnConnectVerdict *v
   inspection->is_seen = TURN_CONNECT_TELL_YES;
   add_once (inspection->blocked, "stun");
   inspection->confidence =
-      MAX (inspection->confidence, n_forged == 1 ? TURN_CONNECT_CONFIDENCE_SUSPECTED
-                                   : observations->listeners->len > 0
+      MAX (inspection->confidence, n_forged > 1 && observations->listeners->len > 0
                                        ? TURN_CONNECT_CONFIDENCE_CONFIRMED
-                                       : TURN_CONNECT_CONFIDENCE_PROBABLE);
+                                       : TURN_CONNECT_CONFIDENCE_SUSPECTED);
 }
 
 void
@@ -370,6 +393,9 @@ turn_connect_classify_content (const TurnConnectObservations *observations,
   judge_matrix (observations, verdict, matrix);
   judge_tls (observations, verdict);
   judge_forged (observations, verdict);
+  verdict->inspection.is_in_doubt |=
+      verdict->inspection.is_seen == TURN_CONNECT_TELL_YES &&
+      verdict->inspection.confidence < TURN_CONNECT_CONFIDENCE_PROBABLE;
   if (verdict->inspection.is_seen == TURN_CONNECT_TELL_NO)
     turn_connect_classify_say (
         verdict, "no dependence on content in %u classes of octets; others may differ",

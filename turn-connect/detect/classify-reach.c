@@ -8,6 +8,7 @@
 #define TYPE_BIT(type) (1u << (type))
 #define HIGH_PORT 10000 /* arbitrary: no service that firewalls know by number lies above */
 #define ENOUGH_UDP_PORTS 4
+#define ENOUGH_TCP_PORTS 2
 
 static gboolean
 is_tcp (TurnConnectCarry carry)
@@ -35,32 +36,57 @@ tells_of_port (const TurnConnectProbe *probe, const TurnConnectFamilyVerdict *fa
   }
 }
 
-static gboolean
-listens (const TurnConnectObservations *observations, TurnConnectCarry carry, guint16 port)
+static TurnConnectPort *
+look_up (const TurnConnectFamilyVerdict *family, TurnConnectCarry carry, guint16 port)
+{
+  for (guint i = 0; i < family->ports->len; i++) {
+    TurnConnectPort *known = &g_array_index (family->ports, TurnConnectPort, i);
+
+    if (is_tcp (known->carry) == is_tcp (carry) && known->port == port)
+      return known;
+  }
+  return NULL;
+}
+
+static const TurnConnectListener *
+find_listener (const TurnConnectObservations *observations, TurnConnectCarry carry, guint16 port)
 {
   for (guint i = 0; i < observations->listeners->len; i++) {
     const TurnConnectListener *listener =
         &g_array_index (observations->listeners, TurnConnectListener, i);
 
     if (is_tcp (listener->carry) == is_tcp (carry) && listener->port == port)
-      return TRUE;
+      return listener;
   }
-  /* A server of others says nothing; that it listens on the port it is named by is taken for
-   * granted, and makes a suspicion of it. */
-  return observations->listeners->len == 0 && observations->port == port;
+  return NULL;
+}
+
+/* A far end that could not say where it listens does so where it was named to, and by TCP wherever
+ * it proved itself by UDP (not the other way about): that makes a suspicion. Of a server of others
+ * nothing is known but what it answers. */
+static gboolean
+listens (const TurnConnectObservations *observations,
+         const TurnConnectFamilyVerdict *family,
+         TurnConnectCarry carry,
+         guint16 port)
+{
+  const TurnConnectPort *other;
+
+  if (observations->listeners->len > 0)
+    return find_listener (observations, carry, port) != NULL;
+  other = is_tcp (carry) ? look_up (family, TURN_CONNECT_CARRY_UDP, port) : NULL;
+  return observations->is_far_end &&
+         (observations->port == port || (other != NULL && other->reach == TURN_CONNECT_REACH_OPEN));
 }
 
 static TurnConnectPort *
 find_port (TurnConnectFamilyVerdict *family, TurnConnectCarry carry, guint16 port)
 {
   TurnConnectPort fresh = { .carry = carry, .port = port, .rtt_us = -1, .probe = -1 };
+  TurnConnectPort *known = look_up (family, carry, port);
 
-  for (guint i = 0; i < family->ports->len; i++) {
-    TurnConnectPort *known = &g_array_index (family->ports, TurnConnectPort, i);
-
-    if (known->carry == carry && known->port == port)
-      return known;
-  }
+  if (known != NULL)
+    return known;
   g_array_append_val (family->ports, fresh);
   return &g_array_index (family->ports, TurnConnectPort, family->ports->len - 1);
 }
@@ -97,8 +123,9 @@ judge_probe (const TurnConnectObservations *observations,
   case TURN_CONNECT_OUTCOME_CLOSED:
   case TURN_CONNECT_OUTCOME_CONNECTED:
   case TURN_CONNECT_OUTCOME_WRONG_ANSWER:
-    return listens (observations, probe->carry, probe->target.port) ? TURN_CONNECT_REACH_BLOCKED
-                                                                    : TURN_CONNECT_REACH_UNKNOWN;
+    return listens (observations, family, probe->carry, probe->target.port)
+               ? TURN_CONNECT_REACH_BLOCKED
+               : TURN_CONNECT_REACH_UNKNOWN;
   default:
     return TURN_CONNECT_REACH_UNKNOWN;
   }
@@ -144,14 +171,18 @@ gather_ports (const TurnConnectObservations *observations, TurnConnectFamilyVerd
         probe->via == NULL && probe->connect_us >= 0)
       family->is_intercepted = TRUE;
   }
-  for (guint i = 0; i < observations->probes->len; i++) {
-    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+  /* Answers first: they tell of what silences are worth. */
+  for (guint pass = 0; pass < 2; pass++) {
+    for (guint i = 0; i < observations->probes->len; i++) {
+      const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
 
-    if (!tells_of_port (probe, family))
-      continue;
-    if (probe->outcome != TURN_CONNECT_OUTCOME_SKIPPED)
-      family->is_tried = TRUE;
-    note_probe (observations, family, i);
+      if (!tells_of_port (probe, family) ||
+          turn_connect_classify_counts (observations, probe) != (pass == 0))
+        continue;
+      if (probe->outcome != TURN_CONNECT_OUTCOME_SKIPPED)
+        family->is_tried = TRUE;
+      note_probe (observations, family, i);
+    }
   }
   g_array_sort (family->ports, compare_ports);
 }
@@ -179,6 +210,7 @@ has_answer (const TurnConnectFamilyVerdict *family)
 static Count
 count_ports (const TurnConnectFamilyVerdict *family, TurnConnectCarry carry)
 {
+  gboolean is_answered = has_answer (family);
   Count count = { 0 };
 
   for (guint i = 0; i < family->ports->len; i++) {
@@ -188,7 +220,7 @@ count_ports (const TurnConnectFamilyVerdict *family, TurnConnectCarry carry)
     if (port->carry != carry)
       continue;
     if (port->reach == TURN_CONNECT_REACH_OPEN ||
-        (port->reach == TURN_CONNECT_REACH_CONNECTED && has_answer (family))) {
+        (port->reach == TURN_CONNECT_REACH_CONNECTED && is_answered)) {
       count.n_open++;
       count.high_open |= is_high;
     } else if (port->reach == TURN_CONNECT_REACH_BLOCKED) {
@@ -230,16 +262,86 @@ is_restricted (const Count *count)
   return count->n_open > 0 && count->n_blocked > 0 && !count->high_open;
 }
 
-static TurnConnectConfidence
-weigh (const TurnConnectObservations *observations, const Count *udp)
+/* How sure a silence is */
+
+/* Until when this run can have been heard itself, before the far end said when it heard whom. */
+static gint64
+find_told_us (const TurnConnectObservations *observations)
 {
-  gboolean is_heard = FALSE;
+  gint64 told_us = -1;
+
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+
+    if (probe->kind == TURN_CONNECT_PROBE_RECORD && g_strcmp0 (probe->variant, "self") == 0 &&
+        turn_connect_classify_counts (observations, probe))
+      told_us = MAX (told_us, probe->end_us);
+  }
+  return told_us >= 0 ? told_us : observations->took_us;
+}
+
+/* Whether anything of this run arrived there, by either family. */
+static gboolean
+did_arrive (const TurnConnectObservations *observations, const TurnConnectPort *port)
+{
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+
+    if (probe->via == NULL && is_tcp (probe->carry) == is_tcp (port->carry) &&
+        probe->target.port == port->port &&
+        (probe->connect_us >= 0 || turn_connect_probe_passed (probe) ||
+         probe->far_saw > TURN_CONNECT_FAR_SAW_NOTHING))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* Whether others than this run were heard on a port that is silent to us: only then it is known that
+ * the silence is not the far end's. */
+static gboolean
+is_heard_by_others (const TurnConnectObservations *observations, const TurnConnectPort *port)
+{
+  const TurnConnectListener *listener = find_listener (observations, port->carry, port->port);
+  const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, (guint)port->probe);
+
+  if (listener == NULL || listener->heard_ago_s < 0)
+    return FALSE;
+  return (gint64)listener->heard_ago_s * G_USEC_PER_SEC > find_told_us (observations) ||
+         (probe->far_saw == TURN_CONNECT_FAR_SAW_NOTHING && !did_arrive (observations, port));
+}
+
+static gboolean
+is_silence_controlled (const TurnConnectObservations *observations,
+                       const TurnConnectFamilyVerdict *family,
+                       TurnConnectCarry carry)
+{
+  for (guint i = 0; i < family->ports->len; i++) {
+    const TurnConnectPort *port = &g_array_index (family->ports, TurnConnectPort, i);
+
+    if (port->carry == carry && port->reach == TURN_CONNECT_REACH_BLOCKED &&
+        is_heard_by_others (observations, port))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* A type of ports rests on what is silent: on UDP, on TCP, or on both. */
+static TurnConnectConfidence
+weigh (const TurnConnectObservations *observations,
+       const TurnConnectFamilyVerdict *family,
+       const Count *udp,
+       const Count *tcp)
+{
+  gboolean needs_udp = udp->n_open == 0 || is_restricted (udp);
+  gboolean needs_tcp = tcp->n_open == 0 || is_restricted (tcp);
 
   if (observations->listeners->len == 0)
     return TURN_CONNECT_CONFIDENCE_SUSPECTED;
-  for (guint i = 0; i < observations->listeners->len; i++)
-    is_heard |= g_array_index (observations->listeners, TurnConnectListener, i).heard_ago_s >= 0;
-  return is_heard && udp->n_open + udp->n_blocked >= ENOUGH_UDP_PORTS
+  return udp->n_open + udp->n_blocked >= ENOUGH_UDP_PORTS &&
+                 (!needs_udp ||
+                  is_silence_controlled (observations, family, TURN_CONNECT_CARRY_UDP)) &&
+                 (!needs_tcp ||
+                  is_silence_controlled (observations, family, TURN_CONNECT_CARRY_TCP))
              ? TURN_CONNECT_CONFIDENCE_CONFIRMED
              : TURN_CONNECT_CONFIDENCE_PROBABLE;
 }
@@ -264,16 +366,38 @@ judge_without_udp (TurnConnectVerdict *verdict, TurnConnectFamilyVerdict *family
   }
 }
 
+/* Nothing is in the way only of what is known to pass: UDP alone does not tell of TCP. One TCP port that
+ * is silent, where a connection takes two packets in turn, may be a matter of loss. */
 static void
-judge_with_udp (TurnConnectFamilyVerdict *family, const Count *udp)
+judge_with_udp (const TurnConnectObservations *observations,
+                TurnConnectVerdict *verdict,
+                TurnConnectFamilyVerdict *family,
+                const Count *udp,
+                const Count *tcp)
 {
   gint cone = turn_connect_classify_cone (family);
+  gboolean is_tcp_told = tcp->n_open > 0 && !is_restricted (tcp);
 
   if (cone > 0)
     family->types |= TYPE_BIT (cone);
-  if (is_restricted (udp))
+  if (is_restricted (udp) || (is_restricted (tcp) && tcp->n_blocked >= ENOUGH_TCP_PORTS)) {
     family->types |= TYPE_BIT (5);
-  family->is_determined = cone != TURN_CONNECT_TYPE_UNKNOWN;
+    is_tcp_told = TRUE;
+  } else if (family->tcp == TURN_CONNECT_TELL_NO) {
+    family->is_udp_only = TRUE;
+    turn_connect_classify_say (
+        verdict, "IPv%u: UDP passes, and TCP to none of %u ports: none of the nine types is that%s",
+        family->family, tcp->n_blocked,
+        observations->listeners->len == 0
+            ? "; that the far end listens there on TCP is concluded from "
+              "where it answers by UDP"
+            : "");
+  } else if (!is_tcp_told)
+    turn_connect_classify_say (verdict,
+                               "IPv%u: UDP passes; whether TCP does is not determined, for no TCP "
+                               "port answered on which the far end is known to listen",
+                               family->family);
+  family->is_determined = cone != TURN_CONNECT_TYPE_UNKNOWN && is_tcp_told;
 }
 
 void
@@ -290,17 +414,21 @@ turn_connect_classify_reach (const TurnConnectObservations *observations,
   family->tcp = tell (&tcp);
   if (family->udp == TURN_CONNECT_TELL_NO && is_udp_forged (observations, family))
     family->udp = TURN_CONNECT_TELL_UNKNOWN;
+  /* Beside UDP that passes, one port says little. */
+  if (family->udp == TURN_CONNECT_TELL_YES && family->tcp == TURN_CONNECT_TELL_NO &&
+      tcp.n_blocked < ENOUGH_TCP_PORTS)
+    family->tcp = TURN_CONNECT_TELL_UNKNOWN;
   if (family->is_intercepted)
     turn_connect_classify_say (verdict,
                                "IPv%u: somebody on the way accepts TCP connections where nobody "
                                "listens; only proven answers count",
                                family->family);
   if (family->udp == TURN_CONNECT_TELL_YES)
-    judge_with_udp (family, &udp);
+    judge_with_udp (observations, verdict, family, &udp, &tcp);
   else if (family->udp == TURN_CONNECT_TELL_NO && family->tcp == TURN_CONNECT_TELL_YES)
     judge_without_udp (verdict, family, &tcp);
   if ((family->types >> 5) != 0)
-    family->confidence = weigh (observations, &udp);
+    family->confidence = weigh (observations, family, &udp, &tcp);
   else
     family->confidence = family->nat_confidence;
 }

@@ -488,7 +488,7 @@ put_verdict (JsonBuilder *out, const TurnConnectVerdict *verdict)
   put_index (out, "type", verdict->type);
   put_types (out, verdict->types);
   put_text (out, "confidence", turn_connect_confidence_to_string (verdict->confidence));
-  put_text (out, "headline", turn_connect_type_to_string (verdict->type));
+  put_text (out, "headline", turn_connect_verdict_get_headline (verdict));
   put_tell (out, "works", verdict->works);
   put_number (out, "exit", turn_connect_verdict_get_exit (verdict));
   put_number (out, "family", verdict->main_family);
