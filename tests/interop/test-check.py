@@ -13,7 +13,7 @@ from coturn import PASSWORD, USER, coturn  # noqa: E402
 from ends import Scratch, secret  # noqa: E402
 from lab import Lab, Options  # noqa: E402
 from process import SANITIZER, program  # noqa: E402
-from tap import run, test  # noqa: E402
+from tap import Late, run, test  # noqa: E402
 
 SERVER = "turns:core.lab:443?transport=tcp"
 OK, USAGE, UNAVAILABLE, DENIED, CONFIG = 0, 64, 69, 77, 78
@@ -83,7 +83,9 @@ def _():
         took = said["tried"][0]["set_up"]
         assert status == OK and 39 < took["server_rtt_ms"] < 80, took
         # TCP, one to three for TLS, the question who is asking, the allocation, the channel.
-        assert 4.5 < took["round_trips"] < 9, took
+        assert 4.5 < took["round_trips"], took
+        if took["round_trips"] >= 9:
+            raise Late(took)
 
 
 @test("/interop/check/tries-what-the-uri-may-mean-in-order")
