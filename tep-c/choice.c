@@ -100,7 +100,7 @@ remember (TepClientChoice *self, const char *method)
   TepClientChoicePlace place = { self->server, self->network.place, self->network.hardware };
 
   /* By now the gateway's link address is known: it was just gone through. */
-  turn_connect_network_look (&now);
+  turn_connect_network_look (&now, self->options->interface);
   if (turn_connect_network_equal (&self->network, &now) && self->network.hardware == NULL)
     self->network.hardware = g_strdup (now.hardware);
   place.hardware = self->network.hardware;
@@ -436,7 +436,7 @@ network_changed (gpointer data)
   g_auto (TurnConnectNetwork) now = { 0 };
   StunExtAddress local;
 
-  turn_connect_network_look (&now);
+  turn_connect_network_look (&now, self->options->interface);
   if (!turn_connect_network_equal (&self->network, &now)) {
     turn_connect_network_clear (&self->network);
     self->network = now;
@@ -469,7 +469,7 @@ tep_client_choice_begin (TepClientChoice *choice, GError **error)
   tep_client_choice_core_init (&choice->core, choice->ways->len, choice->direct_port != 0,
                                tep_client_ways_are_proxied (choice->options));
   turn_connect_network_clear (&choice->network);
-  turn_connect_network_look (&choice->network);
+  turn_connect_network_look (&choice->network, choice->options->interface);
   choice->watch = turn_connect_network_watch_new (network_changed, choice);
   step (choice, TEP_CLIENT_CHOICE_BEGUN, recall (choice));
   return TRUE;

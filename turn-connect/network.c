@@ -46,13 +46,14 @@ parse_route6 (const char *line, Route6 *route)
 }
 
 static gboolean
-find_default (char **lines, Route *best)
+find_default (char **lines, const char *interface, Route *best)
 {
   gboolean is_found = FALSE;
   Route route;
 
   for (guint i = 0; lines[i] != NULL; i++) {
     if (parse_route (lines[i], &route) && route.destination == 0 && route.mask == 0 &&
+        (interface == NULL || strcmp (route.interface, interface) == 0) &&
         (!is_found || route.metric < best->metric)) {
       *best = route;
       is_found = TRUE;
@@ -62,14 +63,16 @@ find_default (char **lines, Route *best)
 }
 
 static gboolean
-find_default6 (char **lines, Route6 *best)
+find_default6 (char **lines, const char *interface, Route6 *best)
 {
   gboolean is_found = FALSE;
   Route6 route;
 
   for (guint i = 0; lines[i] != NULL; i++) {
     if (parse_route6 (lines[i], &route) && route.length == 0 &&
-        strcmp (route.interface, "lo") != 0 && (!is_found || route.metric < best->metric)) {
+        strcmp (route.interface, "lo") != 0 &&
+        (interface == NULL || strcmp (route.interface, interface) == 0) &&
+        (!is_found || route.metric < best->metric)) {
       *best = route;
       is_found = TRUE;
     }
@@ -159,6 +162,7 @@ find_hardware (const char *neighbours, const Route *way)
 
 void
 turn_connect_network_read (TurnConnectNetwork *network,
+                           const char *interface,
                            const char *routes,
                            const char *routes6,
                            const char *neighbours)
@@ -170,11 +174,11 @@ turn_connect_network_read (TurnConnectNetwork *network,
   Route6 way6;
 
   memset (network, 0, sizeof *network);
-  if (find_default (lines, &way)) {
+  if (find_default (lines, interface, &way)) {
     describe (place, lines, &way);
     network->hardware = find_hardware (neighbours, &way);
   }
-  if (find_default6 (lines6, &way6))
+  if (find_default6 (lines6, interface, &way6))
     describe6 (place, lines6, &way6);
   network->place = g_string_free (place, FALSE);
 }
@@ -196,13 +200,13 @@ read_table (const char *path)
 }
 
 void
-turn_connect_network_look (TurnConnectNetwork *network)
+turn_connect_network_look (TurnConnectNetwork *network, const char *interface)
 {
   g_autofree char *routes = read_table ("/proc/self/net/route");
   g_autofree char *routes6 = read_table ("/proc/self/net/ipv6_route");
   g_autofree char *neighbours = read_table ("/proc/self/net/arp");
 
-  turn_connect_network_read (network, routes, routes6, neighbours);
+  turn_connect_network_read (network, interface, routes, routes6, neighbours);
 }
 
 void

@@ -22,10 +22,12 @@ typedef struct {
 /**
  * turn_connect_network_look:
  * @network: (out caller-allocates): what the kernel tells now; turn_connect_network_clear() frees it
+ * @interface: (nullable): the one by which alone this machine is left; %NULL: any
  *
  * Sends nothing. Any thread.
  */
-TURN_CONNECT_API void turn_connect_network_look (TurnConnectNetwork *network);
+TURN_CONNECT_API void turn_connect_network_look (TurnConnectNetwork *network,
+                                                 const char *interface);
 
 /**
  * turn_connect_network_clear:
@@ -46,6 +48,7 @@ TURN_CONNECT_API gboolean turn_connect_network_equal (const TurnConnectNetwork *
 
 /* From the text of /proc/net/route, /proc/net/ipv6_route and /proc/net/arp. */
 void turn_connect_network_read (TurnConnectNetwork *network,
+                                const char *interface,
                                 const char *routes,
                                 const char *routes6,
                                 const char *neighbours);

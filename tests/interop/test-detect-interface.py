@@ -15,13 +15,14 @@ CARRYING = ("direct-udp", "turn-udp", "turn-tcp", "turn-tls", "tep-80", "tep-443
 
 
 def lead_astray(lab):
-    """What names no interface goes to one that leads nowhere."""
+    """What names no interface goes to one that leads nowhere. Gives the router of the other."""
     gateway = lab.run("device", ["ip", "-4", "route", "show", "default"], timeout=10).stdout.split()[2]
     for words in (["link", "add", "wrong0", "type", "veth", "peer", "name", "wrong1"], ["link", "set", "wrong1", "up"], ["addr", "add", "10.99.0.1/24", "dev", "wrong0"], ["link", "set", "wrong0", "up"],
                   ["route", "del", "default"], ["route", "add", "default", "dev", "wrong0", "metric", "5"],
                   ["route", "add", "default", "via", gateway, "dev", "eth0", "metric", "500"]):
         done = lab.run("device", ["ip", "-4", *words], timeout=10)
         assert done.returncode == 0, (words, done)
+    return gateway
 
 
 def detect(lab, scratch, *arguments):
@@ -43,16 +44,19 @@ def which_work(said):
 @test("/interop/detect-interface/everything-goes-by-the-one-that-is-named-without-rights")
 def _():
     with Scratch() as scratch, Lab.up("nat") as lab, far_ends(lab, scratch):
-        lead_astray(lab)
+        gateway = lead_astray(lab)
         said = detect(lab, scratch, "--interface", "eth0")
         assert set(CARRYING) <= which_work(said), said["methods"]
         assert said["interface"] == "eth0" and said["type"] == lab.network.verdict.type, said
+        asked = {probe["target"].rpartition(":")[0] for probe in said["probes"] if probe["kind"] == "gateway"}
+        assert asked == {gateway}, asked
         assert said["nat"]["mapping"] == lab.network.verdict.mapping, said["nat"]
         for arguments in (("--interface", "wrong0"), ()):
             nowhere = detect(lab, scratch, *arguments)
             # TURN servers that are named are reached by IPv6 too, which goes astray only by name.
             assert not which_work(nowhere) & ({"direct-udp", "tep-443"} if not arguments else set(CARRYING)), nowhere["methods"]
             assert nowhere["type"] is None, nowhere
+            assert not [probe for probe in nowhere["probes"] if probe["kind"] == "gateway"], nowhere["probes"]
             assert not any(probe["outcome"] in ("proof", "answer") for probe in nowhere["probes"] if probe["kind"] in ("stun", "port"))
 
 

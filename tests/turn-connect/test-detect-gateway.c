@@ -110,6 +110,7 @@ test_the_router_is_found_in_the_place (void)
     { "; eth0 via fe800000000000000000000000000001 20010db8/64", NULL },
     { "", NULL },
     { "eth0 via ", NULL },
+    { "ppp0 via 0.0.0.0 10.64.0.1/ffffffff", NULL },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {

@@ -29,7 +29,7 @@ test_the_best_default_route_of_each_family_names_the_network (void)
 {
   g_auto (TurnConnectNetwork) network = { 0 };
 
-  turn_connect_network_read (&network, ROUTES, ROUTES6, NEIGHBOURS);
+  turn_connect_network_read (&network, NULL, ROUTES, ROUTES6, NEIGHBOURS);
   g_assert_cmpstr (network.place, ==,
                    "eth0 via 192.168.2.1 192.168.2.0/ffffff00; eth0 via "
                    "fe800000000000000000000000000001 20010db8000100000000000000000000/64");
@@ -37,11 +37,29 @@ test_the_best_default_route_of_each_family_names_the_network (void)
 }
 
 static void
+test_who_goes_by_one_interface_is_in_its_network (void)
+{
+  static const char *const rows[][2] = {
+    { "wlan0", "wlan0 via 192.168.1.1 192.168.1.0/ffffff00" },
+    { "eth0", "eth0 via 192.168.2.1 192.168.2.0/ffffff00; eth0 via "
+              "fe800000000000000000000000000001 20010db8000100000000000000000000/64" },
+    { "eth", "" },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_auto (TurnConnectNetwork) network = { 0 };
+
+    turn_connect_network_read (&network, rows[i][0], ROUTES, ROUTES6, NEIGHBOURS);
+    g_assert_cmpstr (network.place, ==, rows[i][1]);
+  }
+}
+
+static void
 test_without_a_route_it_has_no_name (void)
 {
   g_auto (TurnConnectNetwork) network = { 0 };
 
-  turn_connect_network_read (&network, "", "", NEIGHBOURS);
+  turn_connect_network_read (&network, NULL, "", "", NEIGHBOURS);
   g_assert_cmpstr (network.place, ==, "");
   g_assert_null (network.hardware);
 }
@@ -56,8 +74,8 @@ test_the_order_of_the_tables_does_not_matter (void)
 
   for (guint i = g_strv_length (lines); i > 0; i--)
     g_string_append_printf (turned, "%s\n", lines[i - 1]);
-  turn_connect_network_read (&one, ROUTES, ROUTES6, NEIGHBOURS);
-  turn_connect_network_read (&other, turned->str, ROUTES6, NEIGHBOURS);
+  turn_connect_network_read (&one, NULL, ROUTES, ROUTES6, NEIGHBOURS);
+  turn_connect_network_read (&other, NULL, turned->str, ROUTES6, NEIGHBOURS);
   g_assert_cmpstr (one.place, ==, other.place);
   g_string_free (turned, TRUE);
 }
@@ -93,13 +111,13 @@ test_tables_cut_anywhere_are_read (void)
     g_autofree char *neighbours = g_strndup (NEIGHBOURS, n);
     g_auto (TurnConnectNetwork) network = { 0 };
 
-    turn_connect_network_read (&network, routes, routes6, neighbours);
+    turn_connect_network_read (&network, NULL, routes, routes6, neighbours);
     g_assert_nonnull (network.place);
   }
   for (gsize i = 0; i < G_N_ELEMENTS (odd); i++) {
     g_auto (TurnConnectNetwork) network = { 0 };
 
-    turn_connect_network_read (&network, odd[i], odd[i], odd[i]);
+    turn_connect_network_read (&network, NULL, odd[i], odd[i], odd[i]);
     g_assert_nonnull (network.place);
   }
 }
@@ -109,7 +127,7 @@ test_this_machine_can_be_asked (void)
 {
   g_auto (TurnConnectNetwork) network = { 0 };
 
-  turn_connect_network_look (&network);
+  turn_connect_network_look (&network, NULL);
   g_assert_nonnull (network.place);
 }
 
@@ -120,6 +138,8 @@ main (int argc, char **argv)
 #define TEST(name, func) g_test_add_func ("/turn-connect/network/" name, func)
   TEST ("best-default-route-of-each-family-names-the-network",
         test_the_best_default_route_of_each_family_names_the_network);
+  TEST ("who-goes-by-one-interface-is-in-its-network",
+        test_who_goes_by_one_interface_is_in_its_network);
   TEST ("without-a-route-it-has-no-name", test_without_a_route_it_has_no_name);
   TEST ("order-of-the-tables-does-not-matter", test_the_order_of_the_tables_does_not_matter);
   TEST ("link-address-not-yet-known-tells-nothing-apart",

@@ -162,7 +162,7 @@ turn_connect_gateway_probe_start (TurnConnectRun *run)
   StunExtAddress gateway;
   char text[STUN_EXT_ADDRESS_TEXT_LENGTH];
 
-  turn_connect_network_look (&network);
+  turn_connect_network_look (&network, turn_connect_run_get_plan (run)->interface);
   g_hash_table_insert (observations->facts, g_strdup ("network"), g_strdup (network.place));
   if (!turn_connect_gateway_find (network.place, &gateway))
     return NULL;

@@ -176,8 +176,8 @@ turn_connect_gateway_find (const char *place, StunExtAddress *gateway)
     return FALSE;
   via += strlen (" via ");
   text = g_strndup (via, strcspn (via, " ;"));
-  if (!stun_ext_address_parse (text, &found) || found.family != 4)
-    return FALSE;
+  if (!stun_ext_address_parse (text, &found) || found.family != 4 || strcmp (text, "0.0.0.0") == 0)
+    return FALSE; /* the last: nobody stands at the other end of the link, and it leads to this machine */
   *gateway = found;
   return TRUE;
 }

@@ -30,5 +30,5 @@ TurnConnectOutcome turn_connect_gateway_read (TurnConnectGatewayProtocol protoco
                                               const guint8 *data,
                                               gsize length);
 
-/* The router's IPv4 address from the place of turn-connect/network.h; FALSE without. */
+/* The router's IPv4 address from the place of turn-connect/network.h; FALSE where there is none. */
 gboolean turn_connect_gateway_find (const char *place, StunExtAddress *gateway);

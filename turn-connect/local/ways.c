@@ -44,7 +44,7 @@ look (TurnConnectWays *self)
 {
   g_auto (TurnConnectNetwork) network = { 0 };
 
-  turn_connect_network_look (&network);
+  turn_connect_network_look (&network, NULL);
   if (turn_connect_way_memory_enter (self->memory, &network))
     g_signal_emit (self, network_changed, 0, network.place);
 }

@@ -417,7 +417,7 @@ recall_or_fetch (GTask *task, GUri *uri)
 
   if (strcmp (g_uri_get_scheme (uri), "https") != 0)
     g_clear_object (&ask->tls);
-  turn_connect_network_look (&ask->network);
+  turn_connect_network_look (&ask->network, NULL);
   script = turn_connect_pac_cache_get (ask->url, ask->tls, &ask->network, g_get_monotonic_time ());
   if (script != NULL)
     evaluate (task, script);
