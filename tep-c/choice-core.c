@@ -251,7 +251,8 @@ when_trusting (TepClientChoiceCore *core, TepClientChoiceEvent event, gint64 now
   case S (DIRECT_WORKS):
     return is_direct ? take_direct (core) : 0;
   case S (SESSION_OPEN):
-    return is_direct ? 0 : take_tunnel (core, now_us);
+    /* When its day is over everything is tried again: UDP may pass by then. */
+    return is_direct ? 0 : take_tunnel (core, now_us) & ~(guint)S (REMEMBER);
   case S (DIRECT_FAILED):
     return is_direct ? try_again (core, now_us) : 0;
   case S (USE_FAILED):

@@ -16,7 +16,8 @@
 #define UNKNOWN "-"
 
 typedef struct {
-  char *server, *place, *hardware, *method;
+  char *server, *method;
+  TurnConnectNetwork network;
   gint64 at_s;
 } Record;
 
@@ -30,8 +31,7 @@ record_free (gpointer data)
   Record *record = data;
 
   g_free (record->server);
-  g_free (record->place);
-  g_free (record->hardware);
+  turn_connect_network_clear (&record->network);
   g_free (record->method);
   g_free (record);
 }
@@ -70,16 +70,15 @@ is_word (const char *word, gsize most)
 static gboolean
 is_place (const TepClientChoicePlace *place)
 {
-  return is_word (place->server, SERVER_MAX) && is_word (place->place, PLACE_MAX) &&
-         (place->hardware == NULL || is_word (place->hardware, HARDWARE_MAX));
+  return is_word (place->server, SERVER_MAX) && is_word (place->network.place, PLACE_MAX) &&
+         (place->network.hardware == NULL || is_word (place->network.hardware, HARDWARE_MAX));
 }
 
 static gboolean
 is_at (const Record *record, const TepClientChoicePlace *place)
 {
-  return strcmp (record->server, place->server) == 0 && strcmp (record->place, place->place) == 0 &&
-         (record->hardware == NULL || place->hardware == NULL ||
-          strcmp (record->hardware, place->hardware) == 0);
+  return strcmp (record->server, place->server) == 0 &&
+         turn_connect_network_equal (&record->network, &place->network);
 }
 
 const char *
@@ -125,8 +124,8 @@ tep_client_choice_memory_keep (TepClientChoiceMemory *memory,
     g_ptr_array_remove_index (memory->records, 0);
   record = g_new0 (Record, 1);
   record->server = g_strdup (place->server);
-  record->place = g_strdup (place->place);
-  record->hardware = g_strdup (place->hardware);
+  record->network.place = g_strdup (place->network.place);
+  record->network.hardware = g_strdup (place->network.hardware);
   record->method = g_strdup (method);
   record->at_s = now_s;
   g_ptr_array_add (memory->records, record);
@@ -146,8 +145,7 @@ read_line (TepClientChoiceMemory *memory, const char *line, gint64 now_s)
     return;
   place = (TepClientChoicePlace){
     .server = words[2],
-    .place = words[4],
-    .hardware = strcmp (words[3], UNKNOWN) != 0 ? words[3] : NULL,
+    .network = { words[4], strcmp (words[3], UNKNOWN) != 0 ? words[3] : NULL },
   };
   tep_client_choice_memory_keep (memory, &place, words[1], at_s);
 }
@@ -181,7 +179,8 @@ tep_client_choice_memory_write (const TepClientChoiceMemory *memory)
 
     g_string_append_printf (text, "%" G_GINT64_FORMAT "\t%s\t%s\t%s\t%s\n", record->at_s,
                             record->method, record->server,
-                            record->hardware != NULL ? record->hardware : UNKNOWN, record->place);
+                            record->network.hardware != NULL ? record->network.hardware : UNKNOWN,
+                            record->network.place);
   }
   return g_string_free (text, FALSE);
 }

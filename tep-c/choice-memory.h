@@ -3,7 +3,7 @@
  * time come in. Internal to the library. */
 #pragma once
 
-#include <glib.h>
+#include "turn-connect/network.h"
 
 G_BEGIN_DECLS
 
@@ -16,9 +16,8 @@ typedef struct _TepClientChoiceMemory TepClientChoiceMemory;
 
 /* Where something worked. */
 typedef struct {
-  const char *server;   /* "host:port" */
-  const char *place;    /* as in turn-connect/network.h; "" is no network */
-  const char *hardware; /* NULL: not known */
+  const char *server;         /* "host:port" */
+  TurnConnectNetwork network; /* borrowed; a place of "" is no network */
 } TepClientChoicePlace;
 
 TepClientChoiceMemory *tep_client_choice_memory_new (void);

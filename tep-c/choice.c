@@ -87,7 +87,7 @@ now_s (void)
 static gint
 recall (TepClientChoice *self)
 {
-  TepClientChoicePlace place = { self->server, self->network.place, self->network.hardware };
+  TepClientChoicePlace place = { self->server, self->network };
 
   return tep_client_ways_find (self->ways,
                                tep_client_choice_memory_find (self->memory, &place, now_s ()));
@@ -97,13 +97,13 @@ static void
 remember (TepClientChoice *self, const char *method)
 {
   g_auto (TurnConnectNetwork) now = { 0 };
-  TepClientChoicePlace place = { self->server, self->network.place, self->network.hardware };
+  TepClientChoicePlace place = { self->server, self->network };
 
   /* By now the gateway's link address is known: it was just gone through. */
   turn_connect_network_look (&now, self->options->interface);
   if (turn_connect_network_equal (&self->network, &now) && self->network.hardware == NULL)
     self->network.hardware = g_strdup (now.hardware);
-  place.hardware = self->network.hardware;
+  place.network.hardware = self->network.hardware;
   if (method != NULL)
     tep_client_choice_memory_keep (self->memory, &place, method, now_s ());
   else

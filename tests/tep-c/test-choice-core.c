@@ -95,7 +95,7 @@ static const Case cases[] = {
     FALSE,
     FALSE,
     { { 0, E (BEGUN), 2, "c!", E (TRUSTING), 2 },
-      { 50, E (SESSION_OPEN), NO, "tr", E (SETTLED), 2 },
+      { 50, E (SESSION_OPEN), NO, "t", E (SETTLED), 2 },
       END } },
   { "a remembered tunnel fails",
     FALSE,

@@ -12,13 +12,15 @@
 #define NOW 1700000000
 #define DAY TEP_CLIENT_CHOICE_KEEP_S
 
-static const TepClientChoicePlace home = { "tep.example:443", "wlan0 via 192.168.1.1",
-                                           "02:00:00:00:00:01" };
-static const TepClientChoicePlace hotel = { "tep.example:443", "wlan0 via 192.168.1.1",
-                                            "02:00:00:00:00:02" };
-static const TepClientChoicePlace unknown = { "tep.example:443", "wlan0 via 192.168.1.1", NULL };
-static const TepClientChoicePlace other = { "other.example:443", "wlan0 via 192.168.1.1", NULL };
-static const TepClientChoicePlace nowhere = { "tep.example:443", "", NULL };
+static const TepClientChoicePlace home = { "tep.example:443",
+                                           { "wlan0 via 192.168.1.1", "02:00:00:00:00:01" } };
+static const TepClientChoicePlace hotel = { "tep.example:443",
+                                            { "wlan0 via 192.168.1.1", "02:00:00:00:00:02" } };
+static const TepClientChoicePlace unknown = { "tep.example:443",
+                                              { "wlan0 via 192.168.1.1", NULL } };
+static const TepClientChoicePlace other = { "other.example:443",
+                                            { "wlan0 via 192.168.1.1", NULL } };
+static const TepClientChoicePlace nowhere = { "tep.example:443", { "", NULL } };
 
 #define FIND(place, at) tep_client_choice_memory_find (memory, &place, at)
 #define KEEP(place, method, at) tep_client_choice_memory_keep (memory, &place, method, at)
@@ -68,7 +70,7 @@ test_it_is_bounded_and_forgets_the_oldest (void)
 
   for (guint i = 0; i <= TEP_CLIENT_CHOICE_NETWORKS_MAX; i++) {
     g_autofree char *place = g_strdup_printf ("eth0 via 10.0.%u.1 %0900d", i, 7);
-    TepClientChoicePlace at = { "tep.example:443", place, NULL };
+    TepClientChoicePlace at = { "tep.example:443", { place, NULL } };
 
     KEEP (at, "tep-443", NOW + i);
     g_assert_cmpint (FIND (at, NOW + i) != NULL, ==, TRUE);
