@@ -25,6 +25,7 @@ COVERED = (
     "proxy-inspected-carrier", "transparent-80-carrier", "sip-reset-carrier", "sip-late-drop-carrier", "sip-forged-carrier",
     "sip-rewritten-carrier", "web-inspected-carrier", "symmetric-inspected-carrier",
     "sip-drop", "sip-drop-carrier", "sip-reset", "sip-late-drop", "sip-forged", "sip-rewritten", "sip-invite", "stun-drop", "web-inspected",
+    "sip-udp-drop", "sip-udp-rewritten",
     "random-drop", "alpn-reset", "name-reset", "symmetric-inspected", "tcp-only-inspected", "tls-only", "transparent-80", "tls-opened-443",
     "udp-only", "udp-and-web", "dns-only",
 )

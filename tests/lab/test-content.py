@@ -153,6 +153,8 @@ INSPECTED = {
     # The two wrong methods are SIP to nobody; the inverted one hides what would be put in place of.
     "sip-rewritten": (5060, _like(ALTERED, *_SIP), _like(ALTERED, *_SIP)),
     "sip-rewritten-carrier": (443, _like(ALTERED, *_SIP), _like(ALTERED, *_SIP)),
+    "sip-udp-drop": (443, {}, _SIP),
+    "sip-udp-rewritten": (5060, {}, _like(ALTERED, *_SIP)),
     "sip-forged-carrier": (3478, _like(FORGED, *_SIP), _like(FORGED, *_SIP)),
     "sip-late-drop-carrier": (443, _like(LATE, *_SIP), _like(LATE, *_SIP)),
     "sip-invite": (5060, _like(SILENT, "invite"), _like(SILENT, "invite")),

@@ -110,6 +110,25 @@ find_other_mapping (const TurnConnectObservations *observations, guint8 family)
   return TURN_CONNECT_NO_PROBE;
 }
 
+static void
+advise_on_content (const TurnConnectObservations *observations, TurnConnectVerdict *verdict)
+{
+  const TurnConnectInspection *inspection = &verdict->inspection;
+  const TurnConnectProbe *probe =
+      inspection->probe >= 0 && (guint)inspection->probe < observations->probes->len
+          ? g_ptr_array_index (observations->probes, inspection->probe)
+          : NULL;
+  gboolean is_sip =
+      probe != NULL && probe->variant != NULL && g_str_has_prefix (probe->variant, "sip-");
+
+  advise (observations, verdict,
+          probe != NULL && probe->carry == TURN_CONNECT_CARRY_UDP ? "UDP" : "TCP", inspection->port,
+          inspection->probe,
+          is_sip && g_strcmp0 (inspection->mechanism, "altered") == 0
+              ? "switch its SIP ALG off, which changes SIP on the way"
+              : "exempt this host from the inspection of content");
+}
+
 void
 turn_connect_classify_advise (const TurnConnectObservations *observations,
                               TurnConnectVerdict *verdict)
@@ -124,8 +143,7 @@ turn_connect_classify_advise (const TurnConnectObservations *observations,
     advise (observations, verdict, "TLS", inspection->port, inspection->probe,
             "exempt this host name from the opening of TLS");
   else if (inspection->is_seen == TURN_CONNECT_TELL_YES)
-    advise (observations, verdict, "TCP", inspection->port, inspection->probe,
-            "exempt this host from the inspection of content");
+    advise_on_content (observations, verdict);
   if (verdict->type == 4)
     advise (observations, verdict, "UDP", (guint16)observations->port,
             find_other_mapping (observations, verdict->main_family),

@@ -27,11 +27,16 @@ typedef struct {
 } Matrix;
 
 static gboolean
+is_datagram (const TurnConnectProbe *probe)
+{
+  return probe->carry == TURN_CONNECT_CARRY_UDP;
+}
+
+static gboolean
 is_same_port (const TurnConnectProbe *a, const TurnConnectProbe *b)
 {
-  return (a->carry == TURN_CONNECT_CARRY_UDP) == (b->carry == TURN_CONNECT_CARRY_UDP) &&
-         a->family == b->family && stun_ext_address_equal (&a->target, &b->target) &&
-         g_strcmp0 (a->via, b->via) == 0;
+  return is_datagram (a) == is_datagram (b) && a->family == b->family &&
+         stun_ext_address_equal (&a->target, &b->target) && g_strcmp0 (a->via, b->via) == 0;
 }
 
 static gboolean
@@ -154,6 +159,20 @@ add_once (GPtrArray *words, const char *word)
   g_ptr_array_add (words, g_strdup (word));
 }
 
+/* A class of UDP is named only where TCP says something else of it, or nothing: in a pass of its own,
+ * the second. */
+static void
+add_class (GPtrArray *words, const TurnConnectProbe *like, gboolean is_udp)
+{
+  g_autofree char *word = NULL;
+
+  if (like->variant == NULL ||
+      g_ptr_array_find_with_equal_func (words, like->variant, g_str_equal, NULL))
+    return;
+  word = g_strconcat (is_udp ? "udp-" : "", like->variant, NULL);
+  add_once (words, word);
+}
+
 static const char *
 name_mechanism (const TurnConnectProbe *probe)
 {
@@ -195,7 +214,6 @@ judge_cell (TurnConnectInspection *inspection, const Cell *cell, guint n_held)
   TurnConnectConfidence confidence = weigh (cell, n_held);
 
   inspection->is_seen = TURN_CONNECT_TELL_YES;
-  add_once (inspection->blocked, cell->like->variant);
   if (confidence > inspection->confidence || inspection->probe == TURN_CONNECT_NO_PROBE) {
     inspection->confidence = confidence;
     inspection->mechanism = name_mechanism (cell->like);
@@ -267,9 +285,10 @@ explain (const TurnConnectObservations *observations,
   gint64 early_us = rtt_us >= NEAR_RTT_US ? find_early_reset (observations, cell, rtt_us) : -1;
 
   turn_connect_classify_say (
-      verdict, "port %u: %s did not pass in %u of %u times, %s passed in %u of %u; %s",
-      cell->like->target.port, cell->like->variant, cell->n_runs - cell->n_passed, cell->n_runs,
-      passing->like->variant, passing->n_passed, passing->n_runs,
+      verdict, "%sport %u: %s did not pass in %u of %u times, %s passed in %u of %u; %s",
+      is_datagram (cell->like) ? "UDP " : "", cell->like->target.port, cell->like->variant,
+      cell->n_runs - cell->n_passed, cell->n_runs, passing->like->variant, passing->n_passed,
+      passing->n_runs,
       cell->n_agreed == cell->n_runs ? "the far end's record agrees"
       : cell->n_agreed > 0           ? "the far end's record agrees in part"
                                      : "there is no record of the far end that agrees");
@@ -293,17 +312,22 @@ judge_matrix (const TurnConnectObservations *observations,
 
   for (guint i = 0; i < matrix->n; i++)
     n_held += is_held (observations, matrix, &matrix->cells[i]);
-  for (guint i = 0; i < matrix->n; i++) {
-    const Cell *cell = &matrix->cells[i];
+  for (guint i = 0; i < 2 * matrix->n; i++) {
+    const Cell *cell = &matrix->cells[i % matrix->n];
+    gboolean is_udp = i >= matrix->n;
 
+    if (is_datagram (cell->like) != is_udp)
+      continue;
     /* What passed once and was lost otherwise is not held back. */
     if (cell->n_passed > 0) {
-      add_once (inspection->passing, cell->like->variant);
+      add_class (inspection->passing, cell->like, is_udp);
       n_open++;
-    } else if (is_held (observations, matrix, cell))
+    } else if (is_held (observations, matrix, cell)) {
+      add_class (inspection->blocked, cell->like, is_udp);
       judge_cell (inspection, cell, n_held);
-    else
+    } else {
       inspection->is_in_doubt |= is_in_doubt (observations, matrix, cell);
+    }
   }
   for (guint i = 0; i < matrix->n && inspection->is_seen == TURN_CONNECT_TELL_YES; i++) {
     if ((gint)matrix->cells[i].index == inspection->probe)

@@ -3,13 +3,14 @@
  * First flights of which only the octets differ: same address, same port, same length, a fresh
  * connection each. What the far end says of one is proven, so that neither silence nor an answer of
  * somebody on the way is taken for its own; and an answer is not the end of it, for some boxes let
- * the first words pass and cut off the rest.
+ * the first words pass and cut off the rest. Datagrams go from a fresh socket each, and are repeated,
+ * for what is lost once is not held back.
  */
 #include "turn-connect/detect/flight.h"
 
+#include "turn-connect/detect/flight-answer.h"
+
 #include "stun-ext/detect-text.h"
-#include "stun-ext/message.h"
-#include "turn-connect/error-private.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -21,11 +22,15 @@
 
 #define CONNECT_US 1600000 /* SYNs at 0 and 1 s; the port is known to be open */
 #define ANSWER_US 1600000  /* TCP repeats after 0.2, 0.6 and 1.4 s */
-#define ANSWER_MAX 4096    /* octets of an answer; SIP's repeats much of the request */
-#define BLOCKS 16          /* 8 kB each way, in packets of their own */
+#define ANSWER_MAX TURN_CONNECT_FLIGHT_ANSWER_MAX
+#define DATAGRAM_LISTEN_MS 600
+#define BLOCKS 16 /* 8 kB each way, in packets of their own */
 #define BLOCKS_AT_ONCE 8
 #define SURVIVAL_SIZE (BLOCKS * STUN_EXT_DETECT_BLOCK_LENGTH)
 #define DIGITS (2 * STUN_EXT_DETECT_DIGEST_LENGTH + 1)
+
+/* At 5 % loss each way one is unheard once in ten thousand times. */
+static const guint datagrams_ms[] = { 0, 150, 400, 800 };
 
 struct _TurnConnectFlight {
   TurnConnectRun *run;
@@ -36,11 +41,9 @@ struct _TurnConnectFlight {
   int descriptor;
   GSource *source, *limit;
   gint64 began_us;
-  gint64 sent_us; /* 0: not yet */
-  StunExtDetectToken token;
-  gsize length;
-  guint8 octets[STUN_EXT_DETECT_FLIGHT_LENGTH];
-  guint8 digest[STUN_EXT_DETECT_DIGEST_LENGTH];
+  gint64 sent_us;          /* 0: not yet */
+  TurnConnectOutcome icmp; /* what it said of a datagram; else silence */
+  TurnConnectFlightSent sent;
   guint8 answer[ANSWER_MAX];
   gsize n; /* octets in it */
   StunExtDetectSurvival survival;
@@ -109,6 +112,10 @@ time_is_over (gpointer data)
 {
   TurnConnectFlight *self = data;
 
+  if (self->way.is_datagram) {
+    end (self, self->icmp);
+    return G_SOURCE_REMOVE;
+  }
   /* With a connection and no answer to it nothing says that it is one with the far end. */
   end (self, self->sent_us != 0 && self->probe->proof == TURN_CONNECT_PROOF_NONE
                  ? TURN_CONNECT_OUTCOME_CONNECTED
@@ -179,180 +186,29 @@ take_survivors (TurnConnectFlight *self, const guint8 *octets, gsize n)
 /* The answer */
 
 static void
-note_proof (TurnConnectFlight *self, StunExtDetectProof proof)
+read_answer (TurnConnectFlight *self)
 {
-  self->probe->proof =
-      proof == STUN_EXT_DETECT_PROOF_KEYED ? TURN_CONNECT_PROOF_KEYED : TURN_CONNECT_PROOF_UNKEYED;
-}
+  TurnConnectOutcome outcome;
 
-/* The far end has spoken, and says that it got @octets with this digest. */
-static void
-take_digest (TurnConnectFlight *self, gsize octets, const guint8 *digest)
-{
-  if (octets != self->length ||
-      !stun_ext_crypto_equal (digest, self->digest, sizeof self->digest)) {
-    fail (self, TURN_CONNECT_OUTCOME_ALTERED, "the far end got other octets than were sent");
+  /* Of one that was repeated nobody knows which was answered. */
+  if (self->probe->rtt_us < 0 && self->probe->attempts == 1)
+    self->probe->rtt_us = g_get_monotonic_time () - self->sent_us;
+  self->probe->answers = 1;
+  outcome =
+      turn_connect_flight_answer_read (self->run, self->probe, &self->sent, self->answer, self->n);
+  if (outcome == TURN_CONNECT_OUTCOME_PENDING)
+    return;
+  if (outcome != TURN_CONNECT_OUTCOME_PROOF || self->way.is_datagram ||
+      self->sent.answered_as == STUN_EXT_DETECT_PAYLOAD_STUN) {
+    end (self, outcome);
     return;
   }
-  if (!stun_ext_detect_survival_begin (&self->survival, self->octets, self->length)) {
+  if (!stun_ext_detect_survival_begin (&self->survival, self->sent.octets, self->sent.length)) {
     fail (self, TURN_CONNECT_OUTCOME_FAILED, NULL);
     return;
   }
   if (send_blocks (self))
     set_limit (self, ANSWER_US);
-}
-
-static void
-note_mapped (TurnConnectFlight *self, const StunExtAddress *source)
-{
-  self->probe->mapped = *source;
-  self->probe->source = self->probe->target;
-}
-
-static void
-refuse (TurnConnectFlight *self, TurnConnectOutcome outcome)
-{
-  g_free (self->probe->detail);
-  self->probe->detail =
-      turn_connect_error_quote ((const char *)self->answer, MIN (self->n, 64), 64);
-  end (self, outcome);
-}
-
-static void
-note_seen (TurnConnectFlight *self, const char *key, const char *text)
-{
-  g_autofree char *quoted = NULL;
-
-  if (*text == '\0')
-    return;
-  quoted = turn_connect_error_quote (text, strlen (text), STUN_EXT_DETECT_SEEN_MAX);
-  turn_connect_probe_set_fact (self->probe, key, quoted);
-}
-
-static void
-read_sip (TurnConnectFlight *self)
-{
-  const char *text = (const char *)self->answer;
-  static const char start[] = "SIP/2.0 ";
-  StunExtDetectSip sip;
-  StunExtDetectProof proof;
-
-  if (memcmp (text, start, MIN (self->n, strlen (start))) != 0) {
-    refuse (self, TURN_CONNECT_OUTCOME_WRONG_ANSWER);
-    return;
-  }
-  if (g_strstr_len (text, (gssize)self->n, "\r\n\r\n") == NULL) {
-    if (self->n == ANSWER_MAX)
-      refuse (self, TURN_CONNECT_OUTCOME_WRONG_ANSWER);
-    return;
-  }
-  proof = stun_ext_detect_sip_answer_read (text, self->n, &self->token,
-                                           turn_connect_run_get_user_key (self->run), &sip);
-  self->probe->code = sip.code;
-  if (proof == STUN_EXT_DETECT_PROOF_NONE) {
-    refuse (self, TURN_CONNECT_OUTCOME_WRONG_ANSWER);
-    return;
-  }
-  note_proof (self, proof);
-  note_mapped (self, &sip.source);
-  note_seen (self, "via-seen", sip.via);
-  note_seen (self, "contact-seen", sip.contact);
-  note_seen (self, "sdp-seen", sip.sdp);
-  take_digest (self, sip.octets, sip.digest);
-}
-
-static void
-read_stun (TurnConnectFlight *self)
-{
-  gsize total = 0;
-  StunExtParse parse = stun_ext_message_measure (self->answer, self->n, &total);
-  TurnConnectOutcome outcome;
-  guint8 attempt;
-
-  if (parse == STUN_EXT_PARSE_INCOMPLETE ||
-      (parse == STUN_EXT_PARSE_OK && total > self->n && total <= ANSWER_MAX))
-    return;
-  if (parse != STUN_EXT_PARSE_OK || total > self->n) {
-    refuse (self, TURN_CONNECT_OUTCOME_WRONG_ANSWER);
-    return;
-  }
-  outcome = turn_connect_run_read_binding (self->run, self->probe, self->octets + 8, self->answer,
-                                           total, &attempt);
-  self->probe->source = self->probe->target;
-  end (self, outcome == TURN_CONNECT_OUTCOME_PENDING ? TURN_CONNECT_OUTCOME_WRONG_ANSWER : outcome);
-}
-
-static void
-read_echo (TurnConnectFlight *self)
-{
-  const StunExtDetectRun run = turn_connect_run_get_id (self->run);
-  StunExtDetectEcho echo;
-  StunExtDetectProof proof;
-
-  if (!stun_ext_detect_echo_read (self->answer, self->n, &run,
-                                  turn_connect_run_get_user_key (self->run), &echo, &proof)) {
-    refuse (self, TURN_CONNECT_OUTCOME_WRONG_ANSWER);
-    return;
-  }
-  /* Without the run it got something, and not what was sent. */
-  if (proof == STUN_EXT_DETECT_PROOF_NONE ||
-      echo.probe != turn_connect_run_get_number (self->run, self->probe)) {
-    fail (self, TURN_CONNECT_OUTCOME_WRONG_ANSWER, "an answer to something else");
-    return;
-  }
-  note_proof (self, proof);
-  note_mapped (self, &echo.source);
-  take_digest (self, echo.octets, echo.digest);
-}
-
-static gboolean
-is_partial_echo (const TurnConnectFlight *self)
-{
-  return memcmp (self->answer, "TEPD", MIN (self->n, 4)) == 0 &&
-         self->n < STUN_EXT_DETECT_ANSWER_LENGTH;
-}
-
-/* After 0.8 s without an octet the far end says something by itself: what was sent was lost several
- * times, or swallowed. */
-static gboolean
-has_spoken_first (TurnConnectFlight *self)
-{
-  const StunExtDetectRun run = turn_connect_run_get_id (self->run);
-  StunExtDetectEcho echo;
-  StunExtDetectProof proof;
-
-  return stun_ext_detect_echo_read (self->answer, self->n, &run,
-                                    turn_connect_run_get_user_key (self->run), &echo, &proof) &&
-         !echo.has_run && echo.octets == 0;
-}
-
-static void
-read_answer (TurnConnectFlight *self)
-{
-  gboolean is_plain = self->way.twin == STUN_EXT_DETECT_TWIN_NONE;
-
-  if (self->probe->rtt_us < 0)
-    self->probe->rtt_us = g_get_monotonic_time () - self->sent_us;
-  self->probe->answers = 1;
-  if (is_partial_echo (self))
-    return;
-  if (has_spoken_first (self)) {
-    self->probe->rtt_us = -1;
-    fail (self, TURN_CONNECT_OUTCOME_CONNECTED, "the far end waited for it in vain, and said so");
-    return;
-  }
-  switch (is_plain ? self->way.payload : STUN_EXT_DETECT_PAYLOAD_UNKNOWN) {
-  case STUN_EXT_DETECT_PAYLOAD_SIP_REGISTER:
-  case STUN_EXT_DETECT_PAYLOAD_SIP_INVITE:
-  case STUN_EXT_DETECT_PAYLOAD_SIP_OPTIONS:
-    read_sip (self);
-    break;
-  case STUN_EXT_DETECT_PAYLOAD_STUN:
-    read_stun (self);
-    break;
-  default:
-    read_echo (self);
-  }
 }
 
 static void
@@ -362,9 +218,33 @@ take_octets (TurnConnectFlight *self, const guint8 *octets, gsize n)
     take_survivors (self, octets, n);
     return;
   }
+  if (self->way.is_datagram)
+    self->n = 0; /* each is whole */
   memcpy (self->answer + self->n, octets, n);
   self->n += n;
   read_answer (self);
+}
+
+static TurnConnectOutcome
+outcome_of_errno (int number)
+{
+  if (number == ECONNREFUSED)
+    return TURN_CONNECT_OUTCOME_REFUSED;
+  return number == ETIMEDOUT ? TURN_CONNECT_OUTCOME_SILENCE : TURN_CONNECT_OUTCOME_UNREACHABLE;
+}
+
+static gboolean
+can_read_datagram (gint descriptor, GIOCondition condition, gpointer data)
+{
+  TurnConnectFlight *self = data;
+  guint8 octets[ANSWER_MAX];
+  ssize_t n = recv (descriptor, octets, sizeof octets, 0);
+
+  if (n > 0)
+    take_octets (self, octets, (gsize)n);
+  else if (n < 0 && errno != EAGAIN && errno != EINTR)
+    self->icmp = outcome_of_errno (errno);
+  return G_SOURCE_CONTINUE;
 }
 
 static gboolean
@@ -394,48 +274,62 @@ static gboolean
 write_flight (TurnConnectFlight *self)
 {
   StunExtDetectFlight flight = { .payload = self->way.payload, .twin = self->way.twin };
-  StunExtSpan part = { self->octets, 0 };
+  StunExtSpan part = { self->sent.octets, 0 };
   char digits[DIGITS];
 
   flight.run = turn_connect_run_get_id (self->run);
   flight.probe = turn_connect_run_get_number (self->run, self->probe);
   flight.host = turn_connect_run_get_observations (self->run)->host;
   flight.local = self->probe->local;
+  flight.is_datagram = self->way.is_datagram;
   if (getrandom (&flight.seed, sizeof flight.seed, 0) != sizeof flight.seed)
     return FALSE;
-  self->length = stun_ext_detect_flight_write (&flight, self->octets, sizeof self->octets);
-  self->token = (StunExtDetectToken){ .run = flight.run,
-                                      .probe = flight.probe,
-                                      .length = (guint16)self->length,
-                                      .payload = (guint8)flight.payload };
-  part.length = self->length;
-  if (self->length == 0 || !stun_ext_crypto_digest (STUN_EXT_HASH_SHA256, &part, 1, self->digest))
+  self->sent.length =
+      stun_ext_detect_flight_write (&flight, self->sent.octets, sizeof self->sent.octets);
+  self->sent.token = (StunExtDetectToken){ .run = flight.run,
+                                           .probe = flight.probe,
+                                           .length = (guint16)self->sent.length,
+                                           .payload = (guint8)flight.payload };
+  self->sent.answered_as = self->way.twin == STUN_EXT_DETECT_TWIN_NONE
+                               ? self->way.payload
+                               : STUN_EXT_DETECT_PAYLOAD_UNKNOWN;
+  part.length = self->sent.length;
+  if (self->sent.length == 0 ||
+      !stun_ext_crypto_digest (STUN_EXT_HASH_SHA256, &part, 1, self->sent.digest))
     return FALSE;
   turn_connect_probe_set_fact (
       self->probe, "sent-sha256",
-      stun_ext_detect_hex_print (self->digest, sizeof self->digest, digits));
+      stun_ext_detect_hex_print (self->sent.digest, sizeof self->sent.digest, digits));
   return TRUE;
+}
+
+static void
+note_local (TurnConnectFlight *self)
+{
+  struct sockaddr_storage native;
+  socklen_t length = sizeof native;
+
+  if (getsockname (self->descriptor, (struct sockaddr *)&native, &length) == 0)
+    stun_ext_address_from_sockaddr (&self->probe->local, (struct sockaddr *)&native, length);
 }
 
 static void
 note_connection (TurnConnectFlight *self)
 {
-  struct sockaddr_storage native;
-  socklen_t length = sizeof native;
   const int on = 1;
 
   self->probe->connect_us = g_get_monotonic_time () - self->began_us;
-  if (getsockname (self->descriptor, (struct sockaddr *)&native, &length) == 0)
-    stun_ext_address_from_sockaddr (&self->probe->local, (struct sockaddr *)&native, length);
+  note_local (self);
   setsockopt (self->descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
-static TurnConnectOutcome
-outcome_of_errno (int number)
+static void
+watch (TurnConnectFlight *self, GIOCondition condition, GUnixFDSourceFunc func)
 {
-  if (number == ECONNREFUSED)
-    return TURN_CONNECT_OUTCOME_REFUSED;
-  return number == ETIMEDOUT ? TURN_CONNECT_OUTCOME_SILENCE : TURN_CONNECT_OUTCOME_UNREACHABLE;
+  turn_connect_run_clear_source (&self->source);
+  self->source = g_unix_fd_source_new (self->descriptor, condition);
+  g_source_set_callback (self->source, G_SOURCE_FUNC (func), self, NULL);
+  g_source_attach (self->source, turn_connect_run_get_context (self->run));
 }
 
 static gboolean
@@ -457,16 +351,36 @@ connected (gint descriptor, GIOCondition condition, gpointer data)
     return G_SOURCE_CONTINUE;
   }
   self->sent_us = g_get_monotonic_time ();
-  if (send (descriptor, self->octets, self->length, MSG_NOSIGNAL) != (ssize_t)self->length) {
+  if (send (descriptor, self->sent.octets, self->sent.length, MSG_NOSIGNAL) !=
+      (ssize_t)self->sent.length) {
     fail (self, TURN_CONNECT_OUTCOME_RESET, g_strerror (errno));
     return G_SOURCE_CONTINUE;
   }
   set_limit (self, ANSWER_US);
-  turn_connect_run_clear_source (&self->source);
-  self->source = g_unix_fd_source_new (descriptor, G_IO_IN);
-  g_source_set_callback (self->source, G_SOURCE_FUNC (can_read), self, NULL);
-  g_source_attach (self->source, turn_connect_run_get_context (self->run));
+  watch (self, G_IO_IN, can_read);
   return G_SOURCE_CONTINUE;
+}
+
+/* Sends it again, or gives up. */
+static gboolean
+send_datagram (gpointer data)
+{
+  TurnConnectFlight *self = data;
+  guint n = self->probe->attempts++;
+  guint next_ms = n + 1 < G_N_ELEMENTS (datagrams_ms) ? datagrams_ms[n + 1] - datagrams_ms[n]
+                                                      : DATAGRAM_LISTEN_MS;
+
+  /* The first failure may be an earlier one's, of which ICMP told. */
+  if (send (self->descriptor, self->sent.octets, self->sent.length, 0) < 0) {
+    if (errno != EAGAIN && errno != ENOBUFS)
+      self->icmp = outcome_of_errno (errno);
+    (void)!send (self->descriptor, self->sent.octets, self->sent.length, 0);
+  }
+  turn_connect_run_clear_source (&self->limit);
+  self->limit = turn_connect_run_add_timer (
+      self->run, (gint64)next_ms * 1000,
+      n + 1 < G_N_ELEMENTS (datagrams_ms) ? send_datagram : time_is_over, self);
+  return G_SOURCE_REMOVE;
 }
 
 /* Beginning: what fails at once is told from the loop, too. */
@@ -481,19 +395,36 @@ failed_at_once (gpointer data)
 }
 
 static gboolean
+begin_datagrams (TurnConnectFlight *self)
+{
+  const guint last_ms = datagrams_ms[G_N_ELEMENTS (datagrams_ms) - 1];
+
+  note_local (self);
+  if (!write_flight (self))
+    return FALSE;
+  self->sent_us = g_get_monotonic_time ();
+  self->probe->deadline_us =
+      turn_connect_run_get_now (self->run) + (gint64)(last_ms + DATAGRAM_LISTEN_MS) * 1000;
+  watch (self, G_IO_IN, can_read_datagram);
+  send_datagram (self);
+  return TRUE;
+}
+
+static gboolean
 begin (TurnConnectFlight *self)
 {
   struct sockaddr_storage native;
   socklen_t length = (socklen_t)stun_ext_address_to_sockaddr (&self->way.target, &native);
 
-  self->descriptor = turn_connect_run_open_socket (self->run, self->way.target.family, SOCK_STREAM);
+  self->descriptor = turn_connect_run_open_socket (
+      self->run, self->way.target.family, self->way.is_datagram ? SOCK_DGRAM : SOCK_STREAM);
   if (self->descriptor < 0)
     return FALSE;
   if (connect (self->descriptor, (struct sockaddr *)&native, length) != 0 && errno != EINPROGRESS)
     return FALSE;
-  self->source = g_unix_fd_source_new (self->descriptor, G_IO_OUT);
-  g_source_set_callback (self->source, G_SOURCE_FUNC (connected), self, NULL);
-  g_source_attach (self->source, turn_connect_run_get_context (self->run));
+  if (self->way.is_datagram)
+    return begin_datagrams (self);
+  watch (self, G_IO_OUT, connected);
   set_limit (self, CONNECT_US);
   return TRUE;
 }
@@ -512,10 +443,12 @@ turn_connect_flight_new (TurnConnectRun *run,
   self->ended = ended;
   self->user_data = user_data;
   self->descriptor = -1;
+  self->icmp = TURN_CONNECT_OUTCOME_SILENCE;
   self->began_us = g_get_monotonic_time ();
-  self->probe = turn_connect_run_begin (run, TURN_CONNECT_PROBE_PAYLOAD, name,
-                                        TURN_CONNECT_CARRY_TCP, &way->target);
-  self->probe->attempts = 1;
+  self->probe = turn_connect_run_begin (
+      run, TURN_CONNECT_PROBE_PAYLOAD, name,
+      way->is_datagram ? TURN_CONNECT_CARRY_UDP : TURN_CONNECT_CARRY_TCP, &way->target);
+  self->probe->attempts = way->is_datagram ? 0 : 1;
   self->probe->round = way->round;
   self->probe->is_control = way->is_control;
   if (begin (self))

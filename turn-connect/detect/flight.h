@@ -6,8 +6,9 @@
 #include "stun-ext/detect-payload.h"
 
 /* One first flight over one TCP connection, the far end's answer to it, and whether the connection
- * then lives (stun-ext/PROTOCOL.md sections 15.4 and 15.5). Payloads that no flight can be answered
- * for here are TLS and HTTP, which fetch.h asks in whole, and silence. */
+ * then lives (stun-ext/PROTOCOL.md sections 15.4 and 15.5); or one datagram of the same octets, sent
+ * again until it is answered. Payloads that no flight can be answered for here are TLS and HTTP,
+ * which fetch.h asks in whole, and silence. */
 typedef struct _TurnConnectFlight TurnConnectFlight;
 
 typedef struct {
@@ -16,6 +17,7 @@ typedef struct {
   StunExtDetectTwin twin;
   guint round;
   gboolean is_control;
+  gboolean is_datagram;
 } TurnConnectFlightWay;
 
 /* Told once, after the probe has ended; may free the flight. */

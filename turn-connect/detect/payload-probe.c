@@ -9,10 +9,13 @@
 #include "turn-connect/detect/exporter.h"
 #include "turn-connect/detect/fetch.h"
 #include "turn-connect/detect/flight.h"
+#include "turn-connect/detect/payload-class.h"
 
 #include <string.h>
 
-#define PORTS_MAX 3      /* of each family */
+#define PORTS_MAX 3 /* of each family */
+#define UDP_PORTS_MAX 2
+#define NAME_SERVICE 53  /* where many a router answers itself, whatever it is asked */
 #define AT_ONCE 8        /* connections to one port */
 #define PACE_US 6000     /* between connections, so that this is no flood */
 #define SETTLE_US 300000 /* for further ports to turn out open, once one has */
@@ -27,31 +30,6 @@
 #define WEB_LEFT_US 2200000
 #define WAIT_US 50000
 #define FETCH_LIMIT_MS 2600
-#define OTHER_NAME "www.example.com"
-
-/* In the order in which they are sent. */
-typedef struct {
-  StunExtDetectPayload payload;
-  StunExtDetectTwin twin;
-  const char *name, *alpn;
-} Class;
-
-static const Class classes[] = {
-  { STUN_EXT_DETECT_PAYLOAD_PRINTABLE, STUN_EXT_DETECT_TWIN_NONE, NULL, NULL },
-  { STUN_EXT_DETECT_PAYLOAD_TLS, STUN_EXT_DETECT_TWIN_NONE, NULL, "http/1.1" },
-  { STUN_EXT_DETECT_PAYLOAD_HTTP, STUN_EXT_DETECT_TWIN_NONE, NULL, NULL },
-  { STUN_EXT_DETECT_PAYLOAD_SIP_REGISTER, STUN_EXT_DETECT_TWIN_INVERTED, NULL, NULL },
-  { STUN_EXT_DETECT_PAYLOAD_SIP_INVITE, STUN_EXT_DETECT_TWIN_INVERTED, NULL, NULL },
-  { STUN_EXT_DETECT_PAYLOAD_SIP_REGISTER, STUN_EXT_DETECT_TWIN_MISSPELT, NULL, NULL },
-  { STUN_EXT_DETECT_PAYLOAD_SIP_INVITE, STUN_EXT_DETECT_TWIN_MISSPELT, NULL, NULL },
-  { STUN_EXT_DETECT_PAYLOAD_RANDOM, STUN_EXT_DETECT_TWIN_NONE, NULL, NULL },
-  { STUN_EXT_DETECT_PAYLOAD_TLS_OTHER_NAME, STUN_EXT_DETECT_TWIN_NONE, OTHER_NAME, "http/1.1" },
-  { STUN_EXT_DETECT_PAYLOAD_TLS_STUN, STUN_EXT_DETECT_TWIN_NONE, NULL, "stun.turn" },
-  { STUN_EXT_DETECT_PAYLOAD_STUN, STUN_EXT_DETECT_TWIN_NONE, NULL, NULL },
-  { STUN_EXT_DETECT_PAYLOAD_SIP_REGISTER, STUN_EXT_DETECT_TWIN_NONE, NULL, NULL },
-  { STUN_EXT_DETECT_PAYLOAD_SIP_INVITE, STUN_EXT_DETECT_TWIN_NONE, NULL, NULL },
-};
-#define N_CLASSES G_N_ELEMENTS (classes)
 
 typedef enum {
   PHASE_FIRST,
@@ -73,9 +51,10 @@ typedef struct {
 
 typedef struct {
   StunExtAddress target;
+  gboolean is_udp;
   guint n_flying;
-  Tally tallies[N_CLASSES];
-  guint n_rounds[N_CLASSES];
+  Tally tallies[TURN_CONNECT_N_PAYLOAD_CLASSES];
+  guint n_rounds[TURN_CONNECT_N_PAYLOAD_CLASSES];
 } Port;
 
 typedef struct {
@@ -111,7 +90,7 @@ go_on_soon (PayloadProbe *self, gint64 delay_us)
 static gboolean
 is_web (const Port *port)
 {
-  return port->target.port == 80 || port->target.port == 443;
+  return !port->is_udp && (port->target.port == 80 || port->target.port == 443);
 }
 
 static gboolean
@@ -126,7 +105,8 @@ could_ask (const TurnConnectProbe *probe, TurnConnectOutcome outcome)
   case TURN_CONNECT_OUTCOME_CANCELLED:
     return FALSE;
   default:
-    return probe->connect_us >= 0; /* without, it is a matter of the port and not of content */
+    /* Without, it is a matter of the port and not of content. */
+    return probe->connect_us >= 0 || probe->carry == TURN_CONNECT_CARRY_UDP;
   }
 }
 
@@ -138,17 +118,6 @@ forget_flight (PayloadProbe *self, Port *port)
   self->n_flying_web -= is_web (port);
 }
 
-static gboolean
-is_fetched (const Class *class)
-{
-  return class->twin == STUN_EXT_DETECT_TWIN_NONE &&
-         class->payload != STUN_EXT_DETECT_PAYLOAD_PRINTABLE &&
-         class->payload != STUN_EXT_DETECT_PAYLOAD_RANDOM &&
-         class->payload != STUN_EXT_DETECT_PAYLOAD_STUN &&
-         class->payload != STUN_EXT_DETECT_PAYLOAD_SIP_REGISTER &&
-         class->payload != STUN_EXT_DETECT_PAYLOAD_SIP_INVITE;
-}
-
 /* Takes back what there is no need to send any more. */
 static void
 spare (PayloadProbe *self, guint index)
@@ -156,13 +125,14 @@ spare (PayloadProbe *self, guint index)
   const Port *port = &g_array_index (self->ports, Port, index);
   guint n_failed = 0;
 
-  for (guint class = 0; class < N_CLASSES; class ++)
-    n_failed += port->tallies[class].n_failed > 0 && !is_fetched (&classes[class]);
+  for (guint class = 0; class < TURN_CONNECT_N_PAYLOAD_CLASSES; class ++)
+    n_failed += port->tallies[class].n_failed > 0 &&
+                !turn_connect_payload_class_is_fetched (&turn_connect_payload_classes[class]);
   for (guint i = self->jobs->len; n_failed >= WEB_ENOUGH && i > 0; i--) {
     const Job *job = &g_array_index (self->jobs, Job, i - 1);
-    const Class *class = &classes[job->class];
+    const TurnConnectPayloadClass *class = &turn_connect_payload_classes[job->class];
 
-    if (job->port == index && !is_fetched (class) &&
+    if (job->port == index && !turn_connect_payload_class_is_fetched (class) &&
         (class->twin != STUN_EXT_DETECT_TWIN_NONE ||
          (class->payload != STUN_EXT_DETECT_PAYLOAD_STUN &&
           class->payload != STUN_EXT_DETECT_PAYLOAD_SIP_REGISTER)))
@@ -206,15 +176,19 @@ fetched (TurnConnectProbe *probe,
   const Ticket *ticket = data;
 
   /* A front door is strict about names, and says so. */
-  if (classes[ticket->job.class].name != NULL && outcome == TURN_CONNECT_OUTCOME_WRONG_ANSWER &&
-      probe->detail != NULL && strstr (probe->detail, "unrecognized name") != NULL)
+  if (turn_connect_payload_classes[ticket->job.class].name != NULL &&
+      outcome == TURN_CONNECT_OUTCOME_WRONG_ANSWER && probe->detail != NULL &&
+      strstr (probe->detail, "unrecognized name") != NULL)
     outcome = TURN_CONNECT_OUTCOME_DENIED;
   landed (ticket, probe, outcome);
   return outcome;
 }
 
 static void
-fetch (PayloadProbe *self, Ticket *ticket, const Class *class, const StunExtAddress *target)
+fetch (PayloadProbe *self,
+       Ticket *ticket,
+       const TurnConnectPayloadClass *class,
+       const StunExtAddress *target)
 {
   const TurnConnectFetchWay way = { .variant = stun_ext_detect_payload_name (class->payload),
                                     .kind = TURN_CONNECT_PROBE_PAYLOAD,
@@ -242,7 +216,7 @@ static void
 launch (PayloadProbe *self, const Job *job)
 {
   Port *port = &g_array_index (self->ports, Port, job->port);
-  const Class *class = &classes[job->class];
+  const TurnConnectPayloadClass *class = &turn_connect_payload_classes[job->class];
   Ticket *ticket = g_new0 (Ticket, 1);
 
   *ticket = (Ticket){ self, *job, turn_connect_run_get_now (self->run) };
@@ -250,14 +224,15 @@ launch (PayloadProbe *self, const Job *job)
   port->n_flying++;
   self->n_flying++;
   self->n_flying_web += is_web (port);
-  if (is_fetched (class)) {
+  if (turn_connect_payload_class_is_fetched (class)) {
     fetch (self, ticket, class, &port->target);
   } else {
     const TurnConnectFlightWay way = { .target = port->target,
                                        .payload = class->payload,
                                        .twin = class->twin,
                                        .round = job->round,
-                                       .is_control = job->is_control };
+                                       .is_control = job->is_control,
+                                       .is_datagram = port->is_udp };
 
     g_ptr_array_add (self->flights,
                      turn_connect_flight_new (self->run, &way, flight_ended, ticket));
@@ -280,9 +255,12 @@ compare_exporters (PayloadProbe *self)
 {
   for (guint i = 0; i < self->ports->len; i++) {
     const StunExtAddress *target = &g_array_index (self->ports, Port, i).target;
-    TurnConnectExporter *exporter = turn_connect_exporter_new (
-        self->run, target->family, target->port, FETCH_LIMIT_MS, compared, self);
+    TurnConnectExporter *exporter;
 
+    if (g_array_index (self->ports, Port, i).is_udp)
+      continue;
+    exporter = turn_connect_exporter_new (self->run, target->family, target->port, FETCH_LIMIT_MS,
+                                          compared, self);
     if (exporter == NULL)
       continue;
     g_ptr_array_add (self->exporters, exporter);
@@ -341,12 +319,12 @@ has_failed (const Port *port, guint class)
 static gint
 find_control (const Port *port)
 {
-  for (guint class = 0; class < N_CLASSES; class ++) {
+  for (guint class = 0; class < TURN_CONNECT_N_PAYLOAD_CLASSES; class ++) {
     if (port->tallies[class].n_passed > 0 && port->tallies[class].n_failed == 0 &&
-        !is_fetched (&classes[class]))
+        !turn_connect_payload_class_is_fetched (&turn_connect_payload_classes[class]))
       return (gint) class;
   }
-  for (guint class = 0; class < N_CLASSES; class ++) {
+  for (guint class = 0; class < TURN_CONNECT_N_PAYLOAD_CLASSES; class ++) {
     if (port->tallies[class].n_passed > 0 && port->tallies[class].n_failed == 0)
       return (gint) class;
   }
@@ -358,7 +336,7 @@ is_in_question (const Port *port)
 {
   gboolean has_any = FALSE;
 
-  for (guint class = 0; class < N_CLASSES; class ++)
+  for (guint class = 0; class < TURN_CONNECT_N_PAYLOAD_CLASSES; class ++)
     has_any |= has_failed (port, class);
   return has_any && find_control (port) >= 0;
 }
@@ -375,7 +353,7 @@ repeat (PayloadProbe *self, guint index, guint n_runs)
     guint n = 0;
 
     add_job (self, index, control, TRUE);
-    for (guint i = N_CLASSES; i > 0 && n < most; i--) {
+    for (guint i = TURN_CONNECT_N_PAYLOAD_CLASSES; i > 0 && n < most; i--) {
       if (!has_failed (port, i - 1))
         continue;
       add_job (self, index, i - 1, FALSE);
@@ -390,14 +368,14 @@ adds_something (PayloadProbe *self, guint index)
 {
   const Port *port = &g_array_index (self->ports, Port, index);
 
-  for (guint class = 0; class < N_CLASSES; class ++) {
+  for (guint class = 0; class < TURN_CONNECT_N_PAYLOAD_CLASSES; class ++) {
     gboolean is_known = !has_failed (port, class);
 
     for (guint i = 0; i < self->ports->len && !is_known; i++) {
       const Port *other = &g_array_index (self->ports, Port, i);
 
       is_known = i != index && has_failed (other, class) && (!is_web (other) || i < index) &&
-                 other->target.family == port->target.family;
+                 other->target.family == port->target.family && !other->is_udp;
     }
     if (!is_known)
       return TRUE;
@@ -462,21 +440,24 @@ go_on (gpointer data)
 
 /* Beginning */
 
-/* Whether a connection to it came about, and none of nobody's. */
+/* Whether a connection to it came about, and none of nobody's; or the far end answered there. */
 static gboolean
-is_open (const TurnConnectProbe *probe)
+is_open (const TurnConnectProbe *probe, gboolean is_udp)
 {
+  if (is_udp)
+    return probe->kind == TURN_CONNECT_PROBE_STUN && probe->outcome == TURN_CONNECT_OUTCOME_PROOF &&
+           probe->target.port != NAME_SERVICE;
   return probe->kind == TURN_CONNECT_PROBE_PORT && probe->connect_us >= 0;
 }
 
 /* The web's ports, which all networks have something to say about, then SIP's, then those of which
- * nobody knows anything. */
+ * nobody knows anything; over UDP SIP's come first, where most boxes look for it. */
 static guint
-rank_of (guint16 port)
+rank_of (guint16 port, gboolean is_udp)
 {
-  static const guint16 preferred[] = { 443, 5060, 80, 3478, 40000 };
+  static const guint16 preferred[] = { 5060, 443, 5060, 80, 3478, 40000 };
 
-  for (guint i = 0; i < G_N_ELEMENTS (preferred); i++) {
+  for (guint i = is_udp ? 0 : 1; i < G_N_ELEMENTS (preferred); i++) {
     if (preferred[i] == port)
       return i;
   }
@@ -484,15 +465,15 @@ rank_of (guint16 port)
 }
 
 static gint
-by_rank (gconstpointer a, gconstpointer b)
+by_rank (gconstpointer a, gconstpointer b, gpointer is_udp)
 {
   const StunExtAddress *one = a, *other = b;
 
-  return (gint)rank_of (one->port) - (gint)rank_of (other->port);
+  return (gint)rank_of (one->port, is_udp != NULL) - (gint)rank_of (other->port, is_udp != NULL);
 }
 
 static void
-add_ports (PayloadProbe *self, guint8 family)
+add_ports (PayloadProbe *self, guint8 family, gboolean is_udp, guint most)
 {
   const GPtrArray *probes = turn_connect_run_get_observations (self->run)->probes;
   g_autoptr (GArray) found = g_array_new (FALSE, FALSE, sizeof (StunExtAddress));
@@ -500,12 +481,12 @@ add_ports (PayloadProbe *self, guint8 family)
   for (guint i = 0; i < probes->len; i++) {
     const TurnConnectProbe *probe = g_ptr_array_index (probes, i);
 
-    if (is_open (probe) && probe->family == family)
+    if (is_open (probe, is_udp) && probe->family == family)
       g_array_append_val (found, probe->target);
   }
-  g_array_sort (found, by_rank);
-  for (guint i = 0; i < MIN (found->len, PORTS_MAX); i++) {
-    const Port port = { .target = g_array_index (found, StunExtAddress, i) };
+  g_array_sort_with_data (found, by_rank, GINT_TO_POINTER (is_udp));
+  for (guint i = 0; i < MIN (found->len, most); i++) {
+    const Port port = { .target = g_array_index (found, StunExtAddress, i), .is_udp = is_udp };
 
     g_array_append_val (self->ports, port);
   }
@@ -521,9 +502,9 @@ turn_connect_payload_probe_is_ready (TurnConnectRun *run)
   for (guint i = 0; i < observations->probes->len; i++) {
     const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
 
-    if (probe->kind != TURN_CONNECT_PROBE_PORT)
+    if (probe->kind != TURN_CONNECT_PROBE_PORT && probe->kind != TURN_CONNECT_PROBE_STUN)
       continue;
-    if (is_open (probe))
+    if (is_open (probe, FALSE))
       first_us = first_us < 0 ? probe->start_us + probe->connect_us
                               : MIN (first_us, probe->start_us + probe->connect_us);
     else if (probe->outcome == TURN_CONNECT_OUTCOME_PENDING)
@@ -550,11 +531,16 @@ turn_connect_payload_probe_start (TurnConnectRun *run)
   self->flights = g_ptr_array_new_with_free_func ((GDestroyNotify)turn_connect_flight_free);
   self->exporters = g_ptr_array_new_with_free_func ((GDestroyNotify)turn_connect_exporter_free);
   self->fetches = g_ptr_array_new_with_free_func ((GDestroyNotify)turn_connect_fetch_free);
-  add_ports (self, 4);
-  add_ports (self, 6);
-  for (guint class = 0; class < N_CLASSES; class ++) {
-    for (guint port = 0; port < self->ports->len; port++)
-      add_job (self, port, class, FALSE);
+  for (guint8 family = 4; family <= 6; family += 2) {
+    add_ports (self, family, FALSE, PORTS_MAX);
+    add_ports (self, family, TRUE, UDP_PORTS_MAX);
+  }
+  for (guint class = 0; class < TURN_CONNECT_N_PAYLOAD_CLASSES; class ++) {
+    for (guint port = 0; port < self->ports->len; port++) {
+      if (turn_connect_payload_class_is_for (&turn_connect_payload_classes[class],
+                                             g_array_index (self->ports, Port, port).is_udp))
+        add_job (self, port, class, FALSE);
+    }
   }
   if (self->jobs->len > 0) {
     compare_exporters (self);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "stun-ext/detect-payload.h"
+
+/* What one connection, or datagram, begins with. */
+typedef struct {
+  StunExtDetectPayload payload;
+  StunExtDetectTwin twin;
+  const char *name, *alpn; /* of TLS */
+} TurnConnectPayloadClass;
+
+#define TURN_CONNECT_N_PAYLOAD_CLASSES 15
+
+/* In the order in which they are sent: harmless ones first. */
+extern const TurnConnectPayloadClass turn_connect_payload_classes[TURN_CONNECT_N_PAYLOAD_CLASSES];
+
+/* Whether it is asked in whole (fetch.h), and not a flight. */
+gboolean turn_connect_payload_class_is_fetched (const TurnConnectPayloadClass *class);
+/* Whether it is sent over UDP, or else TCP. */
+gboolean turn_connect_payload_class_is_for (const TurnConnectPayloadClass *class, gboolean is_udp);
