@@ -46,21 +46,6 @@ static guint signals[N_SIGNALS];
 
 /* ---- settings ---- */
 
-static gboolean
-prepare (TepServerSettings *settings, const TepServerConfig *config, GError **error)
-{
-  *settings = (TepServerSettings){ 0 };
-  if (config->tls.certificate_file != NULL) {
-    settings->tls = tep_server_tls_context_new (config->tls.certificate_file, config->tls.key_file,
-                                                config->names, error);
-    if (settings->tls == NULL)
-      return FALSE;
-  }
-  settings->config = tep_server_config_ref (config);
-  settings->policy = tep_server_policy_ref (config->policy);
-  return TRUE;
-}
-
 /* Adds the ports that the kernel chose to what nobody may reach through the server. */
 static void
 protect_own (TepServer *self, TepServerSettings *settings)
@@ -388,7 +373,7 @@ tep_server_reload (TepServer *self, const TepServerConfig *config, GError **erro
   TepServerSettings settings;
 
   g_return_val_if_fail (TEP_IS_SERVER (self), FALSE);
-  if (!prepare (&settings, config, error))
+  if (!tep_server_settings_open (&settings, config, error))
     return FALSE;
   if (self->n_workers > 0)
     protect_own (self, &settings);
@@ -563,7 +548,7 @@ tep_server_new (const TepServerConfig *config,
 {
   g_autoptr (TepServer) self = g_object_new (TEP_TYPE_SERVER, NULL);
 
-  if (!prepare (&self->settings, config, error))
+  if (!tep_server_settings_open (&self->settings, config, error))
     return NULL;
   if (callbacks != NULL)
     self->callbacks = *callbacks;

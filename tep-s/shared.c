@@ -18,6 +18,23 @@ tep_server_settings_copy (TepServerSettings *to, const TepServerSettings *from)
   to->tls = from->tls != NULL ? tep_server_tls_context_ref (from->tls) : NULL;
 }
 
+gboolean
+tep_server_settings_open (TepServerSettings *settings,
+                          const TepServerConfig *config,
+                          GError **error)
+{
+  *settings = (TepServerSettings){ 0 };
+  if (config->tls.certificate_file != NULL) {
+    settings->tls = tep_server_tls_context_new (config->tls.certificate_file, config->tls.key_file,
+                                                config->names, error);
+    if (settings->tls == NULL)
+      return FALSE;
+  }
+  settings->config = tep_server_config_ref (config);
+  settings->policy = tep_server_policy_ref (config->policy);
+  return TRUE;
+}
+
 void
 tep_server_settings_clear (TepServerSettings *settings)
 {

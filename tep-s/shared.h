@@ -23,6 +23,10 @@ typedef struct {
   TepServerTlsContext *tls; /* nullable */
 } TepServerSettings;
 
+/* What the configuration names is read; the settings are the caller's, to clear, if it could be. */
+gboolean tep_server_settings_open (TepServerSettings *settings,
+                                   const TepServerConfig *config,
+                                   GError **error);
 /* Takes references to everything, and gives them back. */
 void tep_server_settings_copy (TepServerSettings *to, const TepServerSettings *from);
 void tep_server_settings_clear (TepServerSettings *settings);
