@@ -8,8 +8,9 @@ import pathlib
 import subprocess
 import time
 
+import detect_judge
 import ends
-from lab import NETWORKS
+from lab import Options
 from process import GSSAPI_OPTIONS, Process, program, wait_for_tcp
 
 # By hand it is the build beside the source.
@@ -37,14 +38,20 @@ class Outcome:
     differences: list      # sentences: what is wrong, or missing
     result: dict           # the program's JSON, or {}
     took_s: float
+    limit_s: float = 0     # how long it should take; that it took longer is told, and not judged
+
+    @property
+    def is_over(self):
+        return 0 < self.limit_s < self.took_s
 
     @property
     def is_late(self):
-        """Whether nothing is wrong but that methods were not set up in time."""
-        return all(difference.endswith(NOT_IN_TIME) for difference in self.differences)
+        """Whether nothing is wrong but that a machine with much to do did not come to it."""
+        return all(difference.endswith((NOT_IN_TIME, detect_judge.NOT_ENOUGH)) for difference in self.differences)
 
     def __str__(self):
-        return f"{self.judgement} in {self.took_s:.1f} s: type {self.result.get('type')} of {self.result.get('types')}" + \
+        over = f", over {self.limit_s:g} s" if self.is_over else ""
+        return f"{self.judgement} in {self.took_s:.1f} s{over}: type {self.result.get('type')} of {self.result.get('types')}" + \
             "".join(f"\n  {d}" for d in self.differences)
 
 
@@ -105,52 +112,11 @@ def detect(lab, scratch, family, arguments=()):
         result = json.loads(done.stdout)
     except ValueError:
         return Outcome(WRONG, [f"no JSON, exit {done.returncode}: {done.stderr[-2000:]}"], {}, took_s)
-    return judge(lab.network, result, took_s)
+    return judge(lab.network, result, took_s, lab.options)
 
 
-def _compare(what, expected, said, missing, wrong):
-    if said == expected:
-        return
-    (missing if said is None else wrong).append(f"{what}: {said}, not {expected}")
-
-
-def _compare_methods(network, result, missing, wrong):
-    """Methods that lead through a proxy need not be tried where there is none."""
-    methods = {method["name"]: method for method in result.get("methods", ())}
-    said = {name: method["works"] for name, method in methods.items()}
-    for names, expected in ((network.verdict.works, True), (network.verdict.fails, False)):
-        for name in sorted(names):
-            if said.get(name) is not None and said[name] != expected:
-                probe = result["probes"][methods[name]["probe"]]
-                wrong.append(f"method {name}: {'works' if said[name] else 'fails'}, and is not to; {probe['outcome']}: {probe.get('detail')}")
-            elif said.get(name) is None and (expected or not name.endswith("-proxy") or network.proxy):
-                missing.append(f"method {name}: not tried")
-
-
-def judge(network, result, took_s=0):
+def judge(network, result, took_s=0, options=Options()):
     """Wrong if it says anything that is not so; else not determined if it leaves out anything."""
-    verdict, missing, wrong = network.verdict, [], []
-    nat = result.get("nat") or {}
-    _compare("type", verdict.type, result.get("type"), missing, wrong)
-    types = result.get("types")
-    if types is not None and not missing:
-        _compare("types", sorted(verdict.types), sorted(set(types) - set(verdict.also)), missing, wrong)
-    elif types is not None and set(types) - set(verdict.types) - set(verdict.also):
-        wrong.append(f"types: {types}, not {verdict.types}")
-    if verdict.filtering:  # UDP passes
-        _compare("mapping", verdict.mapping or "none", nat.get("mapping"), missing, wrong)
-        _compare("filtering", verdict.filtering, nat.get("filtering"), missing, wrong)
-        if verdict.pool is not None and bool(nat.get("pool")) != verdict.pool:
-            (missing if verdict.pool else wrong).append(f"pool: {nat.get('pool')}, not {verdict.pool}")
-    if 8 in verdict.types and 9 not in verdict.types:
-        state = result.get("proxy", {}).get("state")
-        _compare("proxy", "works", None if state == "not-determined" else state, missing, wrong)
-    for key, expected in (("portal", verdict.portal), ("tls_opened", verdict.tls_opened)):
-        said = result.get("inspection", {}).get(key) if key == "tls_opened" else result.get(key)
-        if expected or said:
-            _compare(key, expected, said, missing, wrong)
-    if result.get("confidence") in ("confirmed", "probable") and verdict.type is None:
-        wrong.append(f"confidence {result['confidence']} where nothing can be known")
-    _compare_methods(network, result, missing, wrong)
+    wrong, missing = detect_judge.judge(network, result, options)
     judgement = WRONG if wrong else UNDETERMINED if missing else RIGHT
-    return Outcome(judgement, wrong + missing, result, took_s)
+    return Outcome(judgement, wrong + missing, result, took_s, detect_judge.limit_s(network))

@@ -6,6 +6,7 @@ The verdict speaks of both families alike. Types are those of 3GPP TR 33.830 cla
 """
 import dataclasses
 
+from contents import ALTERED, CLASSES, CLOSED, DROP, FORGED, INVERTED, LATE, NOTHING, RESET, SIP, TLS, Content, all_but, only, otherwise
 from networks import FAMILIES, Network, Proxy
 
 # Mapping and filtering (RFC 4787).
@@ -21,7 +22,9 @@ PLAIN_PROXY = frozenset({"tep-443-proxy"})
 TLS_PROXY = frozenset({"turn-tls-proxy", "tep-tls-proxy", "sip-tls-proxy"})
 DIRECT = UDP | TCP_3478 | PLAIN_443 | PLAIN_80 | TLS_443
 PROXIED = PLAIN_PROXY | TLS_PROXY
-NOTHING = frozenset()
+
+EVERY = frozenset({53, 80, 443, 3478, 3479, 5060, 5061, 5349, 40000})  # ports at which the far end listens
+WEB = frozenset({80, 443})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,24 +41,36 @@ class Verdict:
     pool: bool = False     # several public addresses take turns; None: they do, and not every run can see it
     portal: bool = False   # who is asked first is a login page
     tls_opened: bool = False
+    udp: frozenset = None  # ports that the far end is reached at; None: open
+    tcp: frozenset = None
+    content: Content = None  # what is held back for what it says
+    sure: str = "confirmed"  # of the headline, at least
 
 
 def _free(type_, mapping, filtering, why, **more):
     """All ports, all protocols."""
-    return Verdict(type_, (type_,) if type_ else (), mapping, filtering, DIRECT, PROXIED, why, **more)
+    return Verdict(type_, (type_,) if type_ else (), mapping, filtering, DIRECT, PROXIED, why, **{"udp": EVERY, "tcp": EVERY, **more})
 
 
-def _no_udp(type_, works, why, also=()):
-    return Verdict(type_, (*also, type_), None, None, works, DIRECT - works, why)
+def _tcp_ports(works):
+    """Those without which these ways do not work."""
+    if works & TCP_3478:
+        return EVERY
+    return frozenset({port for port, ways in ((80, PLAIN_80), (443, PLAIN_443 | TLS_443)) if works & ways})
+
+
+def _no_udp(type_, works, why, also=(), **more):
+    return Verdict(type_, (*also, type_), None, None, works, DIRECT - works, why, **{"udp": NOTHING, "tcp": _tcp_ports(works), **more})
 
 
 def _proxied(works, why, type_=8, **more):
-    return Verdict(type_, (8,) if type_ == 8 else (8, type_), None, None, works, DIRECT | PROXIED - works, why, **more)
+    return Verdict(type_, (8,) if type_ == 8 else (8, type_), None, None, works, DIRECT | PROXIED - works, why,
+                   udp=NOTHING, tcp=NOTHING, **more)
 
 
-def _inspected(fails, why, cone=3, mapping=INDEPENDENT, filtering=BY_PORT, **more):
+def _inspected(fails, content, why, cone=3, mapping=INDEPENDENT, filtering=BY_PORT, **more):
     """Content dependence behind a NAT that lets everything out."""
-    return Verdict(9, (cone, 9), mapping, filtering, DIRECT - fails, fails, why, **more)
+    return Verdict(9, (cone, 9), mapping, filtering, DIRECT - fails, fails, why, udp=EVERY, tcp=EVERY, content=content, **more)
 
 
 # Filters: nft rules of chain "forward".
@@ -113,7 +128,7 @@ _BASIC = [
     Network("open", "No firewall and no translation: every packet passes both ways.",
             "accept\n", (), nat="",
             verdict=Verdict(0, (), None, INDEPENDENT, DIRECT, PROXIED,
-                            "the far end sees the address that the device has, and strangers reach it")),
+                            "the far end sees the address that the device has, and strangers reach it", udp=EVERY, tcp=EVERY)),
     Network("nat", "A home router: what the device starts passes, with the router's address, and only "
             "the address and port it went to may answer; IPv4 and IPv6 are both translated.",
             _ALL_OUT, nat="open router",
@@ -125,7 +140,7 @@ _BASIC = [
     Network("tls-only", "Only TLS over TCP to port 443 gets out, judged by what the first packets carry; "
             "anything else there is reset. IPv4 is translated.",
             _TLS_FORWARD, (4,), nat="open router", chains=_TLS_CHAINS,
-            verdict=_no_udp(9, TLS_443, "one TCP port, and on it only what begins as TLS", also=(7,))),
+            verdict=_no_udp(9, TLS_443, "one TCP port, and on it only what begins as TLS", also=(7,), content=all_but(RESET, *TLS))),
     Network("tcp-443", "Only TCP to port 443 gets out, whatever it carries; IPv4 is translated.",
             _out("tcp dport 443"), (4,), nat="open router",
             verdict=_no_udp(7, PLAIN_443 | TLS_443, "no UDP, and of TCP one port that carries anything")),
@@ -160,7 +175,8 @@ _UDP_PORTS = Network(
     "ports", "Of UDP only ports 53, 443, 3478 and 3479 get out, of TCP only 80 and 443.",
     _out("udp dport { 53, 443, 3478, 3479 }", _WEB),
     verdict=Verdict(5, (3, 5), INDEPENDENT, BY_PORT, frozenset({"turn-udp"}) | PLAIN_80 | PLAIN_443 | TLS_443, TCP_3478 | PROXIED,
-                    "UDP passes to ports that firewalls know, and to no high one: the UDP form of 5"))
+                    "UDP passes to ports that firewalls know, and to no high one: the UDP form of 5",
+                    udp=frozenset({53, 443, 3478, 3479}), tcp=WEB))
 _WEB_ONLY = Network(
     "ports-tcp", "Only TCP to ports 80 and 443 gets out; both families are translated.",
     _out(_WEB), verdict=_no_udp(5, PLAIN_80 | PLAIN_443 | TLS_443, "no UDP, and of TCP two ports: the TCP form of 5"))
@@ -177,7 +193,7 @@ _PROXY_ONLY = _proxy_network(
 _INSPECTED = Network(
     "sip-drop", "A home router that inspects: a connection or flow that speaks SIP is dead from then on.",
     _ALL_OUT, inspects=("drop=sip",),
-    verdict=_inspected(NOTHING, "SIP in clear gets no answer where the same octets inverted do, on any port"))
+    verdict=_inspected(NOTHING, only(DROP, *SIP), "SIP in clear gets no answer where the same octets inverted do, on any port"))
 
 _NINE = [_FULL_CONE, _ADDRESS_RESTRICTED, _PORT_RESTRICTED, _SYMMETRIC, _UDP_PORTS, _WEB_ONLY, _TCP_ONLY, _ONE_PORT,
          _PROXY_ONLY, _INSPECTED]
@@ -212,7 +228,8 @@ _NAT = [
     Network("stateful", "A firewall without translation: what the device starts passes, and its answers.",
             _ALL_OUT, (), nat="",
             verdict=Verdict(0, (), None, BY_PORT, DIRECT, PROXIED,
-                            "nothing is translated and every method works; strangers are not heard before they were sent to")),
+                            "nothing is translated and every method works; strangers are not heard before they were sent to",
+                            udp=EVERY, tcp=EVERY)),
     Network("pool", "A NAT with four public addresses: each socket has one of them, towards everybody.",
             _ALL_OUT, nat="pool",
             verdict=_free(3, INDEPENDENT, BY_PORT, "one socket keeps address and port, sockets differ: a pool, not a symmetric NAT", pool=None)),
@@ -222,10 +239,12 @@ _NAT = [
     Network("ports-dns", "Of UDP only ports 53 and 443 get out, of TCP only 80 and 443.",
             _out("udp dport { 53, 443 }", _WEB),
             verdict=Verdict(5, (5,), None, None, PLAIN_80 | PLAIN_443 | TLS_443, TCP_3478 | PROXIED,
-                            "UDP passes to two ports; how it is translated nobody can tell whose alternate port is none of them", also=(3,))),
+                            "UDP passes to two ports; how it is translated nobody can tell whose alternate port is none of them", also=(3,),
+                            udp=frozenset({53, 443}), tcp=WEB)),
     Network("quic-blocked", "A home router that drops UDP to port 443 and nothing else.",
             f"{_RETURN}{_OUTBOUND} udp dport 443 drop\n{_OUTBOUND} accept\n",
-            verdict=_free(3, INDEPENDENT, BY_PORT, "one UDP port that does not pass makes no firewall for TCP alone")),
+            verdict=_free(3, INDEPENDENT, BY_PORT, "one UDP port that does not pass makes no firewall for TCP alone",
+                          udp=EVERY - {443})),
     Network("udp-blocked-icmp", "TCP gets out to every port; UDP is refused with an ICMP error.",
             f"{_out('meta l4proto tcp')}meta l4proto udp jump count_refused\nmeta l4proto udp reject with icmpx admin-prohibited\n",
             verdict=_no_udp(6, DIRECT - UDP, "a refusal says what silence only suggests: no UDP")),
@@ -267,66 +286,69 @@ _PROXIES = [
                    _proxied(PLAIN_PROXY, "TLS ends at the proxy, with certificates of an authority of its own: nothing that "
                             "checks them works unless that authority is trusted; a tunnel in clear passes", 9, tls_opened=True)),
     _proxy_network("proxy-inspected", "tinyproxy behind a firewall that resets a tunnel in which no TLS begins.", _TINYPROXY,
-                   _proxied(TLS_PROXY, "CONNECT to port 443 works, and then only TLS", 9), inspects=("reset=tcp/8888/not-tls",)),
+                   _proxied(TLS_PROXY, "CONNECT to port 443 works, and then only TLS", 9, sure="probable",
+                            content=Content((RESET,), frozenset({"stun"}), frozenset({"tls"}), sure="probable")), inspects=("reset=tcp/8888/not-tls",)),
     Network("proxy-beside", "A home router that lets everything out, and a proxy besides.",
             _to_proxy(_ANY, "meta l4proto { tcp, udp }"), proxy=_ANY,
             verdict=dataclasses.replace(_PORT_RESTRICTED.verdict, fails=NOTHING, works=DIRECT | PROXIED,
                                         why="a proxy that nobody needs is no firewall that wants one")),
     Network("transparent-80", "A home router; what goes to TCP port 80 ends at a squid that nobody asked for.",
             _ALL_OUT, boxes=("transparent proxy",),
-            verdict=_inspected(PLAIN_80, "on port 80 HTTP passes and nothing else, and the far end sees another's connection")),
+            verdict=_inspected(PLAIN_80, all_but((FORGED, DROP, CLOSED), "http", ports=(80,), is_elsewhere=True), "on port 80 HTTP passes and nothing else, and the far end sees another's connection")),
     Network("tls-opened-443", "A home router; TLS to port 443 ends at a squid that opens it and wants to see HTTP.",
             _ALL_OUT, boxes=("tls opener",),
-            verdict=_inspected(TLS_443 | PLAIN_443, "the certificate on port 443 is not the far end's, and the two ends' exporters differ",
+            verdict=_inspected(TLS_443 | PLAIN_443, all_but(ALTERED, ports=(443,), is_elsewhere=True), "the certificate on port 443 is not the far end's, and the two ends' exporters differ",
                                tls_opened=True)),
 ]
 
 _INSPECTIONS = [
     Network("sip-reset", "A home router that inspects: a connection that speaks SIP is reset, at both ends.",
             _ALL_OUT, inspects=("reset=sip",),
-            verdict=_inspected(NOTHING, "SIP is reset, sooner than the far end could, which was told the same")),
+            verdict=_inspected(NOTHING, only(RESET, *SIP), "SIP is reset, sooner than the far end could, which was told the same")),
     Network("sip-late-drop", "A home router that inspects: what spoke SIP dies some packets later.",
             _ALL_OUT, inspects=("late=sip",),
-            verdict=_inspected(NOTHING, "SIP is answered at first, and the connection does not survive")),
+            verdict=_inspected(NOTHING, only(LATE, *SIP), "SIP is answered at first, and the connection does not survive")),
     Network("sip-forged", "A home router that inspects: it answers SIP itself, with 403.",
             _ALL_OUT, inspects=("forge=sip",),
-            verdict=_inspected(NOTHING, "an answer that proves nothing, and the far end heard nothing")),
+            verdict=_inspected(NOTHING, only(FORGED, *SIP), "an answer that proves nothing, and the far end heard nothing")),
     Network("sip-rewritten", "A home router with SIP ALG: it puts other addresses into SIP.",
             _ALL_OUT, inspects=("rewrite=sip:192.168.1.10>198.51.100.2", "rewrite=sip:fd07:1::10>2001:db8::"),
-            verdict=_inspected(NOTHING, "SIP arrives, but not as it was sent; its inverted twin does")),
+            verdict=_inspected(NOTHING, only(ALTERED, *SIP), "SIP arrives, but not as it was sent; its inverted twin does")),
     Network("sip-udp-drop", "A home router that inspects: SIP over UDP is dropped, over TCP it passes.",
             _ALL_OUT, inspects=("drop=udp/sip",),
-            verdict=_inspected(NOTHING, "who only tries TCP sees nothing")),
+            verdict=_inspected(NOTHING, otherwise(DROP, *SIP), "who only tries TCP sees nothing")),
     Network("sip-udp-rewritten", "A home router with SIP ALG as most have it: over UDP to port 5060 it puts other addresses into SIP.",
             _ALL_OUT, inspects=("rewrite=udp/5060/sip:192.168.1.10>198.51.100.2", "rewrite=udp/5060/sip:fd07:1::10>2001:db8::"),
-            verdict=_inspected(NOTHING, "over UDP to that port SIP arrives, but not as it was sent; its inverted twin does")),
+            verdict=_inspected(NOTHING, otherwise(ALTERED, *SIP), "over UDP to that port SIP arrives, but not as it was sent; its inverted twin does")),
     Network("sip-invite", "A home router that inspects: INVITE is dropped, REGISTER passes.",
             _ALL_OUT, inspects=("drop=invite",),
-            verdict=_inspected(NOTHING, "who only tries REGISTER sees nothing")),
+            verdict=_inspected(NOTHING, only(DROP, "sip-invite"), "who only tries REGISTER sees nothing")),
     Network("stun-drop", "A home router that inspects: STUN in clear over TCP is dropped.",
             _ALL_OUT, inspects=("drop=tcp/stun",),
-            verdict=_inspected(TCP_3478, "TURN over TCP dies; the same in TLS passes, and tunnels in clear, whose messages have a length in front")),
+            verdict=_inspected(TCP_3478, only(DROP, "stun"), "TURN over TCP dies; the same in TLS passes, and tunnels in clear, whose messages have a length in front")),
     Network("stun-forged", "A home router that answers STUN over UDP itself, and wrongly.",
             _ALL_OUT, inspects=("forge=udp/stun",),
-            verdict=Verdict(9, (9,), None, None, DIRECT - UDP, UDP, "the answers prove nothing: whoever believes them finds a NAT that is not there")),
+            verdict=Verdict(9, (9,), None, None, DIRECT - UDP, UDP, "the answers prove nothing: whoever believes them finds a NAT that is not there",
+                            udp=NOTHING, tcp=EVERY, content=Content((FORGED,), frozenset({"stun"}), CLASSES, is_elsewhere=True))),
     Network("web-inspected", "TCP to ports 80 and 443 gets out as long as it begins as TLS or HTTP; the rest is reset.",
             _out(_WEB), inspects=("reset=tcp/not-web",),
-            verdict=_no_udp(9, TLS_443, "two ports, and on both only what looks like the web", also=(5,))),
+            verdict=_no_udp(9, TLS_443, "two ports, and on both only what looks like the web", also=(5,), tcp=WEB,
+                             content=all_but(RESET, "http", *TLS))),
     Network("random-drop", "A home router that drops what looks encrypted and is no TLS.",
             _ALL_OUT, inspects=("drop=tcp/random",),
-            verdict=_inspected(NOTHING, "octets without letters or structure die, printable ones pass")),
+            verdict=_inspected(NOTHING, only(DROP, "random", *INVERTED), "octets without letters or structure die, printable ones pass")),
     Network("alpn-reset", "A home router that resets TLS with ALPN stun.turn.",
             _ALL_OUT, inspects=("reset=alpn:stun.turn",),
-            verdict=_inspected(NOTHING, "the same TLS without that word passes")),
+            verdict=_inspected(NOTHING, only(RESET, "tls-stun"), "the same TLS without that word passes")),
     Network("name-reset", "A home router that resets TLS to the name core.lab.",
             _ALL_OUT, inspects=("reset=name:core.lab",),
-            verdict=_inspected(frozenset({"tep-tls", "sip-tls"}), "the same TLS with another name passes, as to the TURN server")),
+            verdict=_inspected(frozenset({"tep-tls", "sip-tls"}), only(RESET, *TLS), "the same TLS with another name passes, as to the TURN server")),
     Network("symmetric-inspected", "A symmetric NAT that resets SIP.",
             _ALL_OUT, nat="symmetric", inspects=("reset=sip",),
-            verdict=_inspected(NOTHING, "two axes: ports differ by destination, and SIP is reset", 4, BY_PORT, BY_PORT)),
+            verdict=_inspected(NOTHING, only(RESET, *SIP), "two axes: ports differ by destination, and SIP is reset", 4, BY_PORT, BY_PORT)),
     Network("tcp-only-inspected", "TCP gets out to every port, UDP to none; SIP is dropped.",
             _out("meta l4proto tcp"), inspects=("drop=sip",),
-            verdict=_no_udp(9, DIRECT - UDP, "no UDP, and TCP only for what is not SIP", also=(6,))),
+            verdict=_no_udp(9, DIRECT - UDP, "no UDP, and TCP only for what is not SIP", also=(6,), content=only(DROP, *SIP))),
 ]
 
 def _named(networks, name):
@@ -344,10 +366,12 @@ _OTHER = [
     Network("portal", "A captive portal: web pages are the login's, everything else is refused.",
             "reject with icmpx admin-prohibited\n", boxes=("portal",),
             verdict=Verdict(None, (), None, None, NOTHING, DIRECT | PROXIED,
-                            "a page answers in place of the far end; all else is seen from before the login", portal=True)),
+                            "a page answers in place of the far end; all else is seen from before the login", portal=True,
+                            udp=NOTHING, tcp=NOTHING)),
     Network("dead", "Nothing gets out and nothing is said.",
             _RETURN, verdict=Verdict(None, (), None, None, NOTHING, DIRECT | PROXIED,
-                                     "no answer by any way: the network, or the far end, and from here nobody can tell which")),
+                                     "no answer by any way: the network, or the far end, and from here nobody can tell which",
+                                     udp=NOTHING, tcp=NOTHING)),
 ]
 
 NETWORKS = {network.name: network for network in
@@ -375,3 +399,15 @@ def table():
         v = network.verdict
         yield " | ".join((f"| `{network.name}`", network.sentence, "-" if v.type is None else str(v.type),
                           ", ".join(map(str, v.types)) or "-", _SHORT[v.mapping], _SHORT[v.filtering], _methods(v), v.why)) + " |"
+
+
+def content_table():
+    """The same of what is held back for what it says."""
+    yield "| network | how | what is held back |"
+    yield "| --- | --- | --- |"
+    for network in NETWORKS.values():
+        content = network.verdict.content
+        if content is not None:
+            what = ", ".join(sorted(content.blocked)) if not content.perhaps else f"all but {', '.join(sorted(content.passing)) or 'HTTP inside TLS'}"
+            where = f", on port {', '.join(map(str, content.ports))}" if content.ports else ""
+            yield f"| `{network.name}` | {' or '.join(content.how)} | {what}{where} |"

@@ -77,6 +77,7 @@ class Lab:
         self.state = state
         self.directory = STATES / lab_id
         self.network = NETWORKS[state["network"]]
+        self.options = Options(**state.get("options", {}))
 
     # Life
 
@@ -91,14 +92,15 @@ class Lab:
             raise LabError(f"id {lab_id!r}: 1 to {ID_MAX} of a-z, 0-9 and - are meant")
         if os.geteuid() != 0:
             raise LabError("making network namespaces needs root")
-        state = {"network": network_name, "owner": None}
+        options = options or Options()
+        state = {"network": network_name, "owner": None, "options": dataclasses.asdict(options)}
         if owner is not None:
             owner = owner or os.getpid()
             state["owner"] = {"pid": owner, "start": hosts.start_time(owner)}
         lab = cls(lab_id, state)
         lab._claim()
         try:
-            lab._build(options or Options())
+            lab._build(options)
         except BaseException:
             lab.down()
             raise

@@ -382,6 +382,8 @@ def _():
     whole = (PROGRAM.parent.parent.parent / "README.md").read_text(encoding="utf-8")
     assert f"and {len(NETWORKS) - len(BASIC)} more of all nine types" in whole, len(NETWORKS)
     assert shown == said and len(said.splitlines()) == len(NETWORKS) + 2, "write it anew: tests/lab/lab list --verdicts"
+    shown = readme.partition("<!-- content -->\n")[2].partition("<!-- end")[0]
+    assert shown == lab_command("list", "--content").stdout, "write it anew: tests/lab/lab list --content"
 
 
 @test("/lab/command/run-passes-on-the-exit-status-and-cleans-up")

@@ -1,0 +1,176 @@
+"""What tep-detect says of a network of the lab beside what the catalogue expects of it: every sentence that can be checked."""
+import ends  # noqa: F401  it knows where the next ones are
+import lab  # noqa: F401
+from catalogue import EVERY
+from contents import ALTERED, RESET, SURENESS
+
+NOT_ENOUGH = "that takes more runs"
+TELLING_DELAY_MS = 20  # one way: of the link, beside what a machine with much to do adds
+
+
+class Findings:
+    """Sentences on what is not so, and on what is left out."""
+
+    def __init__(self, network, result, options):
+        self.network, self.verdict, self.result, self.options = network, network.verdict, result, options
+        self.missing, self.wrong = [], []
+
+    def compare(self, what, expected, said):
+        if said != expected:
+            (self.missing if said is None else self.wrong).append(f"{what}: {said}, not {expected}")
+
+    def probe(self, index):
+        return self.result["probes"][index] if index is not None else {}
+
+    def is_held(self, content):
+        """Whether that is held back, so that what is asked with it stays open."""
+        return self.verdict.content is not None and content in self.verdict.content.blocked
+
+    # What passes
+
+    def types(self):
+        verdict, types = self.verdict, self.result.get("types")
+        self.compare("type", verdict.type, self.result.get("type"))
+        if types is not None and not self.missing:
+            self.compare("types", sorted(verdict.types), sorted(set(types) - set(verdict.also)))
+        elif types is not None and set(types) - set(verdict.types) - set(verdict.also):
+            self.wrong.append(f"types: {types}, not {verdict.types}")
+
+    def nat(self):
+        verdict, nat = self.verdict, self.result.get("nat") or {}
+        if not verdict.filtering:  # UDP does not pass
+            return
+        self.compare("mapping", verdict.mapping or "none", nat.get("mapping"))
+        self.compare("filtering", verdict.filtering, nat.get("filtering"))
+        if verdict.pool is not None and bool(nat.get("pool")) != verdict.pool:
+            (self.missing if verdict.pool else self.wrong).append(f"pool: {nat.get('pool')}, not {verdict.pool}")
+
+    def ports(self):
+        """Each port that was asked is open, or it is not."""
+        for what, ports, expected in (("TCP", self.result.get("tcp_ports", ()), self.verdict.tcp),
+                                      ("UDP", self.result.get("udp", {}).get("ports", ()), self.verdict.udp)):
+            for each in ports if expected is not None else ():
+                is_open = each["port"] in expected
+                if each["reach"] == ("blocked" if is_open else "open"):
+                    self.wrong.append(f"{what} port {each['port']}: {each['reach']}")
+                elif is_open and each["reach"] not in ("open", "connected" if self.is_held("stun") else "open"):
+                    self.missing.append(f"{what} port {each['port']}: {each['reach']}, not open")
+        works = self.result.get("udp", {}).get("works")
+        if self.verdict.udp is not None and (works is not None or not self.is_held("stun")):
+            self.compare("UDP works", bool(self.verdict.udp), works)
+
+    def proxy(self):
+        proxy, expected = self.result.get("proxy", {}), self.network.proxy
+        if 8 in self.verdict.types and 9 not in self.verdict.types:
+            state = proxy.get("state")
+            self.compare("proxy", "works", None if state == "not-determined" else state)
+        if 8 in self.verdict.types:
+            self.compare("proxy opens TLS", expected.opens_tls, proxy.get("opens_tls"))
+            if expected.scheme and expected.scheme not in (proxy.get("authentication") or ""):
+                self.wrong.append(f"proxy wants {proxy.get('authentication')}, not {expected.scheme}")
+        is_transparent = "transparent proxy" in self.network.boxes
+        if is_transparent or proxy.get("transparent"):
+            self.compare("transparent proxy", is_transparent, proxy.get("transparent"))
+
+    def facts(self):
+        for key, expected in (("portal", self.verdict.portal), ("tls_opened", self.verdict.tls_opened)):
+            said = self.result.get("inspection", {}).get(key) if key == "tls_opened" else self.result.get(key)
+            if expected or said:
+                self.compare(key, expected, said)
+        # Without a router that tells its address nobody can tell; but it must not be told otherwise.
+        carrier = self.result.get("carrier_nat")
+        if carrier is not None and carrier != bool(self.network.outer):
+            self.wrong.append(f"carrier_nat: {carrier}")
+        if self.result.get("nat64"):
+            self.wrong.append("nat64 where there is none")
+
+    def methods(self):
+        """Methods that lead through a proxy need not be tried where there is none."""
+        verdict, methods = self.verdict, {method["name"]: method for method in self.result.get("methods", ())}
+        said = {name: method["works"] for name, method in methods.items()}
+        for names, expected in ((verdict.works, True), (verdict.fails, False)):
+            for name in sorted(names):
+                if said.get(name) is not None and said[name] != expected:
+                    probe = self.probe(methods[name]["probe"])
+                    self.wrong.append(f"method {name}: {'works' if said[name] else 'fails'}, and is not to; {probe['outcome']}: {probe.get('detail')}")
+                elif said.get(name) is None and (expected or not name.endswith("-proxy") or self.network.proxy):
+                    self.missing.append(f"method {name}: not tried")
+        if verdict.type is not None:
+            self.compare("exit", 0 if verdict.type == 0 else 1 if verdict.works else 2, self.result.get("exit"))
+
+    # What it says
+
+    def content(self):
+        """How content is held back, which, and which passes."""
+        said, content = self.result.get("inspection", {}), self.verdict.content
+        blocked, passing = set(said.get("blocked", ())), set(said.get("passing", ()))
+        if content is None:
+            self.compare("content that is held back", [], sorted(blocked))
+            if self.verdict.tls_opened:
+                self.compare("mechanism", ALTERED, said.get("mechanism"))
+            elif said.get("seen"):
+                self.wrong.append("inspection: seen where there is none")
+            elif said.get("seen") is None and self.verdict.tcp:
+                self.missing.append("inspection: whether there is any")
+            return
+        if said.get("mechanism") not in content.how:
+            (self.wrong if said.get("mechanism") else self.missing).append(f"mechanism: {said.get('mechanism')}, not {' or '.join(content.how)}")
+        for which, what in ((blocked & content.never_blocked, "held back"), (passing & content.never_passing, "passing")):
+            if which:
+                self.wrong.append(f"{what}, as it says: {', '.join(sorted(which))}")
+        for which, what in ((content.blocked - blocked, "held back"), (content.passing - passing, "passing")):
+            if which and not self.options.loss:
+                self.missing.append(f"{what}, but not said to be: {', '.join(sorted(which))}; {NOT_ENOUGH}")
+        self.evidence_of_content(said, content)
+
+    def nearness(self):
+        """A reset is made on this side of the link; that can be told where the link takes longer than what is before it."""
+        said, content = self.result.get("inspection", {}).get("near"), self.verdict.content
+        is_near = content is not None and RESET in content.how
+        if said is not None and said != is_near:
+            self.wrong.append(f"inspection: near {said}")
+        elif said is None and is_near and self.options.delay >= TELLING_DELAY_MS:
+            self.missing.append("inspection: whether it is near")
+
+    def evidence_of_content(self, said, content):
+        probe = self.probe(said.get("probe"))
+        target = probe.get("target", "")
+        if probe.get("outcome", "proof") == "proof":
+            self.wrong.append(f"inspection: shown by a probe that passed, {said.get('probe')}")
+        if content.ports and target and int(target.rpartition(":")[2]) not in content.ports:
+            self.wrong.append(f"inspection: shown at {target}")
+        if SURENESS.index(said.get("confidence", SURENESS[0])) < SURENESS.index(content.sure) and not self.options.loss:
+            self.missing.append(f"inspection: {said.get('confidence')}, not {content.sure}; {NOT_ENOUGH}")
+
+    def sureness(self):
+        """Lost packets cost certainty, as they should."""
+        said = self.result.get("confidence")
+        if self.verdict.type is None and SURENESS.index(said or SURENESS[0]) > SURENESS.index("suspected"):
+            self.wrong.append(f"confidence {said} where nothing can be known")
+        if self.verdict.type is not None and not self.options.loss and SURENESS.index(said or SURENESS[0]) < SURENESS.index(self.verdict.sure):
+            self.missing.append(f"confidence {said}, not {self.verdict.sure}; {NOT_ENOUGH}")
+
+    def advice(self):
+        """Whatever is to be asked for is backed by a probe to that port that did not do."""
+        for each in self.result.get("advice", ()):
+            probe = self.probe(each.get("probe"))
+            if not probe or (probe["outcome"] == "proof" and probe["kind"] not in ("mapping", "filtering")):
+                self.wrong.append(f"advice that no failed probe backs: {each['text']}")
+            elif each["protocol"] == ("TCP" if probe.get("carry") == "udp" else "UDP"):
+                self.wrong.append(f"advice speaks of {each['protocol']}, its probe of {probe['carry']}: {each['text']}")
+
+    def told(self):
+        for check in (self.types, self.nat, self.ports, self.proxy, self.facts, self.methods, self.content, self.nearness, self.sureness, self.advice):
+            check()
+        return self.wrong, self.missing
+
+
+def limit_s(network):
+    """How long a run should take: where all ports are open, where some are dead, where inspection is to be confirmed."""
+    verdict = network.verdict
+    return 10 if 9 in verdict.types or verdict.tls_opened else 3 if verdict.udp == verdict.tcp == EVERY else 5
+
+
+def judge(network, result, options):
+    """(what is wrong, what is missing)"""
+    return Findings(network, result, options).told()
