@@ -294,7 +294,7 @@ _PROXIES = [
                                         why="a proxy that nobody needs is no firewall that wants one")),
     Network("transparent-80", "A home router; what goes to TCP port 80 ends at a squid that nobody asked for.",
             _ALL_OUT, boxes=("transparent proxy",),
-            verdict=_inspected(PLAIN_80, all_but((FORGED, DROP, CLOSED), "http", ports=(80,), is_elsewhere=True), "on port 80 HTTP passes and nothing else, and the far end sees another's connection")),
+            verdict=_inspected(PLAIN_80, all_but((FORGED, DROP, CLOSED, ALTERED), "http", ports=(80,), is_elsewhere=True), "on port 80 HTTP passes and nothing else, and the far end sees another's connection")),
     Network("tls-opened-443", "A home router; TLS to port 443 ends at a squid that opens it and wants to see HTTP.",
             _ALL_OUT, boxes=("tls opener",),
             verdict=_inspected(TLS_443 | PLAIN_443, all_but(ALTERED, ports=(443,), is_elsewhere=True), "the certificate on port 443 is not the far end's, and the two ends' exporters differ",

@@ -67,6 +67,30 @@ test_content_is_judged (gconstpointer data)
     g_assert_cmpint (verdict->inspection.confidence, >=, TURN_CONNECT_CONFIDENCE_PROBABLE);
 }
 
+/* Of one run each, beside SIP that was dropped in all of five. */
+static void
+test_a_class_that_was_lost_once_is_not_named (gconstpointer data)
+{
+  gboolean does_little_pass = GPOINTER_TO_INT (data);
+  static const char *const others[] = { "tls", "http", "stun" };
+  g_autoptr (TurnConnectObservations) observations = turn_connect_observations_new ();
+  g_autoptr (TurnConnectVerdict) verdict = NULL;
+
+  observations->is_far_end = TRUE;
+  for (guint run = 0; run < RUNS; run++) {
+    add_run (observations, "sip-register", FALSE, TURN_CONNECT_OUTCOME_CONNECTED);
+    add_run (observations, "printable", run > 0, TURN_CONNECT_OUTCOME_PROOF);
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    add_run (observations, others[i], FALSE,
+             does_little_pass ? TURN_CONNECT_OUTCOME_CONNECTED : TURN_CONNECT_OUTCOME_PROOF);
+  add_run (observations, "tls-stun", FALSE, TURN_CONNECT_OUTCOME_CONNECTED);
+  verdict = turn_connect_classify (observations);
+  g_assert_cmpint (verdict->inspection.is_seen, ==, TURN_CONNECT_TELL_YES);
+  g_assert_cmpstr (g_ptr_array_index (verdict->inspection.blocked, 0), ==, "sip-register");
+  g_assert_cmpuint (verdict->inspection.blocked->len, ==, does_little_pass ? 5 : 1);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -76,5 +100,10 @@ main (int argc, char **argv)
 
     g_test_add_data_func (path, &rows[i], test_content_is_judged);
   }
+  g_test_add_data_func ("/turn-connect/detect-loss/content/a-class-that-was-lost-once-is-not-named",
+                        GINT_TO_POINTER (FALSE), test_a_class_that_was_lost_once_is_not_named);
+  g_test_add_data_func (
+      "/turn-connect/detect-loss/content/where-little-passes-all-that-failed-once-is-named",
+      GINT_TO_POINTER (TRUE), test_a_class_that_was_lost_once_is_not_named);
   return g_test_run ();
 }
