@@ -362,11 +362,13 @@ judge_matrix (const TurnConnectObservations *observations,
     inspection->is_seen = TURN_CONNECT_TELL_NO;
 }
 
-/* Both ends of a TLS connection see another one: it ends in between. */
+/* Both ends of a TLS connection see another one: it ends in between. That it does nowhere is known
+ * only if no port stayed open. */
 static void
 judge_tls (const TurnConnectObservations *observations, TurnConnectVerdict *verdict)
 {
   TurnConnectInspection *inspection = &verdict->inspection;
+  guint n_through = 0, n_open = 0;
 
   for (guint i = 0; i < observations->probes->len; i++) {
     const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
@@ -374,9 +376,8 @@ judge_tls (const TurnConnectObservations *observations, TurnConnectVerdict *verd
     if (probe->kind != TURN_CONNECT_PROBE_TLS ||
         (probe->via != NULL && turn_connect_classify_passes (verdict)))
       continue;
-    if (turn_connect_classify_counts (observations, probe) &&
-        inspection->tls_opened == TURN_CONNECT_TELL_UNKNOWN)
-      inspection->tls_opened = TURN_CONNECT_TELL_NO;
+    n_through += turn_connect_classify_counts (observations, probe);
+    n_open += says_something (probe) && !turn_connect_classify_counts (observations, probe);
     if (probe->outcome != TURN_CONNECT_OUTCOME_ALTERED)
       continue;
     inspection->tls_opened = TURN_CONNECT_TELL_YES;
@@ -386,6 +387,8 @@ judge_tls (const TurnConnectObservations *observations, TurnConnectVerdict *verd
     inspection->port = probe->target.port;
     inspection->probe = (gint)i;
   }
+  if (inspection->tls_opened == TURN_CONNECT_TELL_UNKNOWN && n_through > 0 && n_open == 0)
+    inspection->tls_opened = TURN_CONNECT_TELL_NO;
 }
 
 /* Beside the far end another server may stand, on ports of its own. */
