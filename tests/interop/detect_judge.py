@@ -56,7 +56,8 @@ class Findings:
                 elif is_open and each["reach"] not in ("open", "connected" if self.is_held("stun") else "open"):
                     self.missing.append(f"{what} port {each['port']}: {each['reach']}, not open")
         works = self.result.get("udp", {}).get("works")
-        if self.verdict.udp is not None and (works is not None or not self.is_held("stun")):
+        is_told = works is not None or self.verdict.udp or (self.verdict.type is not None and not self.is_held("stun"))
+        if self.verdict.udp is not None and is_told:
             self.compare("UDP works", bool(self.verdict.udp), works)
 
     def proxy(self):
@@ -95,8 +96,10 @@ class Findings:
                     self.wrong.append(f"method {name}: {'works' if said[name] else 'fails'}, and is not to; {probe['outcome']}: {probe.get('detail')}")
                 elif said.get(name) is None and (expected or not name.endswith("-proxy") or self.network.proxy):
                     self.missing.append(f"method {name}: not tried")
-        if verdict.type is not None:
-            self.compare("exit", 0 if verdict.type == 0 else 1 if verdict.works else 2, self.result.get("exit"))
+        if verdict.type is not None and verdict.works:
+            self.compare("exit", 0 if verdict.type == 0 else 1, self.result.get("exit"))
+        elif self.result.get("exit") == 0:
+            self.wrong.append("exit 0, where nothing works")
 
     # What it says
 

@@ -6,7 +6,7 @@ The verdict speaks of both families alike. Types are those of 3GPP TR 33.830 cla
 """
 import dataclasses
 
-from contents import ALTERED, CLASSES, CLOSED, DROP, FORGED, INVERTED, LATE, NOTHING, RESET, SIP, TLS, Content, all_but, only, otherwise
+from contents import ALTERED, CLASSES, CLOSED, DROP, FORGED, INVERTED, LATE, NOTHING, RESET, SIP, TLS, Content, all_but, only, only_so, udp
 from networks import FAMILIES, Network, Proxy
 
 # Mapping and filtering (RFC 4787).
@@ -25,6 +25,7 @@ PROXIED = PLAIN_PROXY | TLS_PROXY
 
 EVERY = frozenset({53, 80, 443, 3478, 3479, 5060, 5061, 5349, 40000})  # ports at which the far end listens
 WEB = frozenset({80, 443})
+SILENT = "probable"    # that a port is closed here is sure only if the far end heard others on it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +61,7 @@ def _tcp_ports(works):
 
 
 def _no_udp(type_, works, why, also=(), **more):
-    return Verdict(type_, (*also, type_), None, None, works, DIRECT - works, why, **{"udp": NOTHING, "tcp": _tcp_ports(works), **more})
+    return Verdict(type_, (*also, type_), None, None, works, DIRECT - works, why, **{"udp": NOTHING, "tcp": _tcp_ports(works), "sure": SILENT if type_ < 8 else "confirmed", **more})
 
 
 def _proxied(works, why, type_=8, **more):
@@ -176,7 +177,7 @@ _UDP_PORTS = Network(
     _out("udp dport { 53, 443, 3478, 3479 }", _WEB),
     verdict=Verdict(5, (3, 5), INDEPENDENT, BY_PORT, frozenset({"turn-udp"}) | PLAIN_80 | PLAIN_443 | TLS_443, TCP_3478 | PROXIED,
                     "UDP passes to ports that firewalls know, and to no high one: the UDP form of 5",
-                    udp=frozenset({53, 443, 3478, 3479}), tcp=WEB))
+                    udp=frozenset({53, 443, 3478, 3479}), tcp=WEB, sure=SILENT))
 _WEB_ONLY = Network(
     "ports-tcp", "Only TCP to ports 80 and 443 gets out; both families are translated.",
     _out(_WEB), verdict=_no_udp(5, PLAIN_80 | PLAIN_443 | TLS_443, "no UDP, and of TCP two ports: the TCP form of 5"))
@@ -240,7 +241,7 @@ _NAT = [
             _out("udp dport { 53, 443 }", _WEB),
             verdict=Verdict(5, (5,), None, None, PLAIN_80 | PLAIN_443 | TLS_443, TCP_3478 | PROXIED,
                             "UDP passes to two ports; how it is translated nobody can tell whose alternate port is none of them", also=(3,),
-                            udp=frozenset({53, 443}), tcp=WEB)),
+                            udp=frozenset({53, 443}), tcp=WEB, sure=SILENT)),
     Network("quic-blocked", "A home router that drops UDP to port 443 and nothing else.",
             f"{_RETURN}{_OUTBOUND} udp dport 443 drop\n{_OUTBOUND} accept\n",
             verdict=_free(3, INDEPENDENT, BY_PORT, "one UDP port that does not pass makes no firewall for TCP alone",
@@ -257,12 +258,12 @@ _NAT = [
             _out("meta l4proto udp", _WEB),
             verdict=Verdict(5, (3, 5), INDEPENDENT, BY_PORT, UDP | PLAIN_80 | PLAIN_443 | TLS_443, TCP_3478 | PROXIED,
                             "certain ports of TCP beside all of UDP: whoever looks at UDP alone sees nothing but the NAT",
-                            udp=EVERY, tcp=WEB, sure="probable")),
+                            udp=EVERY, tcp=WEB, sure=SILENT)),
     Network("dns-only", "Of UDP only port 53 gets out, and nothing of TCP.",
             _out("udp dport 53"),
             verdict=Verdict(5, (5,), None, None, NOTHING, DIRECT | PROXIED,
                             "one UDP port leads to the far end, and no method of carrying a call uses it", also=(3,),
-                            udp=frozenset({53}), tcp=NOTHING)),
+                            udp=frozenset({53}), tcp=NOTHING, sure="suspected")),
     Network("port-80", "Only TCP to port 80 gets out, whatever it carries.",
             _out("tcp dport 80"), verdict=_no_udp(7, PLAIN_80, "one TCP port, and not the one everybody tries")),
 ]
@@ -310,7 +311,7 @@ _INSPECTIONS = [
             verdict=_inspected(NOTHING, only(RESET, *SIP), "SIP is reset, sooner than the far end could, which was told the same")),
     Network("sip-late-drop", "A home router that inspects: what spoke SIP dies some packets later.",
             _ALL_OUT, inspects=("late=sip",),
-            verdict=_inspected(NOTHING, only(LATE, *SIP), "SIP is answered at first, and the connection does not survive")),
+            verdict=_inspected(NOTHING, only_so(LATE, *SIP), "SIP is answered at first, and the connection does not survive")),
     Network("sip-forged", "A home router that inspects: it answers SIP itself, with 403.",
             _ALL_OUT, inspects=("forge=sip",),
             verdict=_inspected(NOTHING, only(FORGED, *SIP), "an answer that proves nothing, and the far end heard nothing")),
@@ -319,33 +320,33 @@ _INSPECTIONS = [
             verdict=_inspected(NOTHING, only(ALTERED, *SIP), "SIP arrives, but not as it was sent; its inverted twin does")),
     Network("sip-udp-drop", "A home router that inspects: SIP over UDP is dropped, over TCP it passes.",
             _ALL_OUT, inspects=("drop=udp/sip",),
-            verdict=_inspected(NOTHING, otherwise(DROP, *SIP), "who only tries TCP sees nothing")),
+            verdict=_inspected(NOTHING, only_so(DROP, *udp(*SIP)), "who only tries TCP sees nothing")),
     Network("sip-udp-rewritten", "A home router with SIP ALG as most have it: over UDP to port 5060 it puts other addresses into SIP.",
             _ALL_OUT, inspects=("rewrite=udp/5060/sip:192.168.1.10>198.51.100.2", "rewrite=udp/5060/sip:fd07:1::10>2001:db8::"),
-            verdict=_inspected(NOTHING, otherwise(ALTERED, *SIP), "over UDP to that port SIP arrives, but not as it was sent; its inverted twin does")),
+            verdict=_inspected(NOTHING, only_so(ALTERED, *udp(*SIP)), "over UDP to that port SIP arrives, but not as it was sent; its inverted twin does")),
     Network("sip-invite", "A home router that inspects: INVITE is dropped, REGISTER passes.",
             _ALL_OUT, inspects=("drop=invite",),
             verdict=_inspected(NOTHING, only(DROP, "sip-invite"), "who only tries REGISTER sees nothing")),
     Network("stun-drop", "A home router that inspects: STUN in clear over TCP is dropped.",
             _ALL_OUT, inspects=("drop=tcp/stun",),
-            verdict=_inspected(TCP_3478, only(DROP, "stun"), "TURN over TCP dies; the same in TLS passes, and tunnels in clear, whose messages have a length in front")),
+            verdict=_inspected(TCP_3478, only_so(DROP, "stun"), "TURN over TCP dies; the same in TLS passes, and tunnels in clear, whose messages have a length in front")),
     Network("stun-forged", "A home router that answers STUN over UDP itself, and wrongly.",
             _ALL_OUT, inspects=("forge=udp/stun",),
             verdict=Verdict(9, (9,), None, None, DIRECT - UDP, UDP, "the answers prove nothing: whoever believes them finds a NAT that is not there",
-                            udp=NOTHING, tcp=EVERY, content=Content((FORGED,), frozenset({"stun"}), CLASSES, is_elsewhere=True))),
+                            udp=NOTHING, tcp=EVERY, content=Content((FORGED,), frozenset({"stun"}), CLASSES, udp("stun"), is_elsewhere=True))),
     Network("web-inspected", "TCP to ports 80 and 443 gets out as long as it begins as TLS or HTTP; the rest is reset.",
             _out(_WEB), inspects=("reset=tcp/not-web",),
             verdict=_no_udp(9, TLS_443, "two ports, and on both only what looks like the web", also=(5,), tcp=WEB,
                              content=all_but(RESET, "http", *TLS))),
     Network("random-drop", "A home router that drops what looks encrypted and is no TLS.",
             _ALL_OUT, inspects=("drop=tcp/random",),
-            verdict=_inspected(NOTHING, only(DROP, "random", *INVERTED), "octets without letters or structure die, printable ones pass")),
+            verdict=_inspected(NOTHING, only_so(DROP, "random", *INVERTED), "octets without letters or structure die, printable ones pass")),
     Network("alpn-reset", "A home router that resets TLS with ALPN stun.turn.",
             _ALL_OUT, inspects=("reset=alpn:stun.turn",),
-            verdict=_inspected(NOTHING, only(RESET, "tls-stun"), "the same TLS without that word passes")),
+            verdict=_inspected(NOTHING, only_so(RESET, "tls-stun"), "the same TLS without that word passes")),
     Network("name-reset", "A home router that resets TLS to the name core.lab.",
             _ALL_OUT, inspects=("reset=name:core.lab",),
-            verdict=_inspected(frozenset({"tep-tls", "sip-tls"}), only(RESET, *TLS), "the same TLS with another name passes, as to the TURN server")),
+            verdict=_inspected(frozenset({"tep-tls", "sip-tls"}), only_so(RESET, *TLS), "the same TLS with another name passes, as to the TURN server")),
     Network("symmetric-inspected", "A symmetric NAT that resets SIP.",
             _ALL_OUT, nat="symmetric", inspects=("reset=sip",),
             verdict=_inspected(NOTHING, only(RESET, *SIP), "two axes: ports differ by destination, and SIP is reset", 4, BY_PORT, BY_PORT)),
@@ -411,6 +412,6 @@ def content_table():
     for network in NETWORKS.values():
         content = network.verdict.content
         if content is not None:
-            what = ", ".join(sorted(content.blocked)) if not content.perhaps else f"all but {', '.join(sorted(content.passing)) or 'HTTP inside TLS'}"
+            what = ", ".join(sorted(content.blocked)) if "printable" not in content.blocked else f"all but {', '.join(sorted(content.passing)) or 'HTTP inside TLS'}"
             where = f", on port {', '.join(map(str, content.ports))}" if content.ports else ""
             yield f"| `{network.name}` | {' or '.join(content.how)} | {what}{where} |"

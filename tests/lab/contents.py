@@ -9,8 +9,15 @@ INVERTED = frozenset({"sip-register-inverted", "sip-invite-inverted"})
 MISSPELT = frozenset({"sip-register-misspelt", "sip-invite-misspelt"})
 OTHER_NAME = frozenset({"tls-other-name"})  # a front door answers no name but its own
 TLS = frozenset({"tls", "tls-stun"})
-ASKED = SIP | INVERTED | MISSPELT | TLS | {"printable", "http", "random", "stun"}
-CLASSES = ASKED | OTHER_NAME
+CLASSES = SIP | INVERTED | MISSPELT | TLS | OTHER_NAME | {"printable", "http", "random", "stun"}
+
+
+def udp(*classes):
+    """The same over UDP, where that is another matter than over TCP."""
+    return frozenset(f"udp-{each}" for each in classes)
+
+
+EVERYTHING = CLASSES | udp(*CLASSES, "rtp", "dtls")
 
 # How they are held back.
 DROP, RESET, LATE, FORGED, ALTERED, CLOSED = "drop", "reset", "late-drop", "forged-answer", "altered", "close"
@@ -35,11 +42,17 @@ class Content:
 
     @property
     def never_blocked(self):
-        return CLASSES - self.blocked - self.perhaps
+        return EVERYTHING - self.blocked - self.perhaps
 
 
 def only(how, *blocked):
-    """Those, on every port, and nothing else."""
+    """Those, on every port, over UDP too, and nothing else."""
+    held = frozenset(blocked)
+    return Content((how,), held, CLASSES - held, udp(*held))
+
+
+def only_so(how, *blocked):
+    """Those, as they are carried, and nothing else."""
     held = frozenset(blocked)
     return Content((how,), held, CLASSES - held)
 
@@ -50,8 +63,3 @@ def all_but(how, *passing, **more):
     surely = frozenset({"printable", "stun", "sip-register"})
     perhaps = CLASSES - surely - free - (OTHER_NAME if "tls" in free else NOTHING)
     return Content((how,) if isinstance(how, str) else how, surely, free, perhaps, **more)
-
-
-def otherwise(how, *blocked):
-    """Those over UDP alone, or on some ports alone: carried otherwise, they pass."""
-    return dataclasses.replace(only(how, *blocked), passing=CLASSES, is_elsewhere=True)
