@@ -142,6 +142,19 @@ G_BEGIN_DECLS
   X (FRAMES_NULL, "frames_ignored_total", "reason=\"null\"", FALSE, "frames without effect")       \
   X (FRAMES_UNKNOWN, "frames_ignored_total", "reason=\"unknown\"", FALSE, "frames without effect") \
   X (FRAMES_STUN, "frames_ignored_total", "reason=\"stun\"", FALSE, "frames without effect")       \
+  X (DETECT_ANSWERED, "detect_datagrams_total", "result=\"answered\"", FALSE,                      \
+     "datagrams for detection")                                                                    \
+  X (DETECT_UNANSWERED, "detect_datagrams_total", "result=\"unanswered\"", FALSE,                  \
+     "datagrams for detection")                                                                    \
+  X (DETECT_TAKEN, "detect_connections_total", "result=\"taken\"", FALSE,                          \
+     "TCP connections for detection")                                                              \
+  X (DETECT_REFUSED, "detect_connections_total", "result=\"refused\"", FALSE,                      \
+     "TCP connections for detection")                                                              \
+  X (DETECT_CONNECTIONS, "detect_connections", NULL, TRUE, "of them open now")                     \
+  X (DETECT_PROVEN, "detect_logins_total", "result=\"proven\"", FALSE,                             \
+     "users of detection who signed a request")                                                    \
+  X (DETECT_FAILED, "detect_logins_total", "result=\"failed\"", FALSE,                             \
+     "users of detection who signed a request")                                                    \
   X (WAKEUPS, "wakeups_total", NULL, FALSE, "rounds of the packet loop")                           \
   X (MEMORY, "memory_octets", NULL, TRUE, "octets held for connections, tunnels and their output")
 

@@ -2,8 +2,6 @@
 /* What the two units with sockets of detection share: detect.c has datagrams and the clock, detect-tcp.c connections. */
 #pragma once
 
-#include <stdatomic.h>
-
 #include "tep-s/detect-stream.h"
 #include "tep-s/detect.h"
 #include "tep-s/mailbox.h"

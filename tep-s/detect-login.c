@@ -53,6 +53,8 @@ tep_server_detect_login (TepServerDetectCore *core,
     else
       tep_server_throttle_failed (core->throttle, asker->source, credential.identity, core->now_us);
   }
+  tep_server_detect_count (
+      core, is_verified ? TEP_SERVER_COUNTER_DETECT_PROVEN : TEP_SERVER_COUNTER_DETECT_FAILED, 1);
   tep_server_credential_clear (&credential);
   if (is_verified)
     tep_server_detect_book_set_key (core->book, run, key);

@@ -2,10 +2,13 @@
 /* The far end of detection, without sockets: what is answered to a datagram and on a connection. One thread at a time. */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "stun-ext/detect-payload.h"
 #include "stun-ext/detect-record.h"
 #include "stun-ext/message.h"
 #include "tep-s/config.h"
+#include "tep-s/counters.h"
 #include "tep-s/detect-book.h"
 #include "tep-s/quota.h"
 #include "tep-s/throttle.h"
@@ -32,7 +35,14 @@ typedef struct {
   struct _TepServerDetectReply *scratch;            /* for answers on streams */
   void (*tell_self) (gpointer data, GString *text); /* nullable: lines about the far end itself */
   gpointer self_data;
+  _Atomic guint64 counters[TEP_SERVER_N_COUNTERS]; /* its own; one writer, read by any thread */
 } TepServerDetectCore;
+
+static inline void
+tep_server_detect_count (TepServerDetectCore *core, TepServerCounter counter, gint64 n)
+{
+  atomic_fetch_add_explicit (&core->counters[counter], (guint64)n, memory_order_relaxed);
+}
 
 /* Sets up and clears what a core owns. */
 void tep_server_detect_core_init (TepServerDetectCore *core,

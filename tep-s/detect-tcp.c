@@ -43,6 +43,7 @@ close_connection (Connection *connection)
   TepServerDetect *detect = connection->detect;
 
   g_hash_table_remove (detect->open, connection);
+  tep_server_detect_count (&detect->core, TEP_SERVER_COUNTER_DETECT_CONNECTIONS, -1);
   tep_server_quota_give (detect->connections, connection->source_key);
   g_clear_pointer (&connection->stream, tep_server_detect_stream_free);
   close (connection->fd);
@@ -183,10 +184,13 @@ tep_server_detect_adopt (TepServerDetect *detect,
 
   if (g_hash_table_size (detect->open) >= config->connections ||
       !tep_server_quota_take (detect->connections, source_key, config->connections_per_source)) {
+    tep_server_detect_count (&detect->core, TEP_SERVER_COUNTER_DETECT_REFUSED, 1);
     g_clear_pointer (&whole.tls, tep_server_tls_free);
     close (fd);
     return;
   }
+  tep_server_detect_count (&detect->core, TEP_SERVER_COUNTER_DETECT_TAKEN, 1);
+  tep_server_detect_count (&detect->core, TEP_SERVER_COUNTER_DETECT_CONNECTIONS, 1);
   read_syn (fd, &whole.syn);
   connection = (Connection *)g_source_new (&funcs, sizeof *connection);
   connection->detect = detect;
@@ -277,6 +281,7 @@ unpack_connection (gpointer receiver, gpointer data, gboolean is_delivered)
     arrival.place = tep_server_detect_door (detect, &arrival.place.local, TRUE, &arrival.source);
     tep_server_detect_adopt (detect, parcel->fd, &arrival, contents->unread, contents->unread_tls);
   } else {
+    tep_server_detect_count (&detect->core, TEP_SERVER_COUNTER_DETECT_REFUSED, 1);
     g_clear_pointer (&contents->tls, tep_server_tls_free);
     close (parcel->fd);
   }

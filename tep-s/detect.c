@@ -173,6 +173,9 @@ send_reply (TepServerDetect *detect, Port *port, const StunExtAddress *source)
   const TepServerDetectReply *reply = &detect->reply;
   Port *from = reply->length > 0 ? answering_port (detect, port, reply) : NULL;
 
+  tep_server_detect_count (
+      &detect->core,
+      from != NULL ? TEP_SERVER_COUNTER_DETECT_ANSWERED : TEP_SERVER_COUNTER_DETECT_UNANSWERED, 1);
   if (reply->delay_s > 0 && from != NULL)
     hold (detect, from, source, reply);
   else if (from != NULL)
@@ -333,6 +336,7 @@ tep_server_detect_take_datagram (
     return FALSE;
   if (atomic_fetch_add (&detect->n_mail, 1) >= TEP_SERVER_DETECT_MAIL_MAX) {
     atomic_fetch_sub (&detect->n_mail, 1);
+    tep_server_detect_count (&detect->core, TEP_SERVER_COUNTER_DETECT_UNANSWERED, 1);
     return TRUE;
   }
   letter = g_malloc (sizeof *letter + length);
@@ -598,4 +602,11 @@ tep_server_detect_reconfigure (TepServerDetect *detect, const TepServerSettings 
   tep_server_detect_core_reconfigure (&detect->core, settings->config, detect->seed);
   if (!load_tls (detect, settings->config, &error))
     g_warning ("[detect] keeps its old certificate: %s", error->message);
+}
+
+void
+tep_server_detect_add_counters (TepServerDetect *detect, TepServerCounters *counters)
+{
+  for (guint i = 0; i < TEP_SERVER_N_COUNTERS; i++)
+    counters->values[i] += atomic_load_explicit (&detect->core.counters[i], memory_order_relaxed);
 }

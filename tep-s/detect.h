@@ -49,6 +49,9 @@ gboolean tep_server_detect_take_datagram (TepServerDetect *detect,
                                           const guint8 *data,
                                           gsize length);
 
+/* What was counted since it began. Any thread. */
+void tep_server_detect_add_counters (TepServerDetect *detect, TepServerCounters *counters);
+
 /* New rules from a reload; addresses and ports stay. */
 void tep_server_detect_reconfigure (TepServerDetect *detect, const TepServerSettings *settings);
 

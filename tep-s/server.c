@@ -346,6 +346,9 @@ tep_server_stop (TepServer *self)
     g_source_destroy (self->drain);
   g_clear_pointer (&self->drain, g_source_unref);
   stop_workers (self);
+  if (self->detect != NULL)
+    tep_server_detect_add_counters (self->detect, &self->last);
+  self->last.values[TEP_SERVER_COUNTER_DETECT_CONNECTIONS] = 0; /* none is left */
   g_clear_pointer (&self->detect, tep_server_detect_free);
   self->is_running = FALSE;
   g_clear_pointer (&self->helper, tep_server_helper_stop);
@@ -519,6 +522,8 @@ tep_server_snapshot (TepServer *self, TepServerCounters *counters)
   *counters = self->last;
   for (guint i = 0; i < self->n_workers; i++)
     tep_server_core_add_counters (tep_server_worker_core (self->workers[i]), counters);
+  if (self->detect != NULL)
+    tep_server_detect_add_counters (self->detect, counters);
 }
 
 gboolean

@@ -26,6 +26,46 @@ static const CliProgram program = {
       "The configuration is described in tep-s.conf(5).",
 };
 
+/* What one address of a family cannot tell; none: nothing of it is asked for. */
+static void
+say_what_is_open (const TepServerDetectConfig *detect, guint8 family)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < detect->n_addresses; i++)
+    n += detect->addresses[i].family == family;
+  if (n == 1)
+    cli_say ("[detect] has one IPv%u address: whether a translator maps and filters by the far "
+             "side's address stays open there; a second one in addresses would tell",
+             family);
+}
+
+static void
+print_detect (const TepServerDetectConfig *detect)
+{
+  char text[STUN_EXT_ADDRESS_TEXT_LENGTH];
+  const char *between = "";
+
+  if (!detect->is_on)
+    return;
+  printf ("detection answers ");
+  for (guint i = 0; i < detect->n_addresses; i++, between = ", ")
+    printf ("%s%s", between, stun_ext_address_print_host (&detect->addresses[i], text));
+  if (detect->n_addresses > 0) {
+    printf (" on UDP and TCP ports ");
+    for (guint i = 0; i < detect->n_ports; i++)
+      printf ("%s%u", i > 0 ? ", " : "", detect->ports[i]);
+  }
+  printf ("%s%s; tep-detect asks there which of them were heard from outside\n",
+          detect->n_addresses > 0 && detect->is_at_front_door ? ", and " : "",
+          detect->is_at_front_door ? "at the front door" : "");
+  if (detect->n_addresses == 0)
+    cli_say ("[detect] has no addresses: of translators, and of ports but the front door's, "
+             "nothing can be told; write addresses=192.0.2.1;192.0.2.2");
+  say_what_is_open (detect, 4);
+  say_what_is_open (detect, 6);
+}
+
 static void
 print_check (const TepServerConfig *config)
 {
@@ -34,6 +74,7 @@ print_check (const TepServerConfig *config)
 
   printf ("%s: valid; %u listener%s, %u user%s\n", config->path, config->n_listeners,
           config->n_listeners == 1 ? "" : "s", n, n == 1 ? "" : "s");
+  print_detect (&config->detect);
   if (n_tls_only == 0)
     return;
   cli_say ("%u of the users can log in under TLS only, because %s; give them passwords of at least "

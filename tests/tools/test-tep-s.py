@@ -149,6 +149,16 @@ def help_version_check():
         assert re.fullmatch(r"tep-s \(tepkit\) \d+\.\d+\.\d+\n", version), version
         checked = place.run("--check")
         assert checked.returncode == 0 and "valid; 1 listener, 1 user" in checked.stdout, checked
+        assert "detection" not in checked.stdout + checked.stderr, checked
+        for addresses, said, left_open in (("", "detection answers at the front door", "has no addresses"),
+                                           ("192.0.2.1", "192.0.2.1 on UDP and TCP ports 3478, 3479, 53, and at the front door", "one IPv4 address"),
+                                           ("192.0.2.1;192.0.2.2;2001:db8::1", "192.0.2.1, 192.0.2.2, 2001:db8::1 on", "one IPv6 address"),
+                                           ("192.0.2.1;192.0.2.2", "192.0.2.1, 192.0.2.2 on", "")):
+            place.values["detect"] = {"addresses": addresses, "ports": "53"} if addresses else {}
+            checked = place.run("--check")
+            assert checked.returncode == 0 and said in checked.stdout and left_open in checked.stderr, checked
+            assert bool(left_open) == ("[detect]" in checked.stderr), checked
+        del place.values["detect"]
         assert checked.stderr == "", checked.stderr
         place.secret("users", "bob:short\n")
         checked = place.run("--check")
