@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """The far end of detection, asked by a client that was written from PROTOCOL.md alone and by STUN clients that are not ours."""
+import json
 import os
 import random
 import re
@@ -230,6 +231,23 @@ def _():
             assert found == coturn, (name, found)
             said = lab.run("device", ["stun", lab["CORE_ADDR"]], timeout=60).stdout
             assert classic in said, (name, said)
+
+
+@test("/interop/far-end/with-one-address-it-works-and-what-cannot-be-known-then-is-said")
+def _():
+    for name, known, left_open in (("nat", None, ("maps addresses is not determined", "lets answer is not determined: the far end has one address")),
+                                   ("symmetric", "address-and-port-dependent", ("lets answer is not determined: the far end has one address",))):
+        with Scratch() as scratch, Lab.up(name) as lab, Server(lab, scratch, {"detect": {"addresses": lab["CORE_ADDR"]}}) as server:
+            login = ends.secret(scratch.path, "one.secret", f"{USER}:{PASSWORD}")
+            done = lab.run("device", [ends.program("tep-detect"), f"{lab['CORE_ADDR']}:443", "-4", "--quiet", "--json", "--ca", scratch.certificate(), "--credentials", login], timeout=60)
+            said = json.loads(done.stdout)
+            assert (said["nat"]["mapping"], said["nat"]["filtering"]) == (known, None), said["nat"]
+            for each in left_open:
+                assert any(each in reason for reason in said["reasons"]), (each, said["reasons"])
+            counted = {series.removeprefix("tep_server_detect_"): value for series, value in server.metrics().items() if "_detect_" in series}
+            for series in ('datagrams_total{result="answered"}', 'connections_total{result="taken"}', 'logins_total{result="proven"}'):
+                assert counted[series] > 0, counted
+            assert counted['connections_total{result="refused"}'] == counted['logins_total{result="failed"}'] == 0, counted
 
 
 run()

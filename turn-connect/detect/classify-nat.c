@@ -292,4 +292,10 @@ turn_connect_classify_nat (const TurnConnectObservations *observations,
                                "far end with two addresses and two ports%s",
                                family->family,
                                observations->has_second_address ? ", both of which answer" : "");
+  if (family->translated == TURN_CONNECT_TELL_YES && observations->is_far_end &&
+      family->filtering == TURN_CONNECT_BEHAVIOUR_UNKNOWN && !observations->has_second_address)
+    turn_connect_classify_say (verdict,
+                               "IPv%u: whom the NAT lets answer is not determined: the far end has "
+                               "one address, and that takes two",
+                               family->family);
 }
