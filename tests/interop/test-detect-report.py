@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import shlex
+import socket
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
@@ -11,10 +12,15 @@ from capture import stun_frames, tshark  # noqa: E402
 from coturn import PASSWORD, USER, coturn  # noqa: E402
 from detect_networks import far_end  # noqa: E402
 from ends import PASSWORD as TEP_PASSWORD, USER as TEP_USER, PEER_PORT, Scratch, Server, secret  # noqa: E402
+from kamailio import Kamailio  # noqa: E402
 from lab import Lab  # noqa: E402
-from process import Process, SANITIZER, program, wait_until  # noqa: E402
+from process import Process, SANITIZER, program, wait_for_tcp, wait_until  # noqa: E402
 from tap import run, test  # noqa: E402
 
+SIP_PORT = 5060   # where tep-detect's lines listen
+REGISTER = (b"REGISTER sip:core.lab SIP/2.0\r\nVia: SIP/2.0/TCP 192.168.1.10:5060;branch=z9hG4bK-report;rport\r\nMax-Forwards: 70\r\n"
+            b"From: <sip:alice@core.lab>;tag=1\r\nTo: <sip:alice@core.lab>\r\nCall-ID: report\r\nCSeq: 7 REGISTER\r\n"
+            b"Contact: <sip:alice@192.168.1.10:5060;transport=tcp>\r\nExpires: 60\r\nContent-Length: 0\r\n\r\n")
 ELSEWHERE = 7777  # a port at the peer to which somebody else sends meanwhile
 SENDER = f"""
 import socket, sys, time
@@ -67,6 +73,22 @@ class Case:
             wait_until(lambda: '"event":"flow"' in agent.output.replace(" ", "") or agent.status is not None, 20, "a flow")
             return agent.status is None
 
+    def registers(self, line):
+        """Whether a SIP client that sends to where the program listens is registered."""
+        with Process(self.fill_in(line), self.lab, "device", name="forward"):
+            wait_for_tcp(self.lab, "device", "127.0.0.1", SIP_PORT)
+            with self.lab.socket("device", socket.AF_INET, socket.SOCK_STREAM) as client:
+                client.settimeout(20)
+                client.connect(("127.0.0.1", SIP_PORT))
+                client.sendall(REGISTER)
+                said = b""
+                while b"\r\n\r\n" not in said:
+                    more = client.recv(2048)
+                    assert more, said
+                    said += more
+        print(said, file=sys.stderr)
+        return said.startswith(b"SIP/2.0 200 ") and b"CSeq: 7 REGISTER" in said
+
 
 def turn_lines_reach(network, expected):
     with Scratch() as scratch, Lab.up(network) as lab, coturn(lab, plain=True) as (_, trusted):
@@ -77,19 +99,31 @@ def turn_lines_reach(network, expected):
             assert case.reaches(line), (name, line)
 
 
-def tep_lines_reach(network, expected):
-    with Scratch() as scratch, Lab.up(network) as lab, Server(lab, scratch):
+def tep_and_sip_lines_reach(network, expected):
+    """tep-s gives way to a registrar, at the same name and port and with the same certificate."""
+    with Scratch() as scratch, Lab.up(network) as lab:
+        case, lines = tep_lines_reach(lab, scratch, expected)
+        with Kamailio(lab, scratch.path, scratch.certificate(), scratch.path / "key.pem", ports=("tls:443",)) as registrar:
+            for line in lines:
+                assert case.registers(line), line
+            assert {kind for _, kind, _ in registrar.seen("REGISTER")} == {"tls"} and len(registrar.seen("REGISTER")) == len(lines) > 0
+
+
+def tep_lines_reach(lab, scratch, expected):
+    with Server(lab, scratch, {"detect": {}}):
         case = Case(lab, scratch, scratch.certificate(), f"{TEP_USER}:{TEP_PASSWORD}")
-        lines = {name: line for name, line in case.detect("core.lab:443").items() if name.startswith("tep")}
+        lines = {name: line for name, line in case.detect("core.lab:443").items() if name.startswith(("tep", "sip"))}
         assert set(lines) == expected, lines
+        sip = [lines.pop(name) for name in sorted(expected) if name.startswith("sip")]
         for name, line in lines.items():
             assert case.reaches(line), (name, line)
+    return case, sip
 
 
-for each, turn, tep in (("open", {"turn-udp", "turn-tcp", "turn-tls"}, {"tep-80", "tep-443", "tep-tls"}),
-                        ("proxy-basic", {"turn-tls-proxy"}, {"tep-443-proxy", "tep-tls-proxy"})):
+for each, turn, tep in (("open", {"turn-udp", "turn-tcp", "turn-tls"}, {"tep-80", "tep-443", "tep-tls", "sip-tls"}),
+                        ("proxy-basic", {"turn-tls-proxy"}, {"tep-443-proxy", "tep-tls-proxy", "sip-tls-proxy"})):
     test(f"/interop/detect-report/{each}/what-it-tells-to-use-for-turn-reaches-the-server")(lambda n=each, e=turn: turn_lines_reach(n, e))
-    test(f"/interop/detect-report/{each}/what-it-tells-to-use-for-tunnels-reaches-the-server")(lambda n=each, e=tep: tep_lines_reach(n, e))
+    test(f"/interop/detect-report/{each}/what-it-tells-to-use-for-tunnels-and-sip-reaches-the-server")(lambda n=each, e=tep: tep_and_sip_lines_reach(n, e))
 
 
 def capture(lab, scratch, path, before=(), arguments=()):
