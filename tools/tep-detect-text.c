@@ -95,6 +95,17 @@ tep_detect_text_describe (const TurnConnectProbe *probe)
 
 /* The verdict */
 
+static gboolean
+is_reached (const TurnConnectVerdict *verdict)
+{
+  gboolean is_any = verdict->proxy == TURN_CONNECT_WAY_WORKS;
+
+  for (guint i = 0; i < G_N_ELEMENTS (verdict->families); i++)
+    is_any = is_any || verdict->families[i].udp == TURN_CONNECT_TELL_YES ||
+             verdict->families[i].tcp == TURN_CONNECT_TELL_YES;
+  return is_any;
+}
+
 char *
 tep_detect_describe_verdict (const TurnConnectVerdict *verdict)
 {
@@ -120,7 +131,8 @@ tep_detect_describe_verdict (const TurnConnectVerdict *verdict)
   if (verdict->is_server_down)
     g_string_append (line, "; the far end is not there");
   else if (verdict->works == TURN_CONNECT_TELL_NO)
-    g_string_append (line, "; nothing gets through");
+    g_string_append (line,
+                     is_reached (verdict) ? "; no call gets through" : "; nothing gets through");
   return g_string_free (line, FALSE);
 }
 
@@ -130,11 +142,20 @@ tep_detect_describe_calls (const TurnConnectVerdict *verdict)
   const TurnConnectMethod *best =
       verdict->methods->len > 0 ? &g_array_index (verdict->methods, TurnConnectMethod, 0) : NULL;
 
-  if (best != NULL && best->works == TURN_CONNECT_TELL_YES)
+  if (best != NULL && verdict->works == TURN_CONNECT_TELL_YES)
     return g_strdup_printf ("a call gets through, best by %s", best->name);
-  if (verdict->works == TURN_CONNECT_TELL_YES)
-    return g_strdup (best == NULL ? "the far end is reached; no method of carrying one was tried"
-                                  : "the far end is reached; no method is known to carry one");
+  if (best != NULL && best->works == TURN_CONNECT_TELL_YES)
+    return g_strdup_printf ("its signalling gets through, by %s; %s", best->name,
+                            verdict->works == TURN_CONNECT_TELL_NO
+                                ? "no method carries the call itself"
+                                : "whether the call itself does is not determined");
+  if (is_reached (verdict) && best == NULL)
+    return g_strdup ("the far end is reached; no method of carrying one was tried");
+  if (is_reached (verdict))
+    return g_strdup_printf ("the far end is reached; %s",
+                            verdict->works == TURN_CONNECT_TELL_NO
+                                ? "no method carries one"
+                                : "no method is known to carry one, and not all were tried");
   return g_strdup_printf ("does a call get through: %s", tell (verdict->works));
 }
 
@@ -299,9 +320,9 @@ tep_detect_describe_nat (const TurnConnectFamilyVerdict *family)
     return g_strdup ("not determined");
   if (family->translated == TURN_CONNECT_TELL_NO)
     return g_strdup_printf ("none; filtering %s", filtering);
-  return g_strdup_printf ("mapping %s, filtering %s%s",
-                          or_unknown (turn_connect_behaviour_to_string (family->mapping)),
-                          filtering, family->is_pool ? ", several public addresses" : "");
+  return g_strdup_printf (
+      "mapping %s, filtering %s%s", or_unknown (turn_connect_behaviour_to_string (family->mapping)),
+      filtering, family->is_pool == TURN_CONNECT_TELL_YES ? ", several public addresses" : "");
 }
 
 static void

@@ -42,6 +42,13 @@ def method(name, outcome="proof", host="far.example", **more):
     return probe("method", name, outcome, carry=METHODS[name], facts=facts, **via, **quality, **more)
 
 
+def talking(name):
+    """One in which a call gets through."""
+    record = load(name)
+    record["probes"] = record["probes"] + [method("turn-udp")]
+    return record
+
+
 def with_everything():
     """A record in which every part of a verdict says something."""
     record = copy.deepcopy(load("symmetric"))

@@ -14,7 +14,7 @@ import unicodedata
 import xml.etree.ElementTree
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from detect_record import CASES, METHODS, PROXY, detect, load, method, probe, with_everything, write  # noqa: E402
+from detect_record import CASES, METHODS, PROXY, detect, load, method, probe, talking, with_everything, write  # noqa: E402
 from process import program  # noqa: E402
 from tap import run, test  # noqa: E402
 
@@ -154,7 +154,7 @@ def _():
         if each["outcome"] == "proof":
             each["outcome"] = "silence"
     nowhere = {"schema": 1, "host": "far.example", "resolve_error": "no such name", "probes": []}
-    for record, status in ((load("open"), FREE), (load("symmetric"), FALLBACK), (silent, NOTHING), ({"schema": 1}, UNDETERMINED),
+    for record, status in ((load("open"), FREE), (talking("symmetric"), FALLBACK), (load("symmetric"), UNDETERMINED), (silent, NOTHING), ({"schema": 1}, UNDETERMINED),
                            (nowhere, UNAVAILABLE)):
         text, got = replay(record, "--json")
         assert got == status == json.loads(text)["exit"], (got, status)
@@ -172,9 +172,9 @@ NUMBER, TELL = (int, float), (bool, type(None))
 TEXT = (str, type(None))
 RESULT = {
     "schema": int, "type": (int, type(None)), "types": list, "confidence": str, "headline": str, "works": TELL, "exit": int, "family": int,
-    "nat": {"translated": TELL, "mapping": TEXT, "filtering": TEXT, "pool": bool, "confidence": str},
+    "nat": {"translated": TELL, "mapping": TEXT, "filtering": TEXT, "pool": TELL, "confidence": str},
     "udp": {"works": TELL, "ports": [{"port": int, "reach": str, "rtt_ms": (*NUMBER, type(None)), "probe": int}]},
-    "tcp": TELL, "tcp_ports": [{"port": int, "reach": str, "rtt_ms": (*NUMBER, type(None)), "probe": int}], "intercepted": bool,
+    "tcp": TELL, "tcp_ports": [{"port": int, "reach": str, "rtt_ms": (*NUMBER, type(None)), "probe": int}], "intercepted": TELL,
     "families": [{"family": int, "types": list, "confidence": str, "nat": dict, "udp": dict, "tcp": TELL, "tcp_ports": list}],
     "proxy": {"state": str, "url": TEXT, "source": TEXT, "authentication": TEXT, "opens_tls": TELL, "code": int, "probe": (int, type(None)),
               "ports": [{"port": int, "state": str, "code": int, "probe": int}], "transparent": TELL},
@@ -182,8 +182,8 @@ RESULT = {
                    "probe": (int, type(None))},
     "portal": TELL, "nat64": TELL, "carrier_nat": TELL,
     "methods": [{"name": str, "works": TELL, "setup_ms": (*NUMBER, type(None)), "rtt_ms": (*NUMBER, type(None)),
-                 "jitter_ms": (*NUMBER, type(None)), "loss": NUMBER, "mos": NUMBER, "probe": int, "config": TEXT}],
-    "lifetimes": list, "reasons": list, "advice": [{"protocol": str, "host": str, "port": int, "text": str, "probe": (int, type(None))}],
+                 "jitter_ms": (*NUMBER, type(None)), "loss": (*NUMBER, type(None)), "mos": (*NUMBER, type(None)), "probe": int, "config": TEXT}],
+    "lifetimes": list, "reasons": list, "advice": [{"protocol": str, "host": str, "port": int, "text": str, "probe": int}],
     "host": TEXT, "port": int, "run": str, "began": TEXT, "took_us": int, "interface": TEXT, "software": TEXT, "far_end": bool,
     "second_address": bool, "resolve_error": TEXT, "locals": list, "servers": list,
     "listeners": [{"carry": str, "port": int, "heard_ago_s": (int, type(None))}], "facts": dict,
@@ -316,7 +316,7 @@ def _():
 
 @test("/tools/tep-detect-report/a-comparison-names-methods-that-one-side-did-not-try")
 def _():
-    record, other = load("open"), load("open")
+    record, other = talking("open"), talking("open")
     record["probes"] = record["probes"] + [method("turn-tls"), method("tep-tls")]
     other["probes"] = other["probes"] + [method("turn-tls", "reset")]
     with scratch() as folder:
@@ -343,7 +343,8 @@ def _():
     refused = load("open")
     refused["probes"] = refused["probes"] + [method("turn-tls", "reset"), probe("proxy", "name-443", "proof", via=PROXY)]
     for record, names, holds in (
-            (load("open"), "type=0,udp,tcp,works,no-nat,determined,no-types=4,udp=443,tcp=443", True),
+            (talking("open"), "works", True), (load("open"), "works", False), (load("open"), "no-works", False),
+            (load("open"), "type=0,udp,tcp,no-nat,determined,no-types=4,udp=443,tcp=443", True),
             (load("symmetric"), "type=4,types=4,nat", True), (load("symmetric"), "no-type=3", True), (load("symmetric"), "type=3", False),
             (load("web-only"), "no-udp,tcp=80,no-tcp=3478,no-udp=3478", True), (load("web-only"), "udp", False),
             (load("open"), "turn-tls", False), (load("open"), "no-turn-tls", False), (load("open"), "tcp=9", False),

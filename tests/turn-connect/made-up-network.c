@@ -16,12 +16,12 @@ const Network networks[] = {
   { "open", FAR_END, FALSE, EIM, EIM, ALL, ALL, { NULL }, 0, 0, 0, TURN_CONNECT_EXIT_FREE },
   { "stateful", FAR_END, FALSE, EIM, APDM, ALL, ALL, { NULL }, 0, 0, 0, TURN_CONNECT_EXIT_FREE },
   { "full-cone", FAR_END, TRUE, EIM, EIM, ALL, ALL, { NULL }, 0, 1, BIT (1), 1 },
-  { "full-cone-by-plain-server", PLAIN, TRUE, EIM, EIM, ALL, ALL, { NULL }, 0, 1, BIT (1), 1 },
+  { "full-cone-by-plain-server", PLAIN, TRUE, EIM, EIM, ALL, ALL, { NULL }, 0, 1, BIT (1), 3 },
   { "address-restricted", FAR_END, TRUE, EIM, ADM, ALL, ALL, { NULL }, 0, 2, BIT (2), 1 },
   { "port-restricted", FAR_END, TRUE, EIM, APDM, ALL, ALL, { NULL }, 0, 3, BIT (3), 1 },
   { "symmetric", FAR_END, TRUE, APDM, APDM, ALL, ALL, { NULL }, 0, 4, BIT (4), 1 },
   { "symmetric-by-address", FAR_END, TRUE, ADM, APDM, ALL, ALL, { NULL }, 0, 4, BIT (4), 1 },
-  { "symmetric-by-plain-server", PLAIN, TRUE, APDM, APDM, ALL, ALL, { NULL }, 0, 4, BIT (4), 1 },
+  { "symmetric-by-plain-server", PLAIN, TRUE, APDM, APDM, ALL, ALL, { NULL }, 0, 4, BIT (4), 3 },
   { "certain-udp-ports",
     FAR_END,
     TRUE,
@@ -59,7 +59,18 @@ const Network networks[] = {
     0,
     1 },
   { "udp-only-symmetric", FAR_END, TRUE, APDM, APDM, ALL, NOTHING, { NULL }, 0, 4, BIT (4), 1 },
-  { "dns-only", FAR_END, TRUE, EIM, EIM, { 53 }, NOTHING, { NULL }, 0, 5, BIT (5), 1 },
+  { "dns-only",
+    FAR_END,
+    TRUE,
+    EIM,
+    EIM,
+    { 53 },
+    NOTHING,
+    { NULL },
+    0,
+    5,
+    BIT (5),
+    TURN_CONNECT_EXIT_NOTHING },
   { "udp-by-plain-server",
     PLAIN,
     FALSE,
@@ -346,6 +357,35 @@ add_proxy (TurnConnectObservations *observations, const Network *network)
     probe->outcome = TURN_CONNECT_OUTCOME_DENIED;
 }
 
+TurnConnectProbe *
+add_method (TurnConnectObservations *observations, const char *name, guint n_received)
+{
+  TurnConnectProbe *probe =
+      turn_connect_observations_add (observations, TURN_CONNECT_PROBE_METHOD, name);
+
+  probe->end_us = 400000;
+  probe->outcome = n_received > 0 ? TURN_CONNECT_OUTCOME_PROOF : TURN_CONNECT_OUTCOME_SILENCE;
+  probe->proof = n_received > 0 ? TURN_CONNECT_PROOF_UNKEYED : TURN_CONNECT_PROOF_NONE;
+  if (n_received > 0)
+    probe->quality = (TurnConnectQuality){
+      .set_up_us = 50000, .n_sent = 16, .n_received = n_received, .rtt_us = 24000, .size = 172
+    };
+  return probe;
+}
+
+static void
+add_methods (TurnConnectObservations *observations, const Network *network)
+{
+  gboolean has_tls = lets_through (network->tcp, 443) && !holds_back (network, "tls");
+
+  add_method (observations, "direct-udp", lets_through (network->udp, 3478) ? 16 : 0);
+  add_method (observations, "tep-80",
+              lets_through (network->tcp, 80) && !holds_back (network, "noise") ? 16 : 0);
+  add_method (observations, "turn-tls", has_tls ? 16 : 0);
+  add_method (observations, "sip-tls", has_tls ? 16 : 0);
+  add_method (observations, "turn-tls-proxy", network->proxy_code == 200 ? 16 : 0);
+}
+
 TurnConnectObservations *
 observe (const Network *network)
 {
@@ -364,6 +404,8 @@ observe (const Network *network)
     add_listeners (observations);
   add_payload (observations, network);
   add_proxy (observations, network);
+  if (network->is_far_end)
+    add_methods (observations, network);
   return observations;
 }
 

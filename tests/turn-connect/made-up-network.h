@@ -44,6 +44,9 @@ TurnConnectProbe *add_probe (TurnConnectObservations *observations,
                              TurnConnectCarry carry,
                              const StunExtAddress *target,
                              gboolean passes);
+/* A method of carrying a call: so many of 16 packets came back; none: it could not be set up. */
+TurnConnectProbe *
+add_method (TurnConnectObservations *observations, const char *name, guint n_received);
 /* Where the far end listens; others were heard there before. */
 void add_listeners (TurnConnectObservations *observations);
 StunExtAddress make_address (const char *text, guint16 port);

@@ -126,19 +126,46 @@ assert_honest (const TurnConnectObservations *observations, const TurnConnectVer
   for (guint i = 0; i < verdict->advice->len; i++) {
     const TurnConnectAdvice *advice = g_ptr_array_index (verdict->advice, i);
 
+    g_assert_cmpint (advice->probe, >=, 0);
     g_assert_cmpint (advice->probe, <, (gint)observations->probes->len);
   }
 }
 
 static void
+assert_same (const TurnConnectVerdict *one, const TurnConnectVerdict *other)
+{
+  g_assert_cmpint (one->type, ==, other->type);
+  g_assert_cmphex (one->types, ==, other->types);
+  g_assert_cmpint (one->confidence, ==, other->confidence);
+  g_assert_cmpint (one->works, ==, other->works);
+  g_assert_cmpuint (one->advice->len, ==, other->advice->len);
+  g_assert_cmpuint (one->methods->len, ==, other->methods->len);
+  g_assert_cmpuint (one->reasons->len, ==, other->reasons->len);
+  for (guint i = 0; i < one->reasons->len; i++)
+    g_assert_cmpstr (g_ptr_array_index (one->reasons, i), ==,
+                     g_ptr_array_index (other->reasons, i));
+}
+
+static void
+assert_same_text (const TurnConnectObservations *observations,
+                  const TurnConnectVerdict *one,
+                  const TurnConnectVerdict *other)
+{
+  g_autofree char *text = turn_connect_record_write (observations, one, FALSE);
+  g_autofree char *text_again = turn_connect_record_write (observations, other, FALSE);
+
+  g_assert_cmpstr (text, ==, text_again);
+}
+
+/* Nearly all of the time goes into the text. */
+static void
 test_every_set_of_observations_has_a_verdict (void)
 {
   g_autoptr (GRand) random = g_rand_new_with_seed ((guint32)g_test_rand_int ());
 
-  for (guint round = 0; round < 400; round++) {
+  for (guint round = 0; round < 4000; round++) {
     g_autoptr (TurnConnectObservations) observations = turn_connect_observations_new ();
     g_autoptr (TurnConnectVerdict) verdict = NULL, again = NULL;
-    g_autofree char *text = NULL, *text_again = NULL;
 
     observations->is_far_end = g_rand_boolean (random);
     observations->port = (guint)g_rand_int_range (random, 3478, 3481);
@@ -149,10 +176,29 @@ test_every_set_of_observations_has_a_verdict (void)
     verdict = turn_connect_classify (observations);
     again = turn_connect_classify (observations);
     assert_honest (observations, verdict);
-    text = turn_connect_record_write (observations, verdict, FALSE);
-    text_again = turn_connect_record_write (observations, again, FALSE);
-    g_assert_cmpstr (text, ==, text_again);
+    assert_same (verdict, again);
+    if (round % 20 == 0)
+      assert_same_text (observations, verdict, again);
   }
+}
+
+/* As many as a record may have, no two of one port. */
+static void
+test_the_largest_set_has_one_too (void)
+{
+  g_autoptr (GRand) random = g_rand_new_with_seed ((guint32)g_test_rand_int ());
+  g_autoptr (TurnConnectObservations) observations = turn_connect_observations_new ();
+  g_autoptr (TurnConnectVerdict) verdict = NULL;
+
+  observations->is_far_end = TRUE;
+  add_listeners (observations);
+  for (guint i = 0; i < TURN_CONNECT_OBSERVATIONS_MAX_PROBES; i++) {
+    add_random_probe (random, observations);
+    ((TurnConnectProbe *)g_ptr_array_index (observations->probes, i))->target.port =
+        (guint16)(1 + i);
+  }
+  verdict = turn_connect_classify (observations);
+  assert_honest (observations, verdict);
 }
 
 #define ADD(name, func) g_test_add_func ("/turn-connect/detect-classifier/" name, func)
@@ -171,5 +217,6 @@ main (int argc, char **argv)
        test_a_server_that_refuses_everything_is_not_there);
   ADD ("nothing-seen-determines-nothing", test_nothing_seen_determines_nothing);
   ADD ("every-set-of-observations-has-a-verdict", test_every_set_of_observations_has_a_verdict);
+  ADD ("the-largest-set-has-one-too", test_the_largest_set_has_one_too);
   return g_test_run ();
 }

@@ -168,7 +168,7 @@ test_connections_count_for_nothing_where_decoys_are_accepted (void)
       probe->connect_us = 300;
   }
   verdict = turn_connect_classify (observations);
-  g_assert_true (verdict->families[0].is_intercepted);
+  g_assert_cmpint (verdict->families[0].is_intercepted, ==, TURN_CONNECT_TELL_YES);
   g_assert_cmpint (verdict->type, ==, 7);
 }
 
@@ -185,7 +185,7 @@ test_a_pool_of_addresses_is_no_symmetric_nat (void)
       probe->mapped.octets[3]++;
   }
   verdict = turn_connect_classify (observations);
-  g_assert_true (verdict->families[0].is_pool);
+  g_assert_cmpint (verdict->families[0].is_pool, ==, TURN_CONNECT_TELL_YES);
   g_assert_cmpint (verdict->type, ==, 3);
 }
 

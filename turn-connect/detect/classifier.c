@@ -127,14 +127,25 @@ highest_type (guint types)
   return type;
 }
 
-static gboolean
-any_method_works (const TurnConnectVerdict *verdict)
+/* Of methods that carry a call, those through a proxy only where there is one. */
+static TurnConnectTell
+tell_of_methods (const TurnConnectVerdict *verdict)
 {
+  gboolean has_proxy = verdict->proxy >= TURN_CONNECT_WAY_WORKS;
+  guint n_failed = 0, n_open = 0;
+
   for (guint i = 0; i < verdict->methods->len; i++) {
-    if (g_array_index (verdict->methods, TurnConnectMethod, i).works == TURN_CONNECT_TELL_YES)
-      return TRUE;
+    const TurnConnectMethod *method = &g_array_index (verdict->methods, TurnConnectMethod, i);
+
+    if (turn_connect_classify_is_signalling (method) ||
+        (!has_proxy && g_str_has_suffix (method->name, "-proxy")))
+      continue;
+    if (method->works == TURN_CONNECT_TELL_YES)
+      return TURN_CONNECT_TELL_YES;
+    n_failed += method->works == TURN_CONNECT_TELL_NO;
+    n_open += method->works == TURN_CONNECT_TELL_UNKNOWN;
   }
-  return FALSE;
+  return n_failed > 0 && n_open == 0 ? TURN_CONNECT_TELL_NO : TURN_CONNECT_TELL_UNKNOWN;
 }
 
 /* Somebody answered for the server's address, and always that nobody listens. */
@@ -163,13 +174,15 @@ judge_whether_anything_works (const TurnConnectObservations *observations,
                               TurnConnectVerdict *verdict)
 {
   gboolean is_tried = verdict->families[0].is_tried || verdict->families[1].is_tried;
+  gboolean is_reached =
+      turn_connect_classify_passes (verdict) || verdict->proxy == TURN_CONNECT_WAY_WORKS;
 
-  if (any_method_works (verdict) || turn_connect_classify_passes (verdict) ||
-      verdict->proxy == TURN_CONNECT_WAY_WORKS)
-    verdict->works = TURN_CONNECT_TELL_YES;
-  else if (is_tried || verdict->proxy > TURN_CONNECT_WAY_WORKS)
+  verdict->works = tell_of_methods (verdict);
+  if (verdict->works == TURN_CONNECT_TELL_UNKNOWN && !is_reached &&
+      (is_tried || verdict->proxy > TURN_CONNECT_WAY_WORKS))
     verdict->works = TURN_CONNECT_TELL_NO;
-  if (verdict->works == TURN_CONNECT_TELL_YES || verdict->proxy > TURN_CONNECT_WAY_WORKS)
+  if (verdict->works == TURN_CONNECT_TELL_YES || is_reached ||
+      verdict->proxy > TURN_CONNECT_WAY_WORKS)
     return;
   if (observations->resolve_error != NULL && observations->servers->len == 0) {
     verdict->is_server_down = TRUE;
@@ -268,9 +281,12 @@ turn_connect_verdict_get_exit (const TurnConnectVerdict *verdict)
     return TURN_CONNECT_EXIT_UNAVAILABLE;
   if (verdict->works == TURN_CONNECT_TELL_NO)
     return TURN_CONNECT_EXIT_NOTHING;
-  if (verdict->works == TURN_CONNECT_TELL_UNKNOWN || !is_told (verdict))
+  if (!is_told (verdict))
     return TURN_CONNECT_EXIT_UNDETERMINED;
-  return verdict->type == 0 ? TURN_CONNECT_EXIT_FREE : TURN_CONNECT_EXIT_FALLBACK;
+  if (verdict->type == 0)
+    return TURN_CONNECT_EXIT_FREE;
+  return verdict->works == TURN_CONNECT_TELL_YES ? TURN_CONNECT_EXIT_FALLBACK
+                                                 : TURN_CONNECT_EXIT_UNDETERMINED;
 }
 
 const TurnConnectFamilyVerdict *

@@ -131,7 +131,7 @@ typedef struct {
  * @mapping: by which the address is chosen, where it is changed
  * @filtering: who may send to it
  * @nat_confidence: how sure mapping and filtering are
- * @is_pool: several public addresses take turns
+ * @is_pool: several public addresses take turns; no, only where as many sockets as tell had the same
  * @udp: does any UDP pass
  * @tcp: does any TCP pass
  * @is_intercepted: somebody on the way accepts TCP connections for others
@@ -150,10 +150,10 @@ typedef struct {
   TurnConnectBehaviour mapping;
   TurnConnectBehaviour filtering;
   TurnConnectConfidence nat_confidence;
-  gboolean is_pool;
+  TurnConnectTell is_pool;
   TurnConnectTell udp;
   TurnConnectTell tcp;
-  gboolean is_intercepted;
+  TurnConnectTell is_intercepted;
   GArray *ports;
   guint types;
   TurnConnectConfidence confidence;
@@ -191,9 +191,10 @@ typedef struct {
 /**
  * TurnConnectMethod:
  * @name: as the probe's variant
- * @works: did packets come back
+ * @works: did so many packets come back that people can talk: of 16, 11 (two thirds, for there and
+ * back); of longer runs, as many in time
  * @quality: how well they passed
- * @loss: 0 to 1
+ * @loss: 0 to 1; 1 where none was sent
  * @mos: estimate, 1 to 4.5 (ITU-T G.107, G.711 with concealment); 0 without
  * @probe: index of the probe
  * @config: (nullable): where it works, what makes it used: a command line of tep-c(1) or
@@ -294,7 +295,8 @@ typedef struct {
  * @portal: does a captive portal stand in the way
  * @nat64: is IPv4 reached by translation from IPv6
  * @carrier_nat: is there a further translation beyond the router
- * @works: does anything pass, by whichever method
+ * @works: does a call get through, by whichever method: no, if all that were tried fail, or nothing
+ * reaches the far end; SIP alone is no call
  * @is_server_down: machines on the way answer, the server does not
  * @methods: (element-type TurnConnectMethod): tried methods, best first
  * @lifetimes: (element-type TurnConnectLifetime): of deep runs: how long what is silent is remembered
@@ -337,7 +339,7 @@ typedef struct {
  * TurnConnectExit:
  * @TURN_CONNECT_EXIT_FREE: nothing is in the way
  * @TURN_CONNECT_EXIT_FALLBACK: something is, and a call gets through
- * @TURN_CONNECT_EXIT_NOTHING: nothing gets through
+ * @TURN_CONNECT_EXIT_NOTHING: no call gets through
  * @TURN_CONNECT_EXIT_UNDETERMINED: it could not be determined
  * @TURN_CONNECT_EXIT_UNAVAILABLE: the server is not there
  * @TURN_CONNECT_EXIT_INTERNAL: the verdict could not be told; never a verdict

@@ -6,7 +6,8 @@
  */
 #include "turn-connect/detect/classify-private.h"
 
-#define GROUPS_MAX 16 /* sockets that mapping is judged by; further ones say nothing new */
+#define POOL_SOCKETS 5 /* a pool of four gives as many the same address once in 256 times */
+#define GROUPS_MAX 16  /* sockets that mapping is judged by; further ones say nothing new */
 
 /* Who was asked, on one socket. */
 typedef enum {
@@ -59,21 +60,13 @@ differ_in_port (const StunExtAddress *a, const StunExtAddress *b)
   return a->family != 0 && b->family != 0 && a->port != b->port;
 }
 
-static gboolean
-differ_in_host (const StunExtAddress *a, const StunExtAddress *b)
-{
-  return a->family != 0 && b->family != 0 && !stun_ext_address_equal_host (a, b);
-}
-
 /* What one socket shows. An address that changes while the port stays is a pool at work; only ports
  * tell by what a NAT makes mappings. */
 static TurnConnectBehaviour
-judge_socket (const Socket *socket, gboolean *is_pool)
+judge_socket (const Socket *socket)
 {
   const StunExtAddress *m = socket->mapped;
 
-  for (guint i = 1; i < N_ASKED; i++)
-    *is_pool |= differ_in_host (&m[S1P1], &m[i]);
   if (m[S1P1].family == 0 || differ_in_port (&m[S1P1], &m[AGAIN]))
     return TURN_CONNECT_BEHAVIOUR_UNKNOWN;
   if (differ_in_port (&m[S1P1], &m[S1P2]) || differ_in_port (&m[S2P1], &m[S2P2]))
@@ -116,7 +109,7 @@ judge_mapping (const TurnConnectObservations *observations,
 
   gather_sockets (observations, family, &sockets);
   for (guint i = 0; i < sockets.n; i++)
-    votes[judge_socket (&sockets.sockets[i], &family->is_pool)]++;
+    votes[judge_socket (&sockets.sockets[i])]++;
   for (guint i = 1; i < G_N_ELEMENTS (votes); i++) {
     n_votes += votes[i];
     if (votes[i] > votes[best] || best == 0)
@@ -147,6 +140,33 @@ judge_translation (const TurnConnectObservations *observations, TurnConnectFamil
     else if (family->translated == TURN_CONNECT_TELL_UNKNOWN)
       family->translated = TURN_CONNECT_TELL_NO;
   }
+}
+
+/* Several public addresses show themselves by one socket that has two of them, or by two sockets that
+ * have one each. */
+static void
+judge_pool (const TurnConnectObservations *observations, TurnConnectFamilyVerdict *family)
+{
+  const StunExtAddress *first = NULL;
+  guint n_sockets = 0;
+
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+
+    if ((!is_of (probe, TURN_CONNECT_PROBE_MAPPING, family) &&
+         !is_of (probe, TURN_CONNECT_PROBE_STUN, family)) ||
+        probe->via != NULL || probe->mapped.family == 0 ||
+        !turn_connect_classify_counts (observations, probe))
+      continue;
+    if (first == NULL)
+      first = &probe->mapped;
+    else if (!stun_ext_address_equal_host (first, &probe->mapped))
+      family->is_pool = TURN_CONNECT_TELL_YES;
+    n_sockets += probe->kind == TURN_CONNECT_PROBE_STUN || g_strcmp0 (probe->variant, "s1p1") == 0;
+  }
+  if (family->translated == TURN_CONNECT_TELL_NO ||
+      (family->is_pool == TURN_CONNECT_TELL_UNKNOWN && n_sockets >= POOL_SOCKETS))
+    family->is_pool = TURN_CONNECT_TELL_NO;
 }
 
 /* Filtering */
@@ -269,6 +289,7 @@ turn_connect_classify_nat (const TurnConnectObservations *observations,
   guint n_sockets;
 
   judge_translation (observations, family);
+  judge_pool (observations, family);
   n_sockets = judge_mapping (observations, verdict, family);
   judge_filtering (observations, verdict, family);
   if (family->translated == TURN_CONNECT_TELL_UNKNOWN)
@@ -280,7 +301,7 @@ turn_connect_classify_nat (const TurnConnectObservations *observations,
                                  ? TURN_CONNECT_CONFIDENCE_CONFIRMED
                                  : TURN_CONNECT_CONFIDENCE_PROBABLE;
   }
-  if (family->is_pool)
+  if (family->is_pool == TURN_CONNECT_TELL_YES)
     turn_connect_classify_say (verdict,
                                "IPv%u: the NAT has several public addresses and changes between "
                                "them; mapping is judged by the ports",

@@ -38,6 +38,8 @@ void turn_connect_classify_ways (const TurnConnectObservations *observations,
 /* Tried methods, best first. */
 void turn_connect_classify_methods (const TurnConnectObservations *observations,
                                     TurnConnectVerdict *verdict);
+/* SIP carries the signalling of a call, and no word of it. */
+gboolean turn_connect_classify_is_signalling (const TurnConnectMethod *method);
 /* Does a trial's method carry calls? A call needs more than a packet now and then. Where nothing could
  * be learnt, that is said. */
 TurnConnectTell turn_connect_classify_method (const TurnConnectProbe *probe);

@@ -107,7 +107,8 @@ judge_probe (const TurnConnectObservations *observations,
 {
   if (turn_connect_classify_counts (observations, probe))
     return TURN_CONNECT_REACH_OPEN;
-  if (is_tcp (probe->carry) && probe->connect_us >= 0 && !family->is_intercepted)
+  if (is_tcp (probe->carry) && probe->connect_us >= 0 &&
+      family->is_intercepted != TURN_CONNECT_TELL_YES)
     return TURN_CONNECT_REACH_CONNECTED;
   /* Somebody else answers there: whether anything would pass is not known. */
   if (probe->outcome == TURN_CONNECT_OUTCOME_ANSWER)
@@ -167,9 +168,16 @@ gather_ports (const TurnConnectObservations *observations, TurnConnectFamilyVerd
   for (guint i = 0; i < observations->probes->len; i++) {
     const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
 
-    if (probe->kind == TURN_CONNECT_PROBE_DECOY && probe->family == family->family &&
-        probe->via == NULL && probe->connect_us >= 0)
-      family->is_intercepted = TRUE;
+    if (probe->kind != TURN_CONNECT_PROBE_DECOY || probe->family != family->family ||
+        probe->via != NULL)
+      continue;
+    if (probe->connect_us >= 0)
+      family->is_intercepted = TURN_CONNECT_TELL_YES;
+    else if (family->is_intercepted == TURN_CONNECT_TELL_UNKNOWN &&
+             (probe->outcome == TURN_CONNECT_OUTCOME_SILENCE ||
+              probe->outcome == TURN_CONNECT_OUTCOME_REFUSED ||
+              probe->outcome == TURN_CONNECT_OUTCOME_UNREACHABLE))
+      family->is_intercepted = TURN_CONNECT_TELL_NO;
   }
   /* Answers first: they tell of what silences are worth. */
   for (guint pass = 0; pass < 2; pass++) {
@@ -418,7 +426,7 @@ turn_connect_classify_reach (const TurnConnectObservations *observations,
   if (family->udp == TURN_CONNECT_TELL_YES && family->tcp == TURN_CONNECT_TELL_NO &&
       tcp.n_blocked < ENOUGH_TCP_PORTS)
     family->tcp = TURN_CONNECT_TELL_UNKNOWN;
-  if (family->is_intercepted)
+  if (family->is_intercepted == TURN_CONNECT_TELL_YES)
     turn_connect_classify_say (verdict,
                                "IPv%u: somebody on the way accepts TCP connections where nobody "
                                "listens; only proven answers count",

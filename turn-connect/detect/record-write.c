@@ -45,6 +45,15 @@ put_real (JsonBuilder *out, const char *key, double value)
   json_builder_add_double_value (out, value);
 }
 
+static void
+put_real_or_null (JsonBuilder *out, const char *key, double value, gboolean is_known)
+{
+  if (is_known)
+    put_real (out, key, value);
+  else
+    put_text (out, key, NULL);
+}
+
 /* Microseconds; what is below 0 was not measured. */
 static void
 put_us (JsonBuilder *out, const char *key, gint64 us)
@@ -275,7 +284,7 @@ put_nat (JsonBuilder *out, const TurnConnectFamilyVerdict *family)
                 ? "none"
                 : turn_connect_behaviour_to_string (family->mapping));
   put_text (out, "filtering", turn_connect_behaviour_to_string (family->filtering));
-  put_flag (out, "pool", family->is_pool);
+  put_tell (out, "pool", family->is_pool);
   put_text (out, "confidence", turn_connect_confidence_to_string (family->nat_confidence));
   json_builder_end_object (out);
 }
@@ -323,7 +332,7 @@ put_reach (JsonBuilder *out, const TurnConnectFamilyVerdict *family)
   json_builder_end_object (out);
   put_tell (out, "tcp", family->tcp);
   put_ports (out, "tcp_ports", family, TURN_CONNECT_CARRY_TCP);
-  put_flag (out, "intercepted", family->is_intercepted);
+  put_tell (out, "intercepted", family->is_intercepted);
 }
 
 static void
@@ -384,10 +393,10 @@ put_methods (JsonBuilder *out, const GArray *methods)
     put_ms (out, "setup_ms", has_packets ? method->quality.set_up_us : -1);
     put_ms (out, "rtt_ms", has_packets ? method->quality.rtt_us : -1);
     put_ms (out, "jitter_ms", has_packets ? method->quality.jitter_us : -1);
-    put_real (out, "loss", method->loss);
+    put_real_or_null (out, "loss", method->loss, method->quality.n_sent > 0);
     put_number (out, "late", method->quality.n_late);
     put_number (out, "packets", method->quality.n_sent);
-    put_real (out, "mos", (double)(gint64)(method->mos * 100 + 0.5) / 100);
+    put_real_or_null (out, "mos", (double)(gint64)(method->mos * 100 + 0.5) / 100, method->mos > 0);
     put_index (out, "probe", method->probe);
     put_text (out, "config", method->config);
     json_builder_end_object (out);
