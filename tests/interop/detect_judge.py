@@ -2,8 +2,10 @@
 import ends  # noqa: F401  it knows where the next ones are
 import lab  # noqa: F401
 from catalogue import EVERY
-from contents import ALTERED, RESET, SURENESS
+from contents import ALTERED, DROP, FORGED, LATE, RESET, SURENESS
 
+# What the far end's record has of what is held back.
+ARRIVES = {DROP: ("nothing", "connection"), RESET: ("nothing", "connection"), FORGED: ("nothing", "connection"), LATE: ("all",), ALTERED: ("other",)}
 NOT_ENOUGH = "that takes more runs"
 TELLING_DELAY_MS = 20  # one way: of the link, beside what a machine with much to do adds
 
@@ -145,6 +147,30 @@ class Findings:
         if SURENESS.index(said.get("confidence", SURENESS[0])) < SURENESS.index(content.sure) and not self.options.loss:
             self.missing.append(f"inspection: {said.get('confidence')}, not {content.sure}; {NOT_ENOUGH}")
 
+    def two_ends(self):
+        """What left here and what arrived there: of what passed, of what was held back, of what was changed on the way."""
+        content = self.verdict.content
+        if self.options.loss:
+            return
+        seen = {True: set(), False: set()}
+        for probe in self.result.get("probes", ()):
+            if probe["kind"] != "payload" or probe.get("far_saw") is None or probe.get("via"):
+                continue
+            passed, arrived = probe["outcome"] == "proof", probe["far_saw"]
+            is_held = content is not None and not content.ports and not passed and probe["variant"] in content.blocked
+            if (passed and arrived != "all") or (is_held and arrived not in ARRIVES[content.how[0]]):
+                self.wrong.append(f"{probe['variant']} to {probe.get('target')}: {probe['outcome']} here, {arrived} there")
+            if passed or is_held:
+                seen[passed].add(arrived)
+        if content is not None and not content.ports and content.how[0] in ARRIVES and self.evidence_is_direct(content):
+            for passed, what in ((True, "passed"), (False, "did not pass")):
+                if not seen[passed]:
+                    self.missing.append(f"what arrived of what {what}; {NOT_ENOUGH}")
+
+    def evidence_is_direct(self, content):
+        """The far end's record names neither what came by a proxy nor, in these classes, what came by UDP."""
+        return 8 not in self.verdict.types and any(not each.startswith("udp-") for each in content.blocked) and not content.is_elsewhere
+
     def sureness(self):
         """Lost packets cost certainty, as they should."""
         said = self.result.get("confidence")
@@ -163,7 +189,7 @@ class Findings:
                 self.wrong.append(f"advice speaks of {each['protocol']}, its probe of {probe['carry']}: {each['text']}")
 
     def told(self):
-        for check in (self.types, self.nat, self.ports, self.proxy, self.facts, self.methods, self.content, self.nearness, self.sureness, self.advice):
+        for check in (self.types, self.nat, self.ports, self.proxy, self.facts, self.methods, self.content, self.nearness, self.two_ends, self.sureness, self.advice):
             check()
         return self.wrong, self.missing
 

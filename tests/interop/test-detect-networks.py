@@ -70,6 +70,9 @@ def _():
     said["methods"].append({**next(method for method in said["methods"] if method["name"] == "tep-tls"), "name": "sip-tls"})
     outcome = judge(network, said)
     assert outcome.judgement == RIGHT, outcome
+    for probe, arrived in (("printable", "nothing"), ("printable", "other"), ("sip-invite", "all"), ("sip-register", "other")):
+        place = next(n for n, each in enumerate(said["probes"]) if each["kind"] == "payload" and each["variant"] == probe)
+        assert judge(network, _changed(said, ("probes", place, "far_saw"), arrived)).judgement != RIGHT, (probe, arrived)
     for path, value in LIES:
         assert judge(network, _changed(said, path, value)).judgement != RIGHT, (path, value)
 

@@ -135,6 +135,123 @@ test_numbers_of_nobody_are_nobody_s (void)
   g_assert_cmpuint (observations->probes->len, ==, 3);
 }
 
+typedef struct {
+  const char *name;
+  guint n_open;           /* probes to one port that nothing is known of */
+  const char *locals[4];  /* of lines without number: where they came to, */
+  const char *sources[4]; /* whence, */
+  gint octets_in[4];      /* and what with */
+  TurnConnectFarSaw far_saw[3];
+} Match;
+
+#define HERE "192.0.2.1:5060"
+#define ALL_BUT_KNOWN                                                                              \
+  {                                                                                                \
+    TURN_CONNECT_FAR_SAW_UNKNOWN, TURN_CONNECT_FAR_SAW_UNKNOWN, TURN_CONNECT_FAR_SAW_UNKNOWN       \
+  }
+
+/* Probes come from ports 40001 to 40003. */
+static const Match matches[] = {
+  { "by-the-port-it-came-from",
+    2,
+    { HERE, HERE },
+    { "198.51.100.2:40002", "198.51.100.2:40001" },
+    { 12, 0 },
+    { TURN_CONNECT_FAR_SAW_CONNECTION, TURN_CONNECT_FAR_SAW_OTHER } },
+  { "another-address-is-another-matter",
+    1,
+    { "192.0.2.2:5060" },
+    { "198.51.100.2:40001" },
+    { 12 },
+    { TURN_CONNECT_FAR_SAW_NOTHING } },
+  { "another-port-is-another-matter",
+    1,
+    { "192.0.2.1:5061" },
+    { "198.51.100.2:40001" },
+    { 12 },
+    { TURN_CONNECT_FAR_SAW_NOTHING } },
+  { "one-each-and-all-alike-though-ports-are-translated",
+    2,
+    { HERE, HERE },
+    { "198.51.100.2:7", "198.51.100.2:8" },
+    { 0, 0 },
+    { TURN_CONNECT_FAR_SAW_CONNECTION, TURN_CONNECT_FAR_SAW_CONNECTION } },
+  { "one-each-and-not-alike-is-not-told-apart",
+    2,
+    { HERE, HERE },
+    { "198.51.100.2:7", "198.51.100.2:8" },
+    { 0, 12 },
+    ALL_BUT_KNOWN },
+  { "more-than-there-are-probes-is-somebody-else-s",
+    1,
+    { HERE, HERE },
+    { "198.51.100.2:7", "198.51.100.2:8" },
+    { 0, 0 },
+    ALL_BUT_KNOWN },
+  { "fewer-than-there-are-probes-is-not-told-apart",
+    3,
+    { HERE },
+    { "198.51.100.2:7" },
+    { 0 },
+    ALL_BUT_KNOWN },
+  { "what-is-matched-by-port-is-taken-before",
+    2,
+    { HERE, HERE },
+    { "198.51.100.2:7", "198.51.100.2:40001" },
+    { 12, 0 },
+    { TURN_CONNECT_FAR_SAW_CONNECTION, TURN_CONNECT_FAR_SAW_OTHER } },
+};
+
+static void
+test_match (gconstpointer data)
+{
+  const Match *match = data;
+  g_autoptr (TurnConnectObservations) observations = turn_connect_observations_new ();
+  g_autoptr (GString) body = g_string_new (NULL);
+
+  add (observations, TURN_CONNECT_PROBE_PORT, TURN_CONNECT_OUTCOME_PROOF);
+  write_line (body, 1, 1, 240);
+  for (guint i = 0; i < match->n_open; i++)
+    add (observations, TURN_CONNECT_PROBE_PAYLOAD, TURN_CONNECT_OUTCOME_CONNECTED)->local.port =
+        (guint16)(40001 + i);
+  for (guint i = 0; i < G_N_ELEMENTS (match->locals) && match->locals[i] != NULL; i++) {
+    StunExtDetectRecord record = { .transport = STUN_EXT_DETECT_TRANSPORT_TCP,
+                                   .octets_in = (guint32)match->octets_in[i] };
+
+    g_assert_true (stun_ext_address_parse (match->locals[i], &record.local));
+    g_assert_true (stun_ext_address_parse (match->sources[i], &record.source));
+    stun_ext_detect_record_write (&record, body);
+  }
+  g_string_append (body, "{\"line\":\"end\",\"records\":1,\"lost\":0,\"time\":1}\n");
+  turn_connect_far_record_note (observations, body->str, body->len);
+  for (guint i = 0; i < match->n_open; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i + 1);
+
+    g_assert_cmpint (probe->far_saw, ==, match->far_saw[i]);
+  }
+}
+
+/* A far end behind a translation of its own calls its addresses otherwise: as where those that it
+ * heard went to shows. */
+static void
+test_the_far_end_s_own_address_may_be_another (void)
+{
+  g_autoptr (TurnConnectObservations) observations = turn_connect_observations_new ();
+  g_autoptr (GString) body = g_string_new (NULL);
+  const TurnConnectProbe *probe;
+
+  stun_ext_address_parse (
+      "203.0.113.9:5060",
+      &add (observations, TURN_CONNECT_PROBE_PORT, TURN_CONNECT_OUTCOME_PROOF)->target);
+  probe = add (observations, TURN_CONNECT_PROBE_PAYLOAD, TURN_CONNECT_OUTCOME_CONNECTED);
+  stun_ext_address_parse ("203.0.113.9:5060", &((TurnConnectProbe *)probe)->target);
+  write_line (body, 1, 1, 240);
+  write_line (body, 0, 0, 12);
+  g_string_append (body, "{\"line\":\"end\",\"records\":2,\"lost\":0,\"time\":1}\n");
+  turn_connect_far_record_note (observations, body->str, body->len);
+  g_assert_cmpint (probe->far_saw, ==, TURN_CONNECT_FAR_SAW_OTHER);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -146,6 +263,14 @@ main (int argc, char **argv)
   }
   g_test_add_func ("/turn-connect/detect-far-record/a-record-without-its-end-concludes-nothing",
                    test_a_record_without_its_end_concludes_nothing);
+  for (guint i = 0; i < G_N_ELEMENTS (matches); i++) {
+    g_autofree char *name =
+        g_strconcat ("/turn-connect/detect-far-record/match/", matches[i].name, NULL);
+
+    g_test_add_data_func (name, &matches[i], test_match);
+  }
+  g_test_add_func ("/turn-connect/detect-far-record/the-far-end-s-own-address-may-be-another",
+                   test_the_far_end_s_own_address_may_be_another);
   g_test_add_func ("/turn-connect/detect-far-record/numbers-of-nobody-are-nobody-s",
                    test_numbers_of_nobody_are_nobody_s);
   return g_test_run ();

@@ -80,22 +80,26 @@ do_pass (guint n_runs, guint n_passed)
   return n_passed > 0 && n_runs - n_passed <= n_runs / 4;
 }
 
-/* The far end, too, says that this did not pass as it should. */
+/* The far end, too, says that this did not pass as it should, and that it was not its own doing. */
 static gboolean
 agrees (const TurnConnectProbe *probe)
 {
+  const char *said = turn_connect_probe_get_fact (probe, "far-out");
+  gboolean is_altered = probe->outcome == TURN_CONNECT_OUTCOME_ALTERED;
+
   switch (probe->far_saw) {
   case TURN_CONNECT_FAR_SAW_NOTHING:
   case TURN_CONNECT_FAR_SAW_CONNECTION:
+    return !is_altered && probe->outcome != TURN_CONNECT_OUTCOME_PROOF;
   case TURN_CONNECT_FAR_SAW_OTHER:
-    return TRUE;
-  case TURN_CONNECT_FAR_SAW_ALL:
-    /* It heard us, and we heard it at first or not at all. */
     return probe->outcome != TURN_CONNECT_OUTCOME_PROOF;
+  case TURN_CONNECT_FAR_SAW_ALL:
+    /* It heard us and answered, and we heard it at first or not at all. */
+    return !is_altered && probe->outcome != TURN_CONNECT_OUTCOME_PROOF && said != NULL &&
+           g_ascii_strtoull (said, NULL, 10) > 0;
   default:
     /* That other octets arrived it says in its very answer. */
-    return probe->outcome == TURN_CONNECT_OUTCOME_ALTERED &&
-           probe->proof != TURN_CONNECT_PROOF_NONE;
+    return is_altered && probe->proof != TURN_CONNECT_PROOF_NONE;
   }
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define LINES_MAX 2048 /* arbitrary; far ends keep 512 of one source */
+#define PLACES_MAX 16  /* far ends have two addresses of a family */
 #define DIGITS (2 * STUN_EXT_DETECT_DIGEST_LENGTH)
 
 /* A line that named no run. */
@@ -19,6 +20,17 @@ typedef struct {
   StunExtDetectRecord record;
   gboolean is_taken;
 } Stray;
+
+/* Where a probe went to, and what the far end calls that: it may be translated, too. */
+typedef struct {
+  StunExtAddress target, local;
+} Place;
+
+typedef struct {
+  TurnConnectObservations *observations;
+  GArray *strays; /* Stray */
+  GArray *places; /* Place, of the lines that named a probe, once each */
+} Matching;
 
 static gboolean
 is_tcp (const TurnConnectProbe *probe)
@@ -85,8 +97,25 @@ has_other_octets (const TurnConnectProbe *probe, const StunExtDetectRecord *reco
 }
 
 static void
-note_named (TurnConnectObservations *observations, const StunExtDetectRecord *record)
+note_place (GArray *places, const StunExtAddress *target, const StunExtAddress *local)
 {
+  const Place place = { .target = *target, .local = *local };
+
+  for (guint i = 0; i < places->len; i++) {
+    const Place *known = &g_array_index (places, Place, i);
+
+    if (stun_ext_address_equal_host (&known->target, target) &&
+        stun_ext_address_equal_host (&known->local, local))
+      return;
+  }
+  if (places->len < PLACES_MAX)
+    g_array_append_val (places, place);
+}
+
+static void
+note_named (Matching *self, const StunExtDetectRecord *record)
+{
+  TurnConnectObservations *observations = self->observations;
   TurnConnectProbe *probe;
 
   if (record->probe == 0 || record->probe > observations->probes->len)
@@ -95,38 +124,121 @@ note_named (TurnConnectObservations *observations, const StunExtDetectRecord *re
   if (!is_recorded (probe) ||
       is_tcp (probe) != (record->transport == STUN_EXT_DETECT_TRANSPORT_TCP))
     return;
+  if (probe->via == NULL)
+    note_place (self->places, &probe->target, &record->local);
   if (probe->kind == TURN_CONNECT_PROBE_PAYLOAD || probe->kind == TURN_CONNECT_PROBE_TLS)
     note_connection (probe, record);
   probe->far_saw =
       has_other_octets (probe, record) ? TURN_CONNECT_FAR_SAW_OTHER : TURN_CONNECT_FAR_SAW_ALL;
 }
 
-/* One that came from the port that we sent from, if @is_exact; translation mostly leaves it alone. */
-static Stray *
-find_stray (GArray *strays, const TurnConnectProbe *probe, gboolean is_exact)
+/* Whether a stray came to where @probe went. */
+static gboolean
+is_there (const Matching *self, const Stray *stray, const TurnConnectProbe *probe)
 {
-  for (guint i = 0; i < strays->len; i++) {
-    Stray *stray = &g_array_index (strays, Stray, i);
+  const StunExtAddress *local = &stray->record.local;
+  gboolean is_known = FALSE;
 
-    if (!stray->is_taken && stray->record.local.port == probe->target.port &&
-        stray->record.local.family == probe->target.family &&
-        (!is_exact || stray->record.source.port == probe->local.port))
-      return stray;
+  if (stray->is_taken || local->port != probe->target.port || local->family != probe->target.family)
+    return FALSE;
+  for (guint i = 0; i < self->places->len; i++) {
+    const Place *place = &g_array_index (self->places, Place, i);
+
+    if (!stun_ext_address_equal_host (&place->target, &probe->target))
+      continue;
+    if (stun_ext_address_equal_host (&place->local, local))
+      return TRUE;
+    is_known = TRUE;
   }
-  return NULL;
+  return !is_known;
+}
+
+static gboolean
+is_open_question (const TurnConnectProbe *probe)
+{
+  return is_recorded (probe) && probe->far_saw == TURN_CONNECT_FAR_SAW_UNKNOWN &&
+         probe->via == NULL && probe->outcome != TURN_CONNECT_OUTCOME_PROOF;
+}
+
+/* A connection that the far end may have heard without our octets. */
+static gboolean
+is_unheard (const TurnConnectProbe *probe)
+{
+  return is_open_question (probe) && is_tcp (probe) && probe->connect_us >= 0;
+}
+
+static TurnConnectFarSaw
+tell (const Stray *stray)
+{
+  return stray->record.octets_in > 0 ? TURN_CONNECT_FAR_SAW_OTHER : TURN_CONNECT_FAR_SAW_CONNECTION;
 }
 
 static void
-note_unnamed (GArray *strays, TurnConnectProbe *probe, gboolean is_exact)
+take (Stray *stray, TurnConnectProbe *probe)
 {
-  Stray *stray = find_stray (strays, probe, is_exact);
-
-  if (stray == NULL)
-    return;
   stray->is_taken = TRUE;
   note_connection (probe, &stray->record);
-  probe->far_saw =
-      stray->record.octets_in > 0 ? TURN_CONNECT_FAR_SAW_OTHER : TURN_CONNECT_FAR_SAW_CONNECTION;
+  probe->far_saw = tell (stray);
+}
+
+/* Those that came from the very port that we sent from: translation mostly leaves it alone. */
+static void
+match_by_port (Matching *self)
+{
+  for (guint i = 0; i < self->observations->probes->len; i++) {
+    TurnConnectProbe *probe = g_ptr_array_index (self->observations->probes, i);
+
+    for (guint j = 0; j < self->strays->len && is_unheard (probe); j++) {
+      Stray *stray = &g_array_index (self->strays, Stray, j);
+
+      if (stray->record.source.port == probe->local.port && is_there (self, stray, probe))
+        take (stray, probe);
+    }
+  }
+}
+
+/* What else came to the same place, one for each probe that is still open there, and all of it
+ * alike: then it does not matter which is whose. */
+static gboolean
+is_one_each (const Matching *self, const TurnConnectProbe *probe, guint *n_strays)
+{
+  const Stray *first = NULL;
+  guint n_open = 0;
+
+  *n_strays = 0;
+  for (guint i = 0; i < self->strays->len; i++) {
+    const Stray *stray = &g_array_index (self->strays, Stray, i);
+
+    if (!is_there (self, stray, probe))
+      continue;
+    if (first != NULL && tell (first) != tell (stray))
+      return FALSE;
+    first = stray;
+    ++*n_strays;
+  }
+  for (guint i = 0; i < self->observations->probes->len; i++) {
+    const TurnConnectProbe *other = g_ptr_array_index (self->observations->probes, i);
+
+    n_open += is_unheard (other) && stun_ext_address_equal (&other->target, &probe->target);
+  }
+  return *n_strays == n_open;
+}
+
+static void
+take_one_each (Matching *self, const StunExtAddress *target)
+{
+  for (guint i = 0; i < self->observations->probes->len; i++) {
+    TurnConnectProbe *probe = g_ptr_array_index (self->observations->probes, i);
+
+    if (!is_unheard (probe) || !stun_ext_address_equal (&probe->target, target))
+      continue;
+    for (guint j = 0; j < self->strays->len && is_unheard (probe); j++) {
+      Stray *stray = &g_array_index (self->strays, Stray, j);
+
+      if (is_there (self, stray, probe))
+        take (stray, probe);
+    }
+  }
 }
 
 /* Whether it still has the first of what it is known to have seen. */
@@ -144,33 +256,19 @@ is_whole (const TurnConnectObservations *observations, guint64 lost)
   return FALSE;
 }
 
-static gboolean
-is_open_question (const TurnConnectProbe *probe)
-{
-  return is_recorded (probe) && probe->far_saw == TURN_CONNECT_FAR_SAW_UNKNOWN &&
-         probe->via == NULL && probe->outcome != TURN_CONNECT_OUTCOME_PROOF;
-}
-
 static void
-match (TurnConnectObservations *observations, GArray *strays, gboolean is_exact)
+conclude (Matching *self)
 {
-  for (guint i = 0; i < observations->probes->len; i++) {
-    TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+  match_by_port (self);
+  for (guint i = 0; i < self->observations->probes->len; i++) {
+    TurnConnectProbe *probe = g_ptr_array_index (self->observations->probes, i);
+    guint n_strays = 0;
 
-    if (is_open_question (probe) && is_tcp (probe) && probe->connect_us >= 0)
-      note_unnamed (strays, probe, is_exact);
-  }
-}
-
-static void
-conclude (TurnConnectObservations *observations, GArray *strays)
-{
-  match (observations, strays, TRUE);
-  match (observations, strays, FALSE);
-  for (guint i = 0; i < observations->probes->len; i++) {
-    TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
-
-    if (is_open_question (probe))
+    if (!is_open_question (probe))
+      continue;
+    if (is_unheard (probe) && is_one_each (self, probe, &n_strays) && n_strays > 0)
+      take_one_each (self, &probe->target);
+    else if (n_strays == 0)
       probe->far_saw = TURN_CONNECT_FAR_SAW_NOTHING;
   }
 }
@@ -179,6 +277,8 @@ guint
 turn_connect_far_record_note (TurnConnectObservations *observations, const char *body, gsize length)
 {
   g_autoptr (GArray) strays = g_array_new (FALSE, FALSE, sizeof (Stray));
+  g_autoptr (GArray) places = g_array_new (FALSE, FALSE, sizeof (Place));
+  Matching self = { .observations = observations, .strays = strays, .places = places };
   gint64 lost = -1; /* not told: then it is not over */
   gsize position = 0;
   StunExtSpan line;
@@ -191,12 +291,12 @@ turn_connect_far_record_note (TurnConnectObservations *observations, const char 
     if (!stun_ext_detect_record_read ((const char *)line.data, line.length, &stray.record)) {
       stun_ext_detect_line_number (line, "lost", &lost);
     } else if (stray.record.has_run) {
-      note_named (observations, &stray.record);
+      note_named (&self, &stray.record);
       n_named++;
     } else if (stray.record.transport == STUN_EXT_DETECT_TRANSPORT_TCP)
       g_array_append_val (strays, stray);
   }
   if (lost >= 0 && n_named > 0 && is_whole (observations, (guint64)lost))
-    conclude (observations, strays);
+    conclude (&self);
   return n_named;
 }
