@@ -80,12 +80,22 @@ class Findings:
             said = self.result.get("inspection", {}).get(key) if key == "tls_opened" else self.result.get(key)
             if expected or said:
                 self.compare(key, expected, said)
-        # Without a router that tells its address nobody can tell; but it must not be told otherwise.
+        # Without a router that tells its address, an IPv4 one, nobody can tell; but it must not be told otherwise.
         carrier = self.result.get("carrier_nat")
+        if "gateway" in self.network.boxes:
+            self.gateway(carrier)
         if carrier is not None and carrier != bool(self.network.outer):
             self.wrong.append(f"carrier_nat: {carrier}")
         if self.result.get("nat64"):
             self.wrong.append("nat64 where there is none")
+
+    def gateway(self, carrier):
+        """It answers to all that asks it, and is heard."""
+        if self.result.get("family") == 4:
+            self.compare("carrier_nat", bool(self.network.outer), carrier)
+        said = {probe["variant"]: probe["outcome"] for probe in self.result.get("probes", ()) if probe["kind"] == "gateway"}
+        if said and set(said.values()) != {"answer"}:
+            self.missing.append(f"the router's answers: {said}")
 
     def methods(self):
         """Methods that lead through a proxy need not be tried where there is none."""

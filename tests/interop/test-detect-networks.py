@@ -11,7 +11,7 @@ import sys
 
 from detect_networks import FAMILIES, RIGHT, detect, far_ends, judge
 from ends import Scratch
-from lab import NETWORKS, Lab
+from lab import NETWORKS, Lab, Options
 from tap import Late, run, test
 
 AT_ONCE = 8
@@ -37,6 +37,16 @@ def check(name):
 def _():
     assert set(NOT_COVERED) <= set(NETWORKS) and all(NOT_COVERED.values()), NOT_COVERED
     print(f"asserted: {len(COVERED)} of {len(NETWORKS)} networks; not covered: {NOT_COVERED or 'none'}")
+
+
+@test("/interop/detect-networks/sip-reset/over-a-long-line-the-box-is-known-to-be-near")
+def _():
+    with Scratch() as scratch, Lab.up("sip-reset", options=Options(delay=40)) as lab, far_ends(lab, scratch):
+        outcome = detect(lab, scratch, "4")
+        print(f"sip-reset with 80 ms there and back: {outcome}")
+        if outcome.judgement != RIGHT and outcome.is_late:
+            raise Late(str(outcome))
+        assert outcome.judgement == RIGHT and outcome.result["inspection"]["near"] is True, outcome
 
 
 def _changed(result, path, value):

@@ -7,6 +7,7 @@ import hosts
 import networks
 import proxies
 
+OWN_PORT = 5000        # of what takes nothing that was meant for others
 HERE = pathlib.Path(__file__).resolve().parent
 
 
@@ -23,13 +24,17 @@ def _portal(_lab_id, _directory, port):
     return [sys.executable, "-S", str(HERE / "portal.py"), str(port)]
 
 
-_COMMANDS = {"transparent proxy": _transparent_proxy, "tls opener": _tls_opener, "portal": _portal}
+def _gateway(_lab_id, _directory, port):
+    return [sys.executable, "-S", str(HERE / "gateway.py"), str(port)]
+
+
+_COMMANDS = {"transparent proxy": _transparent_proxy, "tls opener": _tls_opener, "portal": _portal, "gateway": _gateway}
 
 
 def start(network, lab_id, directory, namespace, inspector):
     """Starts what the network has of them; returns when all are ready."""
     for box in network.boxes:
-        port = next(iter(networks.REDIRECTED[box].values()))
+        port = next(iter(networks.REDIRECTED.get(box, {}).values()), OWN_PORT)
         proxies.run(_COMMANDS[box](lab_id, directory, port), directory, namespace, box.replace(" ", "-"), port)
     if network.inspects:
         with open(directory / "inspector.log", "wb") as log:

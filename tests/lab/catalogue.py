@@ -268,6 +268,11 @@ _NAT = [
             _out("tcp dport 80"), verdict=_no_udp(7, PLAIN_80, "one TCP port, and not the one everybody tries")),
 ]
 
+_GATEWAY = Network("gateway", "A home router that tells its public address, by NAT-PMP, PCP and UPnP.",
+                   _ALL_OUT, boxes=("gateway",),
+                   verdict=_free(3, INDEPENDENT, BY_PORT, "as port-restricted; the address that the router tells is the one that the far end sees: no NAT beyond it"))
+_NAT += [_GATEWAY, _behind(_GATEWAY, "port-restricted", why="as port-restricted; the router's public address is not the one that the far end sees: a NAT beyond it")]
+
 _BUMP = Proxy("squid", opens_tls=True)
 _MITM = Proxy("mitmproxy", opens_tls=True)
 _ANY = Proxy("tinyproxy", any_port=True)
