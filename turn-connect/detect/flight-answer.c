@@ -134,16 +134,16 @@ read_echo (const Answer *answer)
 }
 
 /* After 0.8 s without an octet the far end says something by itself: what was sent was lost several
- * times, or swallowed. */
-static gboolean
-has_spoken_first (const Answer *answer)
+ * times, or swallowed, or there was nothing. */
+gboolean
+turn_connect_flight_answer_is_unasked (TurnConnectRun *run, const guint8 *octets, gsize n)
 {
-  const StunExtDetectRun run = turn_connect_run_get_id (answer->run);
+  const StunExtDetectRun id = turn_connect_run_get_id (run);
   StunExtDetectEcho echo;
   StunExtDetectProof proof;
 
-  return stun_ext_detect_echo_read (answer->octets, answer->n, &run,
-                                    turn_connect_run_get_user_key (answer->run), &echo, &proof) &&
+  return stun_ext_detect_echo_read (octets, n, &id, turn_connect_run_get_user_key (run), &echo,
+                                    &proof) &&
          !echo.has_run && echo.octets == 0;
 }
 
@@ -158,7 +158,7 @@ turn_connect_flight_answer_read (TurnConnectRun *run,
 
   if (memcmp (octets, "TEPD", MIN (n, 4)) == 0 && n < STUN_EXT_DETECT_ANSWER_LENGTH)
     return TURN_CONNECT_OUTCOME_PENDING;
-  if (has_spoken_first (&answer)) {
+  if (turn_connect_flight_answer_is_unasked (run, octets, n)) {
     probe->rtt_us = -1;
     return fail (&answer, TURN_CONNECT_OUTCOME_CONNECTED,
                  "the far end waited for it in vain, and said so");

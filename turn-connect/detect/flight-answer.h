@@ -23,3 +23,5 @@ TurnConnectOutcome turn_connect_flight_answer_read (TurnConnectRun *run,
                                                     const TurnConnectFlightSent *sent,
                                                     const guint8 *octets,
                                                     gsize n);
+/* Whether it is what the far end says by itself, over a connection on which nothing was sent. */
+gboolean turn_connect_flight_answer_is_unasked (TurnConnectRun *run, const guint8 *octets, gsize n);

@@ -24,7 +24,8 @@
 #define ANSWER_US 1600000  /* TCP repeats after 0.2, 0.6 and 1.4 s */
 #define ANSWER_MAX TURN_CONNECT_FLIGHT_ANSWER_MAX
 #define DATAGRAM_LISTEN_MS 600
-#define BLOCKS 16 /* 8 kB each way, in packets of their own */
+#define MUTE_US 2200000 /* the far end speaks after 0.8 s, and TCP repeats that */
+#define BLOCKS 16       /* 8 kB each way, in packets of their own */
 #define BLOCKS_AT_ONCE 8
 #define SURVIVAL_SIZE (BLOCKS * STUN_EXT_DETECT_BLOCK_LENGTH)
 #define DIGITS (2 * STUN_EXT_DETECT_DIGEST_LENGTH + 1)
@@ -42,6 +43,7 @@ struct _TurnConnectFlight {
   GSource *source, *limit;
   gint64 began_us;
   gint64 sent_us;          /* 0: not yet */
+  gboolean is_mute;        /* until the far end has spoken */
   TurnConnectOutcome icmp; /* what it said of a datagram; else silence */
   TurnConnectFlightSent sent;
   guint8 answer[ANSWER_MAX];
@@ -183,6 +185,60 @@ take_survivors (TurnConnectFlight *self, const guint8 *octets, gsize n)
     send_blocks (self);
 }
 
+/* The flight */
+
+static gboolean
+write_flight (TurnConnectFlight *self)
+{
+  /* Whoever was silent says something that harms nobody. */
+  StunExtDetectFlight flight = { .payload = self->way.payload == STUN_EXT_DETECT_PAYLOAD_SILENCE
+                                                ? STUN_EXT_DETECT_PAYLOAD_PRINTABLE
+                                                : self->way.payload,
+                                 .twin = self->way.twin };
+  StunExtSpan part = { self->sent.octets, 0 };
+  char digits[DIGITS];
+
+  flight.run = turn_connect_run_get_id (self->run);
+  flight.probe = turn_connect_run_get_number (self->run, self->probe);
+  flight.host = turn_connect_run_get_observations (self->run)->host;
+  flight.local = self->probe->local;
+  flight.is_datagram = self->way.is_datagram;
+  if (getrandom (&flight.seed, sizeof flight.seed, 0) != sizeof flight.seed)
+    return FALSE;
+  self->sent.length =
+      stun_ext_detect_flight_write (&flight, self->sent.octets, sizeof self->sent.octets);
+  self->sent.token = (StunExtDetectToken){ .run = flight.run,
+                                           .probe = flight.probe,
+                                           .length = (guint16)self->sent.length,
+                                           .payload = (guint8)flight.payload };
+  self->sent.answered_as = self->way.twin == STUN_EXT_DETECT_TWIN_NONE
+                               ? self->way.payload
+                               : STUN_EXT_DETECT_PAYLOAD_UNKNOWN;
+  part.length = self->sent.length;
+  if (self->sent.length == 0 ||
+      !stun_ext_crypto_digest (STUN_EXT_HASH_SHA256, &part, 1, self->sent.digest))
+    return FALSE;
+  turn_connect_probe_set_fact (
+      self->probe, "sent-sha256",
+      stun_ext_detect_hex_print (self->sent.digest, sizeof self->sent.digest, digits));
+  return TRUE;
+}
+
+static void
+send_flight (TurnConnectFlight *self)
+{
+  if (!write_flight (self)) {
+    fail (self, TURN_CONNECT_OUTCOME_FAILED, "this cannot be made for a far end of this name");
+    return;
+  }
+  self->sent_us = g_get_monotonic_time ();
+  if (send (self->descriptor, self->sent.octets, self->sent.length, MSG_NOSIGNAL) !=
+      (ssize_t)self->sent.length)
+    fail (self, TURN_CONNECT_OUTCOME_RESET, g_strerror (errno));
+  else
+    set_limit (self, ANSWER_US);
+}
+
 /* The answer */
 
 static void
@@ -211,6 +267,22 @@ read_answer (TurnConnectFlight *self)
     set_limit (self, ANSWER_US);
 }
 
+/* Nobody else was to say anything, and nobody to end it. */
+static void
+read_first_word (TurnConnectFlight *self)
+{
+  if (self->n < STUN_EXT_DETECT_ANSWER_LENGTH &&
+      memcmp (self->answer, "TEPD", MIN (self->n, 4)) == 0)
+    return;
+  if (!turn_connect_flight_answer_is_unasked (self->run, self->answer, self->n)) {
+    fail (self, TURN_CONNECT_OUTCOME_WRONG_ANSWER, "somebody spoke who was not asked");
+    return;
+  }
+  self->is_mute = FALSE;
+  self->n = 0;
+  send_flight (self);
+}
+
 static void
 take_octets (TurnConnectFlight *self, const guint8 *octets, gsize n)
 {
@@ -222,7 +294,10 @@ take_octets (TurnConnectFlight *self, const guint8 *octets, gsize n)
     self->n = 0; /* each is whole */
   memcpy (self->answer + self->n, octets, n);
   self->n += n;
-  read_answer (self);
+  if (self->is_mute)
+    read_first_word (self);
+  else
+    read_answer (self);
 }
 
 static TurnConnectOutcome
@@ -270,39 +345,6 @@ can_read (gint descriptor, GIOCondition condition, gpointer data)
 
 /* Sending */
 
-static gboolean
-write_flight (TurnConnectFlight *self)
-{
-  StunExtDetectFlight flight = { .payload = self->way.payload, .twin = self->way.twin };
-  StunExtSpan part = { self->sent.octets, 0 };
-  char digits[DIGITS];
-
-  flight.run = turn_connect_run_get_id (self->run);
-  flight.probe = turn_connect_run_get_number (self->run, self->probe);
-  flight.host = turn_connect_run_get_observations (self->run)->host;
-  flight.local = self->probe->local;
-  flight.is_datagram = self->way.is_datagram;
-  if (getrandom (&flight.seed, sizeof flight.seed, 0) != sizeof flight.seed)
-    return FALSE;
-  self->sent.length =
-      stun_ext_detect_flight_write (&flight, self->sent.octets, sizeof self->sent.octets);
-  self->sent.token = (StunExtDetectToken){ .run = flight.run,
-                                           .probe = flight.probe,
-                                           .length = (guint16)self->sent.length,
-                                           .payload = (guint8)flight.payload };
-  self->sent.answered_as = self->way.twin == STUN_EXT_DETECT_TWIN_NONE
-                               ? self->way.payload
-                               : STUN_EXT_DETECT_PAYLOAD_UNKNOWN;
-  part.length = self->sent.length;
-  if (self->sent.length == 0 ||
-      !stun_ext_crypto_digest (STUN_EXT_HASH_SHA256, &part, 1, self->sent.digest))
-    return FALSE;
-  turn_connect_probe_set_fact (
-      self->probe, "sent-sha256",
-      stun_ext_detect_hex_print (self->sent.digest, sizeof self->sent.digest, digits));
-  return TRUE;
-}
-
 static void
 note_local (TurnConnectFlight *self)
 {
@@ -346,18 +388,12 @@ connected (gint descriptor, GIOCondition condition, gpointer data)
     return G_SOURCE_CONTINUE;
   }
   note_connection (self);
-  if (!write_flight (self)) {
-    fail (self, TURN_CONNECT_OUTCOME_FAILED, "this cannot be made for a far end of this name");
-    return G_SOURCE_CONTINUE;
-  }
-  self->sent_us = g_get_monotonic_time ();
-  if (send (descriptor, self->sent.octets, self->sent.length, MSG_NOSIGNAL) !=
-      (ssize_t)self->sent.length) {
-    fail (self, TURN_CONNECT_OUTCOME_RESET, g_strerror (errno));
-    return G_SOURCE_CONTINUE;
-  }
-  set_limit (self, ANSWER_US);
   watch (self, G_IO_IN, can_read);
+  self->is_mute = self->way.payload == STUN_EXT_DETECT_PAYLOAD_SILENCE;
+  if (self->is_mute)
+    set_limit (self, MUTE_US);
+  else
+    send_flight (self);
   return G_SOURCE_CONTINUE;
 }
 

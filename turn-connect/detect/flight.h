@@ -8,7 +8,8 @@
 /* One first flight over one TCP connection, the far end's answer to it, and whether the connection
  * then lives (stun-ext/PROTOCOL.md sections 15.4 and 15.5); or one datagram of the same octets, sent
  * again until it is answered. Payloads that no flight can be answered for here are TLS and HTTP,
- * which fetch.h asks in whole, and silence. */
+ * which fetch.h asks in whole. With silence nothing is sent before the far end speaks first; then the
+ * connection has to live as any other. */
 typedef struct _TurnConnectFlight TurnConnectFlight;
 
 typedef struct {

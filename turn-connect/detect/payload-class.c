@@ -8,6 +8,7 @@
 #define OTHER_NAME "www.example.com"
 
 const TurnConnectPayloadClass turn_connect_payload_classes[TURN_CONNECT_N_PAYLOAD_CLASSES] = {
+  { STUN_EXT_DETECT_PAYLOAD_SILENCE, STUN_EXT_DETECT_TWIN_NONE, NULL, NULL }, /* takes longest */
   { STUN_EXT_DETECT_PAYLOAD_PRINTABLE, STUN_EXT_DETECT_TWIN_NONE, NULL, NULL },
   { STUN_EXT_DETECT_PAYLOAD_TLS, STUN_EXT_DETECT_TWIN_NONE, NULL, "http/1.1" },
   { STUN_EXT_DETECT_PAYLOAD_HTTP, STUN_EXT_DETECT_TWIN_NONE, NULL, NULL },
@@ -32,8 +33,12 @@ turn_connect_payload_class_is_fetched (const TurnConnectPayloadClass *class)
 }
 
 gboolean
-turn_connect_payload_class_is_for (const TurnConnectPayloadClass *class, gboolean is_udp)
+turn_connect_payload_class_is_for (const TurnConnectPayloadClass *class,
+                                   gboolean is_udp,
+                                   gboolean is_web)
 {
+  if (class->payload == STUN_EXT_DETECT_PAYLOAD_SILENCE)
+    return !is_udp && !is_web;
   return is_udp ? !turn_connect_payload_class_is_fetched (class)
                 : !stun_ext_detect_payload_is_datagram (class->payload);
 }

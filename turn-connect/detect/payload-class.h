@@ -10,12 +10,15 @@ typedef struct {
   const char *name, *alpn; /* of TLS */
 } TurnConnectPayloadClass;
 
-#define TURN_CONNECT_N_PAYLOAD_CLASSES 15
+#define TURN_CONNECT_N_PAYLOAD_CLASSES 16
 
 /* In the order in which they are sent: harmless ones first. */
 extern const TurnConnectPayloadClass turn_connect_payload_classes[TURN_CONNECT_N_PAYLOAD_CLASSES];
 
 /* Whether it is asked in whole (fetch.h), and not a flight. */
 gboolean turn_connect_payload_class_is_fetched (const TurnConnectPayloadClass *class);
-/* Whether it is sent over UDP, or else TCP. */
-gboolean turn_connect_payload_class_is_for (const TurnConnectPayloadClass *class, gboolean is_udp);
+/* Whether it is sent over UDP, or else TCP, to a port; of ports of the web a front door is taken,
+ * which waits for others to speak. */
+gboolean turn_connect_payload_class_is_for (const TurnConnectPayloadClass *class,
+                                            gboolean is_udp,
+                                            gboolean is_web);

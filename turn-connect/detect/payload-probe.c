@@ -315,20 +315,24 @@ has_failed (const Port *port, guint class)
   return port->tallies[class].n_failed > 0 && port->tallies[class].n_passed == 0;
 }
 
-/* A class that passed, and differs least from what failed: noise of the same length. */
+/* A class that passed, and differs least from what failed: noise of the same length. Silence is none
+ * to wait for. */
 static gint
 find_control (const Port *port)
 {
+  gint found = -1;
+
   for (guint class = 0; class < TURN_CONNECT_N_PAYLOAD_CLASSES; class ++) {
-    if (port->tallies[class].n_passed > 0 && port->tallies[class].n_failed == 0 &&
-        !turn_connect_payload_class_is_fetched (&turn_connect_payload_classes[class]))
+    const TurnConnectPayloadClass *sent = &turn_connect_payload_classes[class];
+
+    if (port->tallies[class].n_passed == 0 || port->tallies[class].n_failed > 0 ||
+        sent->payload == STUN_EXT_DETECT_PAYLOAD_SILENCE)
+      continue;
+    if (!turn_connect_payload_class_is_fetched (sent))
       return (gint) class;
+    found = found < 0 ? (gint) class : found;
   }
-  for (guint class = 0; class < TURN_CONNECT_N_PAYLOAD_CLASSES; class ++) {
-    if (port->tallies[class].n_passed > 0 && port->tallies[class].n_failed == 0)
-      return (gint) class;
-  }
-  return -1;
+  return found;
 }
 
 static gboolean
@@ -537,8 +541,10 @@ turn_connect_payload_probe_start (TurnConnectRun *run)
   }
   for (guint class = 0; class < TURN_CONNECT_N_PAYLOAD_CLASSES; class ++) {
     for (guint port = 0; port < self->ports->len; port++) {
-      if (turn_connect_payload_class_is_for (&turn_connect_payload_classes[class],
-                                             g_array_index (self->ports, Port, port).is_udp))
+      const Port *to = &g_array_index (self->ports, Port, port);
+
+      if (turn_connect_payload_class_is_for (&turn_connect_payload_classes[class], to->is_udp,
+                                             is_web (to)))
         add_job (self, port, class, FALSE);
     }
   }
