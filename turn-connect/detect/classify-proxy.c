@@ -120,6 +120,7 @@ judge_source (const TurnConnectObservations *observations, TurnConnectVerdict *v
 {
   for (guint i = 0; i < observations->probes->len; i++) {
     const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+    const char *pac;
 
     if (probe->kind != TURN_CONNECT_PROBE_PROXY || !is_variant (probe, "source"))
       continue;
@@ -127,6 +128,12 @@ judge_source (const TurnConnectObservations *observations, TurnConnectVerdict *v
         verdict->proxy == TURN_CONNECT_WAY_UNKNOWN) {
       verdict->proxy = TURN_CONNECT_WAY_NONE;
       verdict->proxy_probe = (gint)i;
+      pac = turn_connect_probe_get_fact (probe, "dhcp-pac");
+      if (pac != NULL)
+        turn_connect_classify_say (verdict,
+                                   "the network names a proxy configuration file, which was not "
+                                   "run (DHCP option 252): to try it, --proxy pac+%s",
+                                   pac);
     } else if (probe->outcome == TURN_CONNECT_OUTCOME_ANSWER) {
       verdict->proxy_source = turn_connect_probe_get_fact (probe, "source");
       if (verdict->proxy_url == NULL)

@@ -8,6 +8,7 @@
 #include "turn-connect/detect/proxy-ask.h"
 #include "turn-connect/error-private.h"
 #include "turn-connect/proxy/finder.h"
+#include "turn-connect/proxy/lease.h"
 #include "turn-connect/target-private.h"
 
 #include <string.h>
@@ -260,6 +261,20 @@ has_candidate (ProxyProbe *self, const TurnConnectProxy *proxy)
   return FALSE;
 }
 
+/* Where nobody else names a proxy, the network itself may have done so when it gave out the address.
+ * A script of who runs the network is only located here, and run by who asks for it. */
+static void
+note_lease (ProxyProbe *self)
+{
+  g_autofree char *url = turn_connect_lease_find_pac ("/", g_get_real_time () / G_USEC_PER_SEC);
+  g_autofree char *quoted = NULL;
+
+  if (url == NULL)
+    return;
+  quoted = turn_connect_error_quote (url, strlen (url), strlen (url));
+  turn_connect_probe_set_fact (self->source, "dhcp-pac", quoted);
+}
+
 static void
 take_ways (ProxyProbe *self, GPtrArray *ways, gboolean is_told)
 {
@@ -278,9 +293,10 @@ take_ways (ProxyProbe *self, GPtrArray *ways, gboolean is_told)
     turn_connect_target_take_way (target, proxy, is_told);
     add_candidate (self, target);
   }
-  if (self->candidates->len == 0)
+  if (self->candidates->len == 0) {
+    note_lease (self);
     end_source (self, TURN_CONNECT_OUTCOME_SKIPPED, "no proxy is named");
-  else
+  } else
     end_source (self, TURN_CONNECT_OUTCOME_ANSWER,
                 is_direct_first ? "the direct way is named before it" : NULL);
 }
