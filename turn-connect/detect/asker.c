@@ -6,6 +6,7 @@
  */
 #include "turn-connect/detect/asker.h"
 
+#include "turn-connect/detect/kernel.h"
 #include "turn-connect/error-private.h"
 
 #include <errno.h>
@@ -14,7 +15,6 @@
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -439,8 +439,7 @@ turn_connect_asker_ask (TurnConnectAsker *asker,
   question->change = change;
   question->expected = *expected;
   question->due_us = g_get_monotonic_time ();
-  if (getrandom (question->id, sizeof question->id, 0) != sizeof question->id)
-    g_warning ("the kernel gives no random octets");
+  turn_connect_random_octets (question->id, sizeof question->id);
   probe->group = asker->group;
   probe->deadline_us =
       turn_connect_run_get_now (asker->run) +

@@ -11,6 +11,7 @@
 #include "turn-connect/detect/flight-answer.h"
 
 #include "stun-ext/detect-text.h"
+#include "turn-connect/detect/kernel.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -300,14 +301,6 @@ take_octets (TurnConnectFlight *self, const guint8 *octets, gsize n)
     read_answer (self);
 }
 
-static TurnConnectOutcome
-outcome_of_errno (int number)
-{
-  if (number == ECONNREFUSED)
-    return TURN_CONNECT_OUTCOME_REFUSED;
-  return number == ETIMEDOUT ? TURN_CONNECT_OUTCOME_SILENCE : TURN_CONNECT_OUTCOME_UNREACHABLE;
-}
-
 static gboolean
 can_read_datagram (gint descriptor, GIOCondition condition, gpointer data)
 {
@@ -318,7 +311,7 @@ can_read_datagram (gint descriptor, GIOCondition condition, gpointer data)
   if (n > 0)
     take_octets (self, octets, (gsize)n);
   else if (n < 0 && errno != EAGAIN && errno != EINTR)
-    self->icmp = outcome_of_errno (errno);
+    self->icmp = turn_connect_outcome_of_errno (errno);
   return G_SOURCE_CONTINUE;
 }
 
@@ -384,7 +377,7 @@ connected (gint descriptor, GIOCondition condition, gpointer data)
   if (getsockopt (descriptor, SOL_SOCKET, SO_ERROR, &number, &length) != 0)
     number = errno;
   if (number != 0) {
-    fail (self, outcome_of_errno (number), g_strerror (number));
+    fail (self, turn_connect_outcome_of_errno (number), g_strerror (number));
     return G_SOURCE_CONTINUE;
   }
   note_connection (self);
@@ -409,7 +402,7 @@ send_datagram (gpointer data)
   /* The first failure may be an earlier one's, of which ICMP told. */
   if (send (self->descriptor, self->sent.octets, self->sent.length, 0) < 0) {
     if (errno != EAGAIN && errno != ENOBUFS)
-      self->icmp = outcome_of_errno (errno);
+      self->icmp = turn_connect_outcome_of_errno (errno);
     (void)!send (self->descriptor, self->sent.octets, self->sent.length, 0);
   }
   turn_connect_run_clear_source (&self->limit);

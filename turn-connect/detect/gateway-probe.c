@@ -4,6 +4,7 @@
  * another NAT beyond it. All three protocols are asked at once, for one local round trip.
  */
 #include "turn-connect/detect/gateway-wire.h"
+#include "turn-connect/detect/kernel.h"
 #include "turn-connect/detect/run-private.h"
 #include "turn-connect/network.h"
 
@@ -54,12 +55,6 @@ end_question (Question *question, TurnConnectOutcome outcome)
     turn_connect_run_done (self->run, TURN_CONNECT_FAMILY_GATEWAY);
 }
 
-static TurnConnectOutcome
-outcome_of_errno (int number)
-{
-  return number == ECONNREFUSED ? TURN_CONNECT_OUTCOME_REFUSED : TURN_CONNECT_OUTCOME_UNREACHABLE;
-}
-
 static gboolean
 input_ready (gint descriptor, GIOCondition condition, gpointer data)
 {
@@ -70,7 +65,7 @@ input_ready (gint descriptor, GIOCondition condition, gpointer data)
 
   if (n < 0) {
     if (errno != EAGAIN && errno != EINTR)
-      end_question (question, outcome_of_errno (errno));
+      end_question (question, turn_connect_outcome_of_errno (errno));
     return G_SOURCE_CONTINUE;
   }
   question->probe->answers++;
@@ -103,7 +98,7 @@ send_due (gpointer data)
             turn_connect_gateway_write (question->protocol, &probe->local, request),
             MSG_NOSIGNAL) < 0 &&
       errno != EAGAIN && errno != EINTR) {
-    end_question (question, outcome_of_errno (errno));
+    end_question (question, turn_connect_outcome_of_errno (errno));
     return G_SOURCE_REMOVE;
   }
   next_us = n + 1 < G_N_ELEMENTS (sends_us) ? sends_us[n + 1] : DEADLINE_US;

@@ -5,13 +5,13 @@
  * one exchange, as a registration makes it, and after some seconds of them, as a call does, which
  * Linux and others keep longer.
  */
+#include "turn-connect/detect/kernel.h"
 #include "turn-connect/detect/run-private.h"
 #include "turn-connect/detect/rung.h"
 
 #include <errno.h>
 #include <glib-unix.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -331,8 +331,7 @@ add_rung (LifetimeProbe *self,
   rung->probe->deadline_us += turn_connect_rung_longest (idle_us);
   turn_connect_probe_set_fact (rung->probe, "idle_s", text);
   turn_connect_rung_init (&rung->core, idle_us, is_held, g_get_monotonic_time ());
-  if (getrandom (rung->id, sizeof rung->id, 0) != sizeof rung->id)
-    g_warning ("the kernel gives no random octets");
+  turn_connect_random_octets (rung->id, sizeof rung->id);
   g_ptr_array_add (self->rungs, rung);
   if (open_socket (self, server->family, &rung->descriptor, &rung->input, rung_input, rung))
     note_local (self, rung);

@@ -6,12 +6,12 @@
  */
 #include "turn-connect/detect/trial-private.h"
 
+#include "turn-connect/detect/kernel.h"
 #include "turn-connect/error-private.h"
 
 #include <errno.h>
 #include <glib-unix.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -212,8 +212,7 @@ start (TurnConnectTrial *trial, gpointer user_data)
   self->run = turn_connect_trial_get_run (trial);
   self->probe = turn_connect_trial_get_probe (trial);
   self->descriptor = -1;
-  if (getrandom (self->id, sizeof self->id, 0) != sizeof self->id)
-    g_warning ("the kernel gives no random octets");
+  turn_connect_random_octets (self->id, sizeof self->id);
   begin (self);
   return self;
 }

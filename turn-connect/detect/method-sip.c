@@ -9,11 +9,11 @@
 
 #include "stun-ext/detect-payload.h"
 #include "stun-ext/detect-text.h"
+#include "turn-connect/detect/kernel.h"
 #include "turn-connect/dial.h"
 #include "turn-connect/error-private.h"
 
 #include <string.h>
-#include <sys/random.h>
 
 #define PORT 443
 #define FLIGHT 640 /* octets of a request, as those of telephones have */
@@ -57,8 +57,7 @@ write_request (Sip *self, StunExtDetectPayload payload, guint8 request[STUN_EXT_
                                  .local = self->probe->local };
   gsize length;
 
-  if (getrandom (&flight.seed, sizeof flight.seed, 0) != sizeof flight.seed)
-    g_warning ("the kernel gives no random octets");
+  turn_connect_random_octets (&flight.seed, sizeof flight.seed);
   length = stun_ext_detect_flight_write (&flight, request, STUN_EXT_DETECT_FLIGHT_MAX);
   if (length == 0 && self->length == FLIGHT) {
     self->length = STUN_EXT_DETECT_FLIGHT_LENGTH; /* long names and addresses */

@@ -6,12 +6,12 @@
  */
 #include "turn-connect/detect/trial-private.h"
 
+#include "turn-connect/detect/kernel.h"
 #include "turn-connect/error-private.h"
 #include "turn-connect/target-private.h"
 #include "turn-connect/turn/client.h"
 
 #include <string.h>
-#include <sys/random.h>
 
 typedef struct {
   TurnConnectTrial *trial; /* NULL once stopped */
@@ -224,8 +224,7 @@ start (TurnConnectTrial *trial, gpointer user_data)
   self->probe = turn_connect_trial_get_probe (trial);
   self->family = TURN_CONNECT_FAMILY_IPV4;
   self->cancellable = g_cancellable_new ();
-  if (getrandom (self->id, sizeof self->id, 0) != sizeof self->id)
-    g_warning ("the kernel gives no random octets");
+  turn_connect_random_octets (self->id, sizeof self->id);
   allocate (self);
   return self;
 }

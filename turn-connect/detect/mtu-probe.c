@@ -4,6 +4,7 @@
  * answers as long as their requests. What the network says when it drops one (ICMP) is noted, and so
  * is that it says nothing: there path MTU discovery fails, and TCP stalls.
  */
+#include "turn-connect/detect/kernel.h"
 #include "turn-connect/detect/mtu-search.h"
 #include "turn-connect/detect/run-private.h"
 #include "turn-connect/error-private.h"
@@ -13,7 +14,6 @@
 #include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -201,8 +201,7 @@ next_round (Path *path)
   path->round_us = MAX (g_get_monotonic_time (), path->round_us + 1);
   for (guint i = 0; i < n; i++)
     path->sizes[i] = (Size){ .size = sizes[i], .due_us = path->round_us + i * PACE_US };
-  if (getrandom (path->id, sizeof path->id, 0) != sizeof path->id)
-    g_warning ("the kernel gives no random octets");
+  turn_connect_random_octets (path->id, sizeof path->id);
   arm (path);
 }
 

@@ -5,10 +5,9 @@
  * for it there answers for everybody.
  */
 #include "turn-connect/detect/fetch.h"
+#include "turn-connect/detect/kernel.h"
 #include "turn-connect/detect/nat64.h"
 #include "turn-connect/lookup.h"
-
-#include <sys/random.h>
 
 #define LIMIT_MS 2500
 #define NAT64_NAME "ipv4only.arpa" /* RFC 7050 section 8.2 */
@@ -179,8 +178,7 @@ turn_connect_name_probe_start (TurnConnectRun *run)
 
   self->run = run;
   self->fetches = g_ptr_array_new_with_free_func ((GDestroyNotify)turn_connect_fetch_free);
-  if (getrandom (octets, sizeof octets, 0) != sizeof octets)
-    g_warning ("the kernel gives no random octets");
+  turn_connect_random_octets (octets, sizeof octets);
   /* Nobody has a name below this one (RFC 6761 section 6.4). */
   name = g_strdup_printf ("d%02x%02x%02x%02x%02x%02x.invalid", octets[0], octets[1], octets[2],
                           octets[3], octets[4], octets[5]);

@@ -8,12 +8,12 @@
 #include "turn-connect/detect/run-private.h"
 
 #include "stun-ext/message.h"
+#include "turn-connect/detect/kernel.h"
 #include "turn-connect/error-private.h"
 
 #include <errno.h>
 #include <glib-unix.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -87,16 +87,6 @@ end_port (Port *port, TurnConnectOutcome outcome)
   turn_connect_run_end (self->run, port->probe, outcome);
   if (--self->n_pending == 0)
     turn_connect_run_done (self->run, self->id);
-}
-
-static TurnConnectOutcome
-outcome_of_errno (int number)
-{
-  if (number == ECONNREFUSED)
-    return TURN_CONNECT_OUTCOME_REFUSED;
-  if (number == ETIMEDOUT)
-    return TURN_CONNECT_OUTCOME_SILENCE;
-  return TURN_CONNECT_OUTCOME_UNREACHABLE;
 }
 
 static gboolean
@@ -236,7 +226,7 @@ try_ended (Port *port, Try *try)
   if (number != 0) {
     g_free (port->probe->detail);
     port->probe->detail = g_strdup (g_strerror (number));
-    end_try (port, try, outcome_of_errno (number));
+    end_try (port, try, turn_connect_outcome_of_errno (number));
     return;
   }
   note_connection (port, try);
@@ -284,7 +274,7 @@ begin_try (Port *port)
   if (connect (try->descriptor, (struct sockaddr *)&native, length) != 0 && errno != EINPROGRESS) {
     g_free (port->probe->detail);
     port->probe->detail = g_strdup (g_strerror (errno));
-    end_try (port, try, outcome_of_errno (errno));
+    end_try (port, try, turn_connect_outcome_of_errno (errno));
     return;
   }
   try->source = g_unix_fd_source_new (try->descriptor, G_IO_OUT);
@@ -322,8 +312,7 @@ add_port (PortProbe *self, TurnConnectProbeKind kind, const StunExtAddress *targ
     port->tries[i].descriptor = -1;
   port->probe = turn_connect_run_begin (self->run, kind, NULL, TURN_CONNECT_CARRY_TCP, target);
   port->probe->deadline_us += limit_us;
-  if (getrandom (port->id, sizeof port->id, 0) != sizeof port->id)
-    g_warning ("the kernel gives no random octets");
+  turn_connect_random_octets (port->id, sizeof port->id);
   g_ptr_array_add (self->ports, port);
   self->n_pending++;
   port->limit = turn_connect_run_add_timer (self->run, limit_us, time_is_over, port);

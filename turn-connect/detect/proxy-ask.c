@@ -6,12 +6,12 @@
 #include "turn-connect/detect/proxy-ask.h"
 
 #include "stun-ext/message.h"
+#include "turn-connect/detect/kernel.h"
 #include "turn-connect/dial.h"
 #include "turn-connect/error-private.h"
 #include "turn-connect/target-private.h"
 
 #include <string.h>
-#include <sys/random.h>
 
 #define CONNECT_MS 3500 /* SYNs at 0, 1 and 3 s; log-in by three requests */
 #define ANSWER_US 2000000
@@ -193,8 +193,7 @@ time_is_over (gpointer data)
 static void
 ask_inside (TurnConnectProxyAsk *ask)
 {
-  if (getrandom (ask->id, sizeof ask->id, 0) != sizeof ask->id)
-    g_warning ("the kernel gives no random octets");
+  turn_connect_random_octets (ask->id, sizeof ask->id);
   ask->n_request = turn_connect_run_write_binding (ask->run, ask->probe, ask->id, 0, ask->request);
   if (ask->n_request == 0) {
     end (ask, TURN_CONNECT_OUTCOME_FAILED, NULL);

@@ -8,6 +8,7 @@
 #include "stun-ext/credentials.h"
 #include "turn-connect/alarm.h"
 #include "turn-connect/detect/detection.h"
+#include "turn-connect/detect/kernel.h"
 #include "turn-connect/error-private.h"
 #include "turn-connect/lookup.h"
 #include "turn-connect/secret-file.h"
@@ -18,7 +19,6 @@
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -542,9 +542,7 @@ begin (TurnConnectRun *run)
   observations->port = target->port;
   observations->began = g_date_time_format_iso8601 (now);
   observations->interface = g_strdup (run->plan->interface);
-  if (getrandom (observations->run_id, sizeof observations->run_id, 0) !=
-      sizeof observations->run_id)
-    g_warning ("the kernel gives no random octets");
+  turn_connect_random_octets (observations->run_id, sizeof observations->run_id);
   make_key (run);
   run->lookup_timer = turn_connect_run_add_timer (run, LOOKUP_US, looked_long_enough, run);
   run->lookup = turn_connect_lookup_new (target->host, found_addresses, run);

@@ -8,10 +8,10 @@
 
 #include "stun-ext/detect-record.h"
 #include "turn-connect/detect/fetch.h"
+#include "turn-connect/detect/kernel.h"
 #include "turn-connect/error-private.h"
 
 #include <string.h>
-#include <sys/random.h>
 
 #define PORT 80
 #define LIMIT_MS 2500
@@ -152,8 +152,7 @@ turn_connect_transparent_probe_start (TurnConnectRun *run)
   g_autofree char *nobody = NULL;
 
   self->run = run;
-  if (getrandom (&chance, sizeof chance, 0) != sizeof chance)
-    g_warning ("the kernel gives no random octets");
+  turn_connect_random_octets (&chance, sizeof chance);
   /* Nobody has a name below this one (RFC 6761 section 6.4). */
   nobody = g_strdup_printf ("t%012" G_GINT64_MODIFIER "x.invalid", chance & 0xffffffffffff);
   for (guint8 family = 4; family <= 6; family += 2) {

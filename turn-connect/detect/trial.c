@@ -7,12 +7,12 @@
 #include "turn-connect/detect/trial-private.h"
 
 #include "turn-connect/detect/detection.h"
+#include "turn-connect/detect/kernel.h"
 #include "turn-connect/detect/quality.h"
 #include "turn-connect/error-private.h"
 #include "turn-connect/target-private.h"
 
 #include <string.h>
-#include <sys/random.h>
 
 #define SET_UP_US 2600000     /* with two lost packets of TCP's handshake or TURN's requests */
 #define SET_UP_MAX_US 6000000 /* arbitrary: nobody waits longer for a call */
@@ -498,8 +498,7 @@ turn_connect_trial_new (TurnConnectRun *run,
   trial->probe =
       turn_connect_run_begin (run, TURN_CONNECT_PROBE_METHOD, way->name, way->carry, NULL);
   trial->probe->quality.size = TURN_CONNECT_TRIAL_PACKET_SIZE;
-  if (getrandom (trial->session, sizeof trial->session, 0) != sizeof trial->session)
-    g_warning ("the kernel gives no random octets");
+  turn_connect_random_octets (trial->session, sizeof trial->session);
   trial->timer = turn_connect_run_add_timer (run, 0, begin, trial);
   return trial;
 }
