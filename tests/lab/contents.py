@@ -32,13 +32,14 @@ class Content:
     blocked: frozenset     # classes that it names as held back
     passing: frozenset     # and as passing
     perhaps: frozenset = NOTHING  # held back too: where enough is, not all of them are asked
+    by_chance: frozenset = NOTHING  # of these, those that pass now and then
     is_elsewhere: bool = False  # what is held back passes on other ports, or by the other protocol
     ports: tuple = ()      # where it is held back, if that is to be said
     sure: str = "confirmed"  # at least
 
     @property
     def never_passing(self):
-        return NOTHING if self.is_elsewhere else self.blocked | self.perhaps
+        return NOTHING if self.is_elsewhere else (self.blocked | self.perhaps) - self.by_chance
 
     @property
     def never_blocked(self):
