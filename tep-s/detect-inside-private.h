@@ -46,6 +46,18 @@ void tep_server_detect_take_time (TepServerDetect *detect);
 /* Somebody was heard at a port. */
 void tep_server_detect_note_heard (TepServerDetectPort *port, const StunExtAddress *source);
 
+/* Whether what is sent next must not be fragmented. */
+void tep_server_detect_set_whole (TepServerDetectPort *port, gboolean is_whole);
+/* Sends or holds the reply that is in @detect. */
+void tep_server_detect_send_reply (TepServerDetect *detect,
+                                   TepServerDetectPort *port,
+                                   const StunExtAddress *source);
+
+/* detect-front.c */
+/* The front door has that port already, and answers there. */
+gboolean tep_server_detect_is_front_door (const TepServerConfig *config,
+                                          const StunExtAddress *address,
+                                          guint16 number);
 /* Where something came in at the front door, and that it did; local is the address of the socket. */
 TepServerDetectPlace tep_server_detect_door (TepServerDetect *detect,
                                              const StunExtAddress *local,

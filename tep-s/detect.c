@@ -45,8 +45,8 @@ tep_server_detect_note_heard (Port *port, const StunExtAddress *source)
 
 /* ---- sending ---- */
 
-static void
-set_whole (Port *port, gboolean is_whole)
+void
+tep_server_detect_set_whole (Port *port, gboolean is_whole)
 {
   const int rule = is_whole ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT;
 
@@ -69,7 +69,7 @@ send_from (Port *port,
   struct sockaddr_storage storage;
   socklen_t size = (socklen_t)stun_ext_address_to_sockaddr (destination, &storage);
 
-  set_whole (port, is_whole);
+  tep_server_detect_set_whole (port, is_whole);
   /* What the kernel does not take is lost, as anywhere on the way. */
   (void)sendto (port->fd, octets, length, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&storage,
                 size);
@@ -167,8 +167,8 @@ hold (TepServerDetect *detect,
 
 /* ---- receiving ---- */
 
-static void
-send_reply (TepServerDetect *detect, Port *port, const StunExtAddress *source)
+void
+tep_server_detect_send_reply (TepServerDetect *detect, Port *port, const StunExtAddress *source)
 {
   const TepServerDetectReply *reply = &detect->reply;
   Port *from = reply->length > 0 ? answering_port (detect, port, reply) : NULL;
@@ -225,7 +225,7 @@ read_datagram (TepServerDetect *detect, Port *port)
   datagram.ttl = hop_limit (&message);
   tep_server_detect_note_heard (port, &datagram.source);
   tep_server_detect_datagram (&detect->core, &datagram, &detect->reply);
-  send_reply (detect, port, &datagram.source);
+  tep_server_detect_send_reply (detect, port, &datagram.source);
   return TRUE;
 }
 
@@ -240,114 +240,7 @@ on_datagrams (gint fd, GIOCondition condition, gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
-/* ---- from the front door ---- */
-
-static gboolean
-is_unspecified (const StunExtAddress *address)
-{
-  static const guint8 zeros[16];
-
-  return memcmp (address->octets, zeros, sizeof zeros) == 0;
-}
-
-TepServerDetectPlace
-tep_server_detect_door (TepServerDetect *detect,
-                        const StunExtAddress *local,
-                        gboolean is_stream,
-                        const StunExtAddress *source)
-{
-  const TepServerDetectConfig *config = &detect->core.detect;
-  TepServerDetectPlace place = { TEP_SERVER_DETECT_NO_ADDRESS, *local };
-
-  for (guint i = 0; i < config->n_addresses; i++) {
-    if (!stun_ext_address_equal_host (&config->addresses[i], local))
-      continue;
-    place.address = i;
-    place.local = config->public_addresses[i];
-    place.local.port = local->port;
-  }
-  for (guint i = 0; i < detect->doors->len; i++) {
-    Port *door = g_ptr_array_index (detect->doors, i);
-
-    if (door->is_stream == is_stream && door->place.local.port == local->port &&
-        door->place.local.family == local->family &&
-        (is_unspecified (&door->place.local) ||
-         stun_ext_address_equal_host (&door->place.local, local)))
-      tep_server_detect_note_heard (door, source);
-  }
-  return place;
-}
-
-typedef struct {
-  TepServerDetect *detect;
-  StunExtAddress source;
-  int fd;
-  gsize length;
-  guint8 octets[];
-} Letter;
-
-static void
-read_letter (gpointer receiver, gpointer data, gboolean is_delivered)
-{
-  Letter *letter = data;
-  TepServerDetect *detect = letter->detect;
-  TepServerDetectDatagram datagram = { .source = letter->source,
-                                       .data = letter->octets,
-                                       .length = letter->length,
-                                       .is_front_door = TRUE };
-  Port port = { .detect = detect, .fd = letter->fd };
-  struct sockaddr_storage storage;
-  socklen_t size = sizeof storage;
-  StunExtAddress local;
-
-  atomic_fetch_sub (&detect->n_mail, 1);
-  /* The socket is a worker's, and it is this thread that ends workers: it is still there. */
-  if (is_delivered && getsockname (letter->fd, (struct sockaddr *)&storage, &size) == 0 &&
-      stun_ext_address_from_sockaddr (&local, (struct sockaddr *)&storage, size)) {
-    tep_server_detect_take_time (detect);
-    port.place = datagram.place = tep_server_detect_door (detect, &local, FALSE, &letter->source);
-    tep_server_detect_datagram (&detect->core, &datagram, &detect->reply);
-    send_reply (detect, &port, &letter->source);
-    set_whole (&port, FALSE);
-  }
-  g_free (letter);
-}
-
-/* Ordinary STUN stays with the worker, as if there were no detection. */
-static gboolean
-is_probe (const guint8 *data, gsize length)
-{
-  StunExtMessage message;
-  StunExtDetectMark mark;
-  StunExtParse parse = stun_ext_message_parse (&message, data, length);
-
-  if (parse == STUN_EXT_PARSE_OK)
-    return stun_ext_message_get_detect (&message, &mark);
-  return parse == STUN_EXT_PARSE_NOT_STUN && length >= STUN_EXT_DETECT_ANSWER_LENGTH;
-}
-
-gboolean
-tep_server_detect_take_datagram (
-    TepServerDetect *detect, int fd, const StunExtAddress *source, const guint8 *data, gsize length)
-{
-  Letter *letter;
-
-  if (length > TEP_SERVER_DETECT_DATAGRAM_MAX || !is_probe (data, length))
-    return FALSE;
-  if (atomic_fetch_add (&detect->n_mail, 1) >= TEP_SERVER_DETECT_MAIL_MAX) {
-    atomic_fetch_sub (&detect->n_mail, 1);
-    tep_server_detect_count (&detect->core, TEP_SERVER_COUNTER_DETECT_UNANSWERED, 1);
-    return TRUE;
-  }
-  letter = g_malloc (sizeof *letter + length);
-  letter->detect = detect;
-  letter->source = *source;
-  letter->fd = fd;
-  letter->length = length;
-  memcpy (letter->octets, data, length);
-  tep_server_mailbox_post (detect->mailbox, read_letter, letter);
-  return TRUE;
-}
+/* ---- beginning and end ---- */
 
 static gboolean
 on_mail (gint fd, GIOCondition condition, gpointer data)
@@ -357,24 +250,6 @@ on_mail (gint fd, GIOCondition condition, gpointer data)
   tep_server_mailbox_empty (detect->mailbox, detect);
   return G_SOURCE_CONTINUE;
 }
-
-void
-tep_server_detect_add_door (TepServerDetect *detect,
-                            const StunExtAddress *address,
-                            gboolean has_udp)
-{
-  for (guint i = has_udp ? 0 : 1; i < 2 && detect->core.detect.is_at_front_door; i++) {
-    Port *door = g_new0 (Port, 1);
-
-    door->detect = detect;
-    door->fd = -1;
-    door->is_stream = i == 1;
-    door->place.local = *address;
-    g_ptr_array_add (detect->doors, door);
-  }
-}
-
-/* ---- beginning and end ---- */
 
 static void
 free_port (gpointer data)
@@ -410,7 +285,7 @@ open_udp (TepServerDetect *detect, Port *port, GError **error)
   if (here.family == 6)
     setsockopt (port->fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &on, sizeof on);
   port->is_whole = TRUE;
-  set_whole (port, FALSE);
+  tep_server_detect_set_whole (port, FALSE);
   return TRUE;
 }
 
@@ -431,20 +306,6 @@ open_port (
                    : open_udp (detect, port, error);
 }
 
-/* The front door has that port already, and answers there. */
-static gboolean
-is_front_door (const TepServerConfig *config, const StunExtAddress *address, guint16 number)
-{
-  for (guint i = 0; i < config->n_listeners; i++) {
-    const StunExtAddress *door = &config->listeners[i].address;
-
-    if (door->port == number && door->family == address->family &&
-        (is_unspecified (door) || stun_ext_address_equal_host (door, address)))
-      return TRUE;
-  }
-  return FALSE;
-}
-
 static gboolean
 open_all (TepServerDetect *detect, GError **error)
 {
@@ -452,7 +313,8 @@ open_all (TepServerDetect *detect, GError **error)
 
   for (guint i = 0; i < config->n_addresses; i++)
     for (guint j = 0; j < config->n_ports; j++)
-      if (!is_front_door (detect->core.config, &config->addresses[i], config->ports[j]) &&
+      if (!tep_server_detect_is_front_door (detect->core.config, &config->addresses[i],
+                                            config->ports[j]) &&
           (!open_port (detect, i, config->ports[j], FALSE, error) ||
            !open_port (detect, i, config->ports[j], TRUE, error)))
         return FALSE;
