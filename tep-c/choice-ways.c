@@ -4,10 +4,20 @@
  * named a proxy no connection around it. */
 #include "tep-c/choice-ways.h"
 
+#include "tep-c/choice.h"
+
 #include <string.h>
 
 #define HTTP_PORT 80
 #define HTTPS_PORT 443
+
+const char *
+tep_client_path_name (TepClientPath path)
+{
+  static const char *const names[] = { "none", "direct", "tunnel" };
+
+  return (guint)path < G_N_ELEMENTS (names) ? names[path] : "unknown";
+}
 
 static void
 way_free (gpointer data)

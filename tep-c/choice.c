@@ -62,14 +62,6 @@ static guint signals[N_SIGNALS];
 
 static void step (TepClientChoice *self, TepClientChoiceEvent event, gint way);
 
-const char *
-tep_client_path_name (TepClientPath path)
-{
-  static const char *const names[] = { "none", "direct", "tunnel" };
-
-  return (guint)path < G_N_ELEMENTS (names) ? names[path] : "unknown";
-}
-
 static const TepClientWay *
 get_way (TepClientChoice *self, gint way)
 {

@@ -5,7 +5,6 @@
  */
 #include "tep-s/server.h"
 
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "tep-s/detect.h"
@@ -124,21 +123,6 @@ on_event (gpointer data, const TepServerEvent *event)
 
 /* ---- start and stop ---- */
 
-static void
-random_octets (gpointer data, void *octets, gsize length)
-{
-  guint8 *at = octets;
-
-  while (length > 0) {
-    ssize_t n = getrandom (at, MIN (length, 256), 0);
-
-    if (n > 0) {
-      at += n;
-      length -= (gsize)n;
-    }
-  }
-}
-
 static const TepServerMediaOps *
 backend_of (const TepServerConfig *config)
 {
@@ -249,7 +233,7 @@ open_detect (TepServer *self, GError **error)
 {
   if (!self->settings.config->detect.is_on)
     return TRUE;
-  self->detect = tep_server_detect_new (&self->settings, self->context, random_octets, error);
+  self->detect = tep_server_detect_new (&self->settings, self->context, tep_server_random, error);
   for (guint i = 0; self->detect != NULL && i < self->settings.config->n_listeners; i++)
     tep_server_detect_add_door (self->detect, &self->addresses[i],
                                 self->settings.config->listeners[i].has_udp);
@@ -296,8 +280,8 @@ tep_server_open (TepServer *self, GError **error)
     tcp[i] = g_array_new (FALSE, FALSE, sizeof (int));
     udp[i] = g_array_new (FALSE, FALSE, sizeof (int));
   }
-  self->shared =
-      tep_server_shared_new (self->settings.config, random_octets, NULL, g_get_real_time () / 1000);
+  self->shared = tep_server_shared_new (self->settings.config, tep_server_random, NULL,
+                                        g_get_real_time () / 1000);
   is_open = start_helper (self, n, error) && open_recorder (self, error) &&
             listen_all (self, tcp, udp, n, error) && open_detect (self, error);
   if (is_open) {

@@ -5,10 +5,27 @@
  */
 #include "tep-s/shared.h"
 
+#include <sys/random.h>
+
 #include "stun-ext/crypto.h"
 
 #define REPLAY_CAPACITY 262144 /* openings remembered: more than 200 a second for 20 minutes */
 #define MS_PER_S G_GINT64_CONSTANT (1000)
+
+void
+tep_server_random (gpointer unused, void *octets, gsize length)
+{
+  guint8 *at = octets;
+
+  while (length > 0) {
+    ssize_t n = getrandom (at, MIN (length, 256), 0);
+
+    if (n < 0)
+      continue; /* EINTR; from a kernel that has this call nothing else comes */
+    at += n;
+    length -= (gsize)n;
+  }
+}
 
 void
 tep_server_settings_copy (TepServerSettings *to, const TepServerSettings *from)

@@ -16,6 +16,9 @@ G_BEGIN_DECLS
 
 #define TEP_SERVER_SECRET_LENGTH 32
 
+/* Waits until the machine can give random octets. */
+void tep_server_random (gpointer unused, void *octets, gsize length);
+
 /* The configuration in force with what was made of it. Replaced whole by a reload. */
 typedef struct {
   const TepServerConfig *config;

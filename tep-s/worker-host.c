@@ -6,28 +6,12 @@
 #include "tep-s/worker-inside-private.h"
 
 #include <errno.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "tep-s/handover-private.h"
 
 #define PIECES 32
-
-static void
-host_random (gpointer host, void *octets, gsize length)
-{
-  guint8 *at = octets;
-
-  while (length > 0) {
-    ssize_t n = getrandom (at, MIN (length, 256), 0);
-
-    if (n < 0)
-      continue; /* EINTR; from a kernel that has this call nothing else comes */
-    at += n;
-    length -= (gsize)n;
-  }
-}
 
 static gboolean
 host_lease (gpointer host, TepServerBinding *binding)
@@ -125,7 +109,7 @@ host_record (gpointer host, const TepServerPacket *packet)
 }
 
 const TepServerCoreHost tep_server_worker_host = {
-  .random = host_random,
+  .random = tep_server_random,
   .lease = host_lease,
   .release = host_release,
   .send = host_send,
