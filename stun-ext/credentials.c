@@ -104,6 +104,17 @@ stun_ext_opaque_string (const char *text, GError **error)
 }
 
 gboolean
+stun_ext_password_is_short (const char *password)
+{
+  char *prepared = stun_ext_opaque_string (password, NULL);
+  gboolean is_short = prepared == NULL || strlen (prepared) < STUN_EXT_PLAIN_PASSWORD_MIN;
+
+  if (prepared != NULL)
+    free_secret (prepared);
+  return is_short;
+}
+
+gboolean
 stun_ext_key_short_term (StunExtKey *key, const char *password, GError **error)
 {
   char *prepared = stun_ext_opaque_string (password, error);

@@ -9,6 +9,8 @@
 
 G_BEGIN_DECLS
 
+/* Octets of a prepared password that may sign where others listen: PROTOCOL.md section 6. */
+#define STUN_EXT_PLAIN_PASSWORD_MIN 16
 #define STUN_EXT_KEY_MAX_LENGTH 256      /* arbitrary; octets of the longest short-term password */
 #define STUN_EXT_REST_PASSWORD_LENGTH 44 /* characters of the longest, that of SHA-256 */
 
@@ -72,6 +74,15 @@ STUN_EXT_API void stun_ext_key_clear (StunExtKey *key);
  * does not quote it
  */
 STUN_EXT_API char *stun_ext_opaque_string (const char *text, GError **error);
+
+/**
+ * stun_ext_password_is_short:
+ * @password: (nullable): password, UTF-8
+ *
+ * Returns: %TRUE if it has fewer than %STUN_EXT_PLAIN_PASSWORD_MIN octets when prepared, or cannot be prepared: what it
+ * signs must not be seen by others, who could search for it (PROTOCOL.md section 6)
+ */
+STUN_EXT_API gboolean stun_ext_password_is_short (const char *password);
 
 /**
  * stun_ext_key_short_term:

@@ -3,13 +3,13 @@
  * listener. */
 #include "tep-c/options.h"
 
+#include "stun-ext/credentials.h"
 #include "tep-c/error.h"
 
 #include <string.h>
 
 G_DEFINE_QUARK (tep_client_error, tep_client_error)
 
-#define SECRET_MIN 16       /* PROTOCOL section 6: 128 bits on plain TCP */
 #define USER_MAX 508        /* RFC 8489 section 14.3: fewer than 509 octets */
 #define SERVER_NAME_MAX 255 /* PROTOCOL section 5 */
 
@@ -92,12 +92,12 @@ tep_client_options_check (const TepClientOptions *options, GError **error)
                  options->user);
     return FALSE;
   }
-  if (!options->is_tls && secret_length < SECRET_MIN) {
+  if (!options->is_tls && secret_length < STUN_EXT_PLAIN_PASSWORD_MIN) {
     g_set_error (error, TEP_CLIENT_ERROR, TEP_CLIENT_ERROR_INSECURE,
                  "the password has %" G_GSIZE_FORMAT
                  " octets; without TLS a listener could search for one under %d: "
                  "use TLS or a longer password",
-                 secret_length, SECRET_MIN);
+                 secret_length, STUN_EXT_PLAIN_PASSWORD_MIN);
     return FALSE;
   }
   return TRUE;

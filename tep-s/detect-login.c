@@ -25,7 +25,7 @@ tep_server_detect_login (TepServerDetectCore *core,
                          StunExtDetectKey *key)
 {
   const TepServerConfig *config = core->config;
-  gboolean is_long_term = realm.length > 0, is_verified = FALSE;
+  gboolean is_long_term = realm.length > 0, is_verified = FALSE, is_for_all;
   TepServerCredential credential;
 
   if (username.length == 0 || (is_long_term ? !config->has_long_term : !config->has_short_term) ||
@@ -55,8 +55,10 @@ tep_server_detect_login (TepServerDetectCore *core,
   }
   tep_server_detect_count (
       core, is_verified ? TEP_SERVER_COUNTER_DETECT_PROVEN : TEP_SERVER_COUNTER_DETECT_FAILED, 1);
+  /* Anybody may ask about a run, whose id others saw, and would get something to search in. */
+  is_for_all = is_verified && !credential.is_tls_only;
   tep_server_credential_clear (&credential);
-  if (is_verified)
+  if (is_for_all)
     tep_server_detect_book_set_key (core->book, run, key);
   return is_verified;
 }

@@ -135,7 +135,8 @@ gboolean tep_server_detect_echo (const StunExtAddress *source,
 
 typedef gboolean (*TepServerDetectVerify) (gpointer data, const StunExtDetectKey *key);
 
-/* Tries the keys of a user on what he signed. On success they prove all further answers of the run, and key is set. */
+/* Tries the keys of a user on what he signed. On success key is set; it proves all further answers of the run, unless the
+ * password is for TLS alone. */
 gboolean tep_server_detect_login (TepServerDetectCore *core,
                                   const TepServerDetectAsker *asker,
                                   const StunExtDetectRun *run,

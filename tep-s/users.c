@@ -420,6 +420,7 @@ use_user (const User *user,
   credential->name = user->name;
   credential->name_length = strlen (user->name);
   credential->identity = user->identity;
+  credential->is_tls_only = user->is_tls_only;
   if (user->is_tls_only && !is_secure) {
     credential->refusal = TEP_SERVER_REFUSAL_TLS_ONLY;
     return;

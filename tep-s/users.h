@@ -13,7 +13,7 @@ G_BEGIN_DECLS
 #define TEP_SERVER_MAX_KEYS 4
 
 /* PROTOCOL.md section 6: a shorter password could be searched for by a listener on plain TCP. */
-#define TEP_SERVER_PLAIN_PASSWORD_MIN 16
+#define TEP_SERVER_PLAIN_PASSWORD_MIN STUN_EXT_PLAIN_PASSWORD_MIN
 
 /**
  * TepServerKeyKind:
@@ -69,6 +69,7 @@ typedef enum {
  * store, or from the request
  * @name_length: octets in @name
  * @expires_ms: wall clock time in milliseconds at which the credential ends; 0 for never
+ * @is_tls_only: what the key signs must not be seen by others, who could search for it
  *
  * What a name leads to. Clear it with tep_server_credential_clear(), for it holds secrets.
  */
@@ -81,6 +82,7 @@ typedef struct {
   const char *name;
   gsize name_length;
   gint64 expires_ms;
+  gboolean is_tls_only;
 } TepServerCredential;
 
 /**

@@ -94,6 +94,17 @@ test_opaque_string_refuses_without_quoting (void)
 }
 
 static void
+test_short_is_what_has_fewer_octets_once_it_is_prepared (void)
+{
+  g_assert_true (stun_ext_password_is_short (NULL));
+  g_assert_true (stun_ext_password_is_short ("fifteen octets."));
+  g_assert_false (stun_ext_password_is_short ("sixteen octets.."));
+  g_assert_true (stun_ext_password_is_short ("a line\nof more than sixteen octets"));
+  /* The wide space has three octets, and one once prepared. */
+  g_assert_true (stun_ext_password_is_short ("thirteen oct\xe3\x80\x80s."));
+}
+
+static void
 test_long_term_keys_match_the_rfc (void)
 {
   static const struct {
@@ -330,6 +341,8 @@ main (int argc, char **argv)
 #define ADD(name, function) g_test_add_func ("/stun-ext/credentials/" name, function)
   ADD ("opaque-string-maps-what-looks-alike", test_opaque_string_maps_what_looks_alike);
   ADD ("opaque-string-refuses-without-quoting", test_opaque_string_refuses_without_quoting);
+  ADD ("short-is-what-has-fewer-octets-once-it-is-prepared",
+       test_short_is_what_has_fewer_octets_once_it_is_prepared);
   ADD ("long-term-keys-match-the-rfc", test_long_term_keys_match_the_rfc);
   ADD ("userhash-matches-the-rfc", test_userhash_matches_the_rfc);
   ADD ("unknown-algorithm-yields-no-key", test_unknown_algorithm_yields_no_key);

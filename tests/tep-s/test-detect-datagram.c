@@ -423,6 +423,41 @@ test_a_users_proof_goes_to_who_has_the_users_key (void)
   }
 }
 
+/* Whoever saw the run's id may ask about it, and must not get anything to search in. */
+static void
+test_a_short_password_proves_one_answer_inside_tls_and_none_besides (void)
+{
+  static const struct {
+    gboolean is_signed, is_secure;
+    StunExtDetectProof proof;
+  } rows[] = {
+    { TRUE, FALSE, STUN_EXT_DETECT_PROOF_UNKEYED }, { TRUE, TRUE, STUN_EXT_DETECT_PROOF_KEYED },
+    { FALSE, TRUE, STUN_EXT_DETECT_PROOF_UNKEYED }, { FALSE, FALSE, STUN_EXT_DETECT_PROOF_UNKEYED },
+    { TRUE, FALSE, STUN_EXT_DETECT_PROOF_UNKEYED }, { TRUE, TRUE, STUN_EXT_DETECT_PROOF_KEYED },
+  };
+  World *world = world_new (TWO);
+  TepServerDetectPlace place = place_of (world, 0, 443);
+  StunExtAddress source = address_of ("198.51.100.7:4000");
+  StunExtDetectKey key;
+
+  g_assert_true (stun_ext_detect_key_derive (&key, (StunExtSpan){ "secret", 6 }, &run));
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
+    const TepServerDetectAsker asker = { &place, &source, TRUE, rows[i].is_secure, FALSE };
+    StunExtDetectRequest request = { .mark = { .run = run },
+                                     .username = rows[i].is_signed ? "short" : NULL };
+    gsize length = probe (world, &request, rows[i].is_signed ? &key : NULL);
+    StunExtDetectAnswer answer;
+    StunExtMessage message;
+
+    world->core.now_us += 60 * G_USEC_PER_SEC; /* a guess has its price */
+    g_assert_cmpint (stun_ext_message_parse (&message, world->octets, length), ==,
+                     STUN_EXT_PARSE_OK);
+    tep_server_detect_stun (&world->core, &asker, &message, &request.mark, &world->reply);
+    g_assert_cmpint (read_answer (world, &key, &answer), ==, rows[i].proof);
+  }
+  world_free (world);
+}
+
 static void
 test_guessing_is_slow (void)
 {
@@ -548,6 +583,8 @@ main (int argc, char **argv)
        test_a_delay_wants_the_cookie_of_the_address_it_goes_to);
   ADD ("a-users-proof-goes-to-who-has-the-users-key",
        test_a_users_proof_goes_to_who_has_the_users_key);
+  ADD ("a-short-password-proves-one-answer-inside-tls-and-none-besides",
+       test_a_short_password_proves_one_answer_inside_tls_and_none_besides);
   ADD ("guessing-is-slow", test_guessing_is_slow);
   ADD ("the-record-has-what-named-the-run-and-what-its-source-sent-besides",
        test_the_record_has_what_named_the_run_and_what_its_source_sent_besides);
