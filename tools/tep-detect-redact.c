@@ -34,9 +34,45 @@ typedef struct {
 } Redaction;
 
 /* Facts whose values are ours, whatever they look like, and those that the network fills in. */
-static const char *const harmless[] = { "tls", "options", "schemes", "local", NULL };
-static const char *const foreign[] = { "realm",   "user", "name", "title", "issuer",
-                                       "subject", "page", "host", NULL };
+static const char *const harmless[] = { "tls", "options", "local", NULL };
+static const char *const foreign[] = { "realm",        "user",     "name",    "title",  "issuer",
+                                       "subject",      "page",     "host",    "server", "via-seen",
+                                       "contact-seen", "sdp-seen", "schemes", "added",  NULL };
+
+/* Lists that the network fills in, of which everybody's words may stay: kinds of authentication, and
+ * headers that proxies add. Others are named after who made or owns them. */
+static const struct {
+  const char *key;
+  const char *words[24];
+} lists[] = {
+  { "schemes",
+    { "Basic", "Digest", "NTLM", "Negotiate", "Kerberos", "Bearer", "HOBA", "Mutual", "SCRAM-SHA-1",
+      "SCRAM-SHA-256", "none", NULL } },
+  { "added",
+    { "Via",
+      "Forwarded",
+      "X-Forwarded-For",
+      "X-Forwarded-Proto",
+      "X-Forwarded-Host",
+      "X-Forwarded-Port",
+      "X-Forwarded-Server",
+      "X-Real-IP",
+      "X-Client-IP",
+      "Client-IP",
+      "Max-Forwards",
+      "Cache-Control",
+      "Pragma",
+      "Connection",
+      "Proxy-Connection",
+      "Keep-Alive",
+      "Accept",
+      "Accept-Encoding",
+      "User-Agent",
+      "Host",
+      "Content-Length",
+      "X-Cache",
+      NULL } },
+};
 
 static guint
 count (Redaction *self, const char *kind)
@@ -361,6 +397,29 @@ is_harmless (const char *key, const char *value)
          value[strspn (value, G_CSET_DIGITS)] == '\0';
 }
 
+/* The list without what is not everybody's; NULL if this is none. */
+static char *
+keep_common (const char *key, const char *value)
+{
+  g_auto (GStrv) parts = g_strsplit (value, ", ", -1);
+  GString *kept = NULL;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (lists); i++) {
+    if (strcmp (lists[i].key, key) != 0)
+      continue;
+    kept = g_string_new (NULL);
+    for (gsize j = 0; parts[j] != NULL; j++) {
+      const char *word = "other";
+
+      for (gsize k = 0; lists[i].words[k] != NULL; k++)
+        if (g_ascii_strcasecmp (lists[i].words[k], parts[j]) == 0)
+          word = lists[i].words[k];
+      g_string_append_printf (kept, "%s%s", j > 0 ? ", " : "", word);
+    }
+  }
+  return kept != NULL ? g_string_free (kept, FALSE) : NULL;
+}
+
 static void
 scrub_facts (Redaction *self, GHashTable *facts)
 {
@@ -370,9 +429,10 @@ scrub_facts (Redaction *self, GHashTable *facts)
   keys = g_list_sort (keys, (GCompareFunc)strcmp);
   for (const GList *l = keys; l != NULL; l = l->next) {
     const char *value = g_hash_table_lookup (facts, l->data);
-    char *mapped = g_strdup (value);
+    char *common = keep_common (l->data, value);
+    char *mapped = common != NULL ? common : g_strdup (value);
 
-    if (!is_harmless (l->data, value)) {
+    if (common == NULL && !is_harmless (l->data, value)) {
       scrub (self, &mapped);
       if (strcmp (mapped, value) == 0 || strchr (value, ' ') != NULL)
         replace (self, "text", &mapped);
@@ -385,6 +445,8 @@ scrub_facts (Redaction *self, GHashTable *facts)
 static gboolean
 is_ours (const TurnConnectProbe *probe)
 {
+  if (probe->code != 0) /* that of an answer, whose words may stand behind it */
+    return FALSE;
   switch (probe->outcome) {
   case TURN_CONNECT_OUTCOME_SILENCE:
   case TURN_CONNECT_OUTCOME_REFUSED:

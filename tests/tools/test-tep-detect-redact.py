@@ -78,7 +78,13 @@ def with_names():
         probe("port", None, "refused", detail="bob@secret-site.example at proxy.secret-site.example:8080 via 10.1.2.3/24 (fd12:3456::7)"),
         probe("portal", "decoy", "wrong-answer", code=200, detail="Welcome to Secretsite, Mr Miller"),
         method("tep-tls", "denied", host="secret-site.example", detail="user miller unknown"),
-        probe("proxy", "name-80", "denied", code=407, via="http://miller@proxy.secret-site.example:8080", facts={"realm": "Secretsite Proxy"})]
+        method("tep-tls-proxy", "unreachable", code=503, detail="proxy.secret-site.example says: 503 Secretsite is closed, Mr Miller"),
+        probe("proxy", "transparent-host", "altered", code=200, facts={"added": "Via, X-Secretsite-User, x-miller", "via-seen": "miller"},
+              detail="another request arrived than was sent, with Via, X-Secretsite-User"),
+        probe("payload", "sip-register", "altered", facts={"contact-seen": "secretsite", "sdp-seen": "miller"}),
+        probe("gateway", "ssdp", "answer", facts={"server": "secretsite-box"}),
+        probe("proxy", "name-80", "denied", code=407, via="http://miller@proxy.secret-site.example:8080",
+              facts={"realm": "Secretsite Proxy", "schemes": "negotiate, NTLM, Secretsite-Sso, miller"})]
     return record
 
 
@@ -97,6 +103,13 @@ def _():
     holds_none(texts, values | {"wlan0", "miller", "bob", "52:54:00:ab:cd:ef"})
     for text in texts:
         assert not re.search("secret.?site|miller|welcome", text, re.I), text
+
+
+@test("/tools/tep-detect-redact/of-lists-what-is-everybodys-stays")
+def _():
+    text = tell(with_names(), "--redact")[0][1]
+    facts = [each["facts"] for each in json.loads(text)["probes"] if {"schemes", "added"} & set(each.get("facts", {}))]
+    assert [each.get("schemes") or each["added"] for each in facts] == ["Via, other, other", "Negotiate, NTLM, other, other"], facts
 
 
 @test("/tools/tep-detect-redact/the-same-value-is-the-same-everywhere-and-others-are-not")
