@@ -5,6 +5,7 @@
  */
 #include "tep-c/choice.h"
 
+#include "stun-ext/credentials.h"
 #include "tep-c/choice-core.h"
 #include "tep-c/choice-file.h"
 #include "tep-c/choice-memory.h"
@@ -320,6 +321,11 @@ tell (TepClientChoice *self)
   self->took_us = g_get_monotonic_time () - self->began_us;
   tep_client_choice_core_explain (&self->core, self->options->host, way != NULL ? way->name : NULL,
                                   self->cause, self->reason);
+  if (self->direct_port != 0 && stun_ext_password_is_short (self->options->password))
+    g_string_append_printf (self->reason,
+                            "; UDP is not tried: the password has fewer than %d octets, and a "
+                            "listener could search for it",
+                            STUN_EXT_PLAIN_PASSWORD_MIN);
   g_log_structured (G_LOG_DOMAIN, G_LOG_LEVEL_INFO, "MESSAGE", "choice for %s after %u ms: %s",
                     self->options->host, (guint)(self->took_us / 1000), self->reason->str);
   g_signal_emit (self, signals[CHOSEN], 0);
@@ -458,7 +464,9 @@ tep_client_choice_begin (TepClientChoice *choice, GError **error)
     if (target == NULL)
       return FALSE;
   }
-  tep_client_choice_core_init (&choice->core, choice->ways->len, choice->direct_port != 0,
+  tep_client_choice_core_init (&choice->core, choice->ways->len,
+                               choice->direct_port != 0 &&
+                                   !stun_ext_password_is_short (choice->options->password),
                                tep_client_ways_are_proxied (choice->options));
   turn_connect_network_clear (&choice->network);
   turn_connect_network_look (&choice->network, choice->options->interface);

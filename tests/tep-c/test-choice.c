@@ -320,6 +320,28 @@ test_one_after_the_other_logs_in (Core *core, gconstpointer data)
 }
 
 static void
+test_a_short_password_is_not_signed_with_over_udp (Core *core, gconstpointer data)
+{
+  g_autoptr (TepClientOptions) options = make_options (core);
+  TepClientChoiceReport report;
+  User user;
+
+  user_up (&user, core);
+  g_clear_object (&user.choice);
+  g_free (options->password);
+  options->password = g_strdup ("short");
+  options->is_tls = TRUE;
+  user.choice = tep_client_choice_new (options);
+  g_signal_connect (user.choice, "chosen", G_CALLBACK (chosen), &user);
+  user_begin (&user);
+  WAIT_FOR (user.told->len > 0);
+  tep_client_choice_get_report (user.choice, &report);
+  g_assert_nonnull (strstr (report.reason, "no tunnel"));
+  g_assert_nonnull (strstr (report.reason, "UDP is not tried: the password has fewer than 16"));
+  user_down (&user);
+}
+
+static void
 test_what_cannot_be_is_refused (Core *core, gconstpointer data)
 {
   g_autoptr (TepClientOptions) options = make_options (core);
@@ -348,6 +370,8 @@ main (int argc, char **argv)
   TEST ("it-ends-within-each-signal", test_it_ends_within_each_signal);
   TEST ("a-password-that-a-proxy-refuses-is-sent-once", test_a_wrong_password_is_sent_once);
   TEST ("one-after-the-other-logs-in-at-a-proxy", test_one_after_the_other_logs_in);
+  TEST ("a-short-password-is-not-signed-with-over-udp",
+        test_a_short_password_is_not_signed_with_over_udp);
   TEST ("what-cannot-be-is-refused", test_what_cannot_be_is_refused);
   return g_test_run ();
 }
