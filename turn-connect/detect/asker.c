@@ -6,6 +6,7 @@
  */
 #include "turn-connect/detect/asker.h"
 
+#include "stun-ext/protocol.h"
 #include "turn-connect/detect/kernel.h"
 #include "turn-connect/error-private.h"
 
@@ -135,7 +136,11 @@ outcome_of_silence (const Question *question)
 {
   if (question->is_wrong_source)
     return TURN_CONNECT_OUTCOME_WRONG_SOURCE;
-  return question->n_icmp > 0 ? question->icmp : TURN_CONNECT_OUTCOME_SILENCE;
+  if (question->n_icmp > 0)
+    return question->icmp;
+  /* All that was said is that our signature is not understood, and that was not believed. */
+  return question->probe->code == STUN_EXT_CODE_UNKNOWN_ATTRIBUTE ? TURN_CONNECT_OUTCOME_UNSUPPORTED
+                                                                  : TURN_CONNECT_OUTCOME_SILENCE;
 }
 
 /* Sends again, or gives up. */

@@ -54,6 +54,7 @@ end (TurnConnectFetch *self, TurnConnectOutcome outcome, const char *body, gsize
   turn_connect_run_clear_source (&self->limit);
   outcome = self->fetched (probe, outcome, body, length, self->stream, self->user_data);
   let_go (self);
+  turn_connect_answer_clear (&self->answer); /* a hostile one is a megabyte, and there are many */
   turn_connect_run_end (self->run, probe, outcome);
 }
 
@@ -127,9 +128,13 @@ judge_body (TurnConnectFetch *self)
     fail (self, TURN_CONNECT_OUTCOME_WRONG_ANSWER, "the answer is not the far end's");
     return;
   }
-  probe->proof =
-      proof == STUN_EXT_DETECT_PROOF_KEYED ? TURN_CONNECT_PROOF_KEYED : TURN_CONNECT_PROOF_UNKEYED;
-  turn_connect_run_get_observations (self->run)->is_far_end = TRUE;
+  /* Whether the far end took the signature, it says by the proof alone. */
+  if (turn_connect_trust_weigh (turn_connect_run_get_trust (self->run),
+                                turn_connect_run_get_observations (self->run), probe, proof, TRUE,
+                                turn_connect_run_get_now (self->run)) == TURN_CONNECT_PROOF_NONE) {
+    fail (self, TURN_CONNECT_OUTCOME_WRONG_ANSWER, "the answer does not prove the password");
+    return;
+  }
   end (self, TURN_CONNECT_OUTCOME_PROOF, body, content_length);
 }
 
@@ -225,8 +230,13 @@ static char *
 make_request (TurnConnectFetch *self)
 {
   StunExtDetectQuery query = { .what = self->way.what, .has_run = TRUE };
+  TurnConnectTrust *trust = turn_connect_run_get_trust (self->run);
+  gboolean is_verified = self->way.is_tls && !self->way.is_blind && self->target->tls != NULL;
   const StunExtDetectKey *key =
-      self->way.is_blind ? NULL : turn_connect_run_get_user_key (self->run);
+      self->way.is_blind
+          ? NULL
+          : turn_connect_trust_choose_key (trust, turn_connect_run_get_observations (self->run),
+                                           self->probe, is_verified);
   g_autofree char *target = NULL;
 
   query.run = turn_connect_run_get_id (self->run);
@@ -237,6 +247,7 @@ make_request (TurnConnectFetch *self)
   memcpy (query.nonce, self->nonce, sizeof query.nonce);
   if (key != NULL)
     g_strlcpy (query.username, turn_connect_run_get_plan (self->run)->user, sizeof query.username);
+  turn_connect_trust_note_request (trust, self->probe, key != NULL);
   target = stun_ext_detect_target_write (&query, key);
   if (target == NULL)
     return NULL;
@@ -305,6 +316,13 @@ time_is_over (gpointer data)
         self->probe->connect_us >= 0 ? TURN_CONNECT_OUTCOME_CONNECTED
                                      : TURN_CONNECT_OUTCOME_SILENCE,
         NULL);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+cannot_ask (gpointer data)
+{
+  fail (data, TURN_CONNECT_OUTCOME_FAILED, "the request cannot be made");
   return G_SOURCE_REMOVE;
 }
 
@@ -378,6 +396,10 @@ turn_connect_fetch_new (TurnConnectRun *run,
   if (way->family == 0)
     self->probe->via = turn_connect_run_describe_proxy (run);
   self->request = make_request (self);
+  if (self->request == NULL) {
+    self->limit = turn_connect_run_add_timer (run, 0, cannot_ask, self);
+    return self;
+  }
   self->cancellable = g_cancellable_new ();
   self->limit = turn_connect_run_add_timer (run, (gint64)way->limit_ms * 1000, time_is_over, self);
   turn_connect_dial_async (target, dial_goes_on, self, self->cancellable, dialled, self);

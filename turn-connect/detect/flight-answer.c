@@ -37,15 +37,17 @@ refuse (const Answer *answer)
   return fail (answer, TURN_CONNECT_OUTCOME_WRONG_ANSWER, quoted);
 }
 
-static void
+/* FALSE if it is worth nothing. */
+static gboolean
 note_proof (const Answer *answer, StunExtDetectProof proof, const StunExtAddress *source)
 {
   TurnConnectProbe *probe = answer->probe;
 
-  probe->proof =
-      proof == STUN_EXT_DETECT_PROOF_KEYED ? TURN_CONNECT_PROOF_KEYED : TURN_CONNECT_PROOF_UNKEYED;
+  if (turn_connect_run_weigh (answer->run, probe, proof) == TURN_CONNECT_PROOF_NONE)
+    return FALSE;
   probe->mapped = *source;
   probe->source = probe->target;
+  return TRUE;
 }
 
 /* The far end has spoken, and says that it got @octets with this digest. */
@@ -86,9 +88,8 @@ read_sip (const Answer *answer)
   proof = stun_ext_detect_sip_answer_read (text, answer->n, &answer->sent->token,
                                            turn_connect_run_get_user_key (answer->run), &sip);
   answer->probe->code = sip.code;
-  if (proof == STUN_EXT_DETECT_PROOF_NONE)
+  if (!note_proof (answer, proof, &sip.source))
     return refuse (answer);
-  note_proof (answer, proof, &sip.source);
   note_seen (answer, "via-seen", sip.via);
   note_seen (answer, "contact-seen", sip.contact);
   note_seen (answer, "sdp-seen", sip.sdp);
@@ -129,7 +130,8 @@ read_echo (const Answer *answer)
   if (proof == STUN_EXT_DETECT_PROOF_NONE ||
       echo.probe != turn_connect_run_get_number (answer->run, probe))
     return fail (answer, TURN_CONNECT_OUTCOME_WRONG_ANSWER, "an answer to something else");
-  note_proof (answer, proof, &echo.source);
+  if (!note_proof (answer, proof, &echo.source))
+    return refuse (answer);
   return compare_digest (answer, echo.octets, echo.digest);
 }
 

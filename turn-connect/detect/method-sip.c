@@ -119,12 +119,10 @@ take_answer (Sip *self, const char *answer, gsize length)
       answer, length, &token, turn_connect_run_get_user_key (self->run), &sip);
 
   self->probe->code = sip.code;
-  if (proof == STUN_EXT_DETECT_PROOF_NONE) {
+  if (turn_connect_run_weigh (self->run, self->probe, proof) == TURN_CONNECT_PROOF_NONE) {
     end_without_answer (self, TURN_CONNECT_OUTCOME_WRONG_ANSWER, "the answer is not the far end's");
     return;
   }
-  self->probe->proof =
-      proof == STUN_EXT_DETECT_PROOF_KEYED ? TURN_CONNECT_PROOF_KEYED : TURN_CONNECT_PROOF_UNKEYED;
   self->probe->mapped = sip.source;
   if (!self->is_registered) {
     self->is_registered = TRUE;

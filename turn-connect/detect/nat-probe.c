@@ -7,6 +7,10 @@
  * now. It is a new one, for a Linux NAT remembers the answer that it dropped, and gives the packet
  * to whence that came another port. Mapping has three sockets of its own besides, each asking the
  * first address again at the end.
+ *
+ * The other address is what an answer says it is. Unless the answer is proven with the password, it may
+ * be anybody's, who is not to be bothered in the server's name: only what answers is sent more than
+ * one question.
  */
 #include "turn-connect/detect/asker.h"
 
@@ -29,7 +33,8 @@ typedef struct {
   const char *variant;
   guint32 change;
   StunExtAddress alternate; /* whence the answer is to come */
-  gboolean is_over;
+  gboolean is_over, is_silent;
+  gboolean is_opening; /* the other address is asked whether it answers */
 } Filter;
 
 /* One socket for mapping. */
@@ -45,7 +50,9 @@ struct _NatProbe {
   TurnConnectFamilyId id;
   StunExtAddress s1p1, s1p2, s2p1, s2p2; /* "no address" for those there are not */
   gboolean is_translated;
-  Filter filters[2];
+  gboolean is_stranger; /* the other address may be anybody's */
+  gboolean is_heard;    /* and answered */
+  Filter filters[2];    /* that of the other address first */
   Mapping mappings[SOCKETS];
   gboolean is_mapping; /* begun */
   guint n_pending;     /* filters and sockets at work */
@@ -131,22 +138,29 @@ static void
 begin_all_mappings (NatProbe *self)
 {
   self->is_mapping = TRUE;
+  if (self->is_stranger && !self->is_heard)
+    self->s2p1 = self->s2p2 = (StunExtAddress){ 0 };
   for (guint i = 0; i < SOCKETS && self->is_translated; i++)
     begin_mapping (self, &self->mappings[i]);
 }
 
 /* Filtering */
 
-static void
-filter_is_over (Filter *filter)
+/* Whether the other address answers may still turn out. */
+static gboolean
+is_other_awaited (NatProbe *self)
 {
-  NatProbe *self = filter->owner;
+  return self->is_stranger && !self->is_heard && self->filters[0].is_opening;
+}
+
+static void
+begin_mappings_if_due (NatProbe *self)
+{
   gboolean is_all = TRUE;
 
-  filter->is_over = TRUE;
   for (guint i = 0; i < G_N_ELEMENTS (self->filters); i++)
     is_all &= self->filters[i].asker == NULL || self->filters[i].is_over;
-  if (is_all && !self->is_mapping)
+  if (is_all && !self->is_mapping && !is_other_awaited (self))
     begin_all_mappings (self);
 }
 
@@ -162,7 +176,15 @@ control_asked (TurnConnectProbe *probe, gpointer data)
 {
   Filter *filter = data;
 
-  if (strcmp (probe->variant, "opening") == 0)
+  if (strcmp (probe->variant, "opening") != 0) {
+    one_is_over (filter->owner);
+    return;
+  }
+  filter->is_opening = FALSE;
+  if (filter == &filter->owner->filters[0])
+    filter->owner->is_heard |= turn_connect_probe_passed (probe);
+  begin_mappings_if_due (filter->owner);
+  if (filter->is_silent)
     ask_control (filter, &filter->owner->s1p1, filter->change, filter->variant);
   else
     one_is_over (filter->owner);
@@ -173,10 +195,16 @@ filter_asked (TurnConnectProbe *probe, gpointer data)
 {
   Filter *filter = data;
   NatProbe *self = filter->owner;
+  gboolean is_other = filter == &self->filters[0];
 
-  filter_is_over (filter);
-  if (probe->outcome == TURN_CONNECT_OUTCOME_SILENCE)
+  filter->is_over = TRUE;
+  filter->is_silent = probe->outcome == TURN_CONNECT_OUTCOME_SILENCE;
+  if (is_other)
+    self->is_heard |= turn_connect_probe_passed (probe);
+  if (filter->is_silent || (is_other && self->is_stranger && !self->is_heard))
     filter->control = turn_connect_asker_new (self->run, self->s1p1.family, control_asked, filter);
+  filter->is_opening = filter->control != NULL;
+  begin_mappings_if_due (self);
   if (filter->control != NULL)
     ask_control (filter, &filter->alternate, 0, "opening");
   else
@@ -224,19 +252,34 @@ is_usable_other (const TurnConnectProbe *probe)
           stun_ext_address_special_purpose (&probe->target) != NULL);
 }
 
+/* The answer that is proven best. Where a far end is, others are not asked where else to ask. */
 static const TurnConnectProbe *
 find_answer_with_other (TurnConnectRun *run, guint8 family)
 {
-  const GPtrArray *probes = turn_connect_run_get_observations (run)->probes;
+  const TurnConnectObservations *observations = turn_connect_run_get_observations (run);
   const TurnConnectProbe *found = NULL;
 
-  for (guint i = 0; i < probes->len && found == NULL; i++) {
-    const TurnConnectProbe *probe = g_ptr_array_index (probes, i);
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
 
-    if (is_answer (probe, family) && is_usable_other (probe))
+    if (is_answer (probe, family) && is_usable_other (probe) &&
+        (!observations->is_far_end || probe->proof != TURN_CONNECT_PROOF_NONE) &&
+        (found == NULL || probe->proof > found->proof))
       found = probe;
   }
   return found;
+}
+
+/* There is one that no later one can better. */
+static gboolean
+is_ready (TurnConnectRun *run, guint8 family)
+{
+  const TurnConnectTrust *trust = turn_connect_run_get_trust (run);
+  const TurnConnectProbe *found = find_answer_with_other (run, family);
+
+  return found != NULL &&
+         found->proof >= (trust->has_key && !trust->is_for_tls ? TURN_CONNECT_PROOF_KEYED
+                                                               : TURN_CONNECT_PROOF_UNKEYED);
 }
 
 static void
@@ -298,6 +341,8 @@ start (TurnConnectRun *run, TurnConnectFamilyId id, guint8 family)
     choose_servers_by_ports (self, family);
   self->is_translated = is_translated (self, family);
   if (answer != NULL) {
+    self->is_stranger = answer->proof != TURN_CONNECT_PROOF_KEYED &&
+                        !stun_ext_address_equal_host (&answer->other, &answer->target);
     begin_filter (self, &self->filters[0], "change-ip-port",
                   STUN_EXT_CHANGE_IP | STUN_EXT_CHANGE_PORT, &self->s2p2);
     begin_filter (self, &self->filters[1], "change-port", STUN_EXT_CHANGE_PORT, &self->s1p2);
@@ -313,13 +358,13 @@ start (TurnConnectRun *run, TurnConnectFamilyId id, guint8 family)
 gboolean
 turn_connect_nat_probe_is_ready_ipv4 (TurnConnectRun *run)
 {
-  return find_answer_with_other (run, 4) != NULL;
+  return is_ready (run, 4);
 }
 
 gboolean
 turn_connect_nat_probe_is_ready_ipv6 (TurnConnectRun *run)
 {
-  return find_answer_with_other (run, 6) != NULL;
+  return is_ready (run, 6);
 }
 
 gpointer

@@ -137,7 +137,7 @@ read_answer (Port *port, Try *try, gint64 now)
   outcome = turn_connect_run_read_binding (port->owner->run, port->probe, port->id, try->answer,
                                            total, &attempt);
   if (outcome == TURN_CONNECT_OUTCOME_PENDING && try->is_signed &&
-      !turn_connect_run_signs (port->owner->run)) {
+      !turn_connect_run_signs (port->owner->run, port->probe)) {
     try->n = 0; /* it was about the signature; once more, without */
     ask (port, try);
     return;
@@ -203,7 +203,7 @@ ask (Port *port, Try *try)
 
   port->id[11] = (guint8)(try - port->tries);
   length = turn_connect_run_write_binding (port->owner->run, port->probe, port->id, 0, request);
-  try->is_signed = turn_connect_run_signs (port->owner->run);
+  try->is_signed = turn_connect_run_signs (port->owner->run, port->probe);
   try->asked_us = g_get_monotonic_time ();
   if (send (try->descriptor, request, length, MSG_NOSIGNAL) != (ssize_t)length) {
     end_try (port, try, TURN_CONNECT_OUTCOME_RESET);

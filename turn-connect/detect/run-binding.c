@@ -17,6 +17,33 @@
 #define SOFTWARE_MAX 64 /* octets of a server's name that are kept */
 #define REASON_MAX 128
 
+const StunExtDetectKey *
+turn_connect_run_get_user_key (TurnConnectRun *run)
+{
+  return turn_connect_trust_get_key (turn_connect_run_get_trust (run));
+}
+
+static const StunExtDetectKey *
+choose_key (TurnConnectRun *run, const TurnConnectProbe *probe)
+{
+  return turn_connect_trust_choose_key (turn_connect_run_get_trust (run),
+                                        turn_connect_run_get_observations (run), probe, FALSE);
+}
+
+gboolean
+turn_connect_run_signs (TurnConnectRun *run, const TurnConnectProbe *probe)
+{
+  return choose_key (run, probe) != NULL;
+}
+
+TurnConnectProof
+turn_connect_run_weigh (TurnConnectRun *run, TurnConnectProbe *probe, StunExtDetectProof proof)
+{
+  return turn_connect_trust_weigh (turn_connect_run_get_trust (run),
+                                   turn_connect_run_get_observations (run), probe, proof, FALSE,
+                                   turn_connect_run_get_now (run));
+}
+
 gsize
 turn_connect_run_write_binding (TurnConnectRun *run,
                                 const TurnConnectProbe *probe,
@@ -25,8 +52,7 @@ turn_connect_run_write_binding (TurnConnectRun *run,
                                 guint8 buffer[TURN_CONNECT_BINDING_MAX])
 {
   StunExtDetectRequest request = { .change = change };
-  const StunExtDetectKey *key =
-      turn_connect_run_signs (run) ? turn_connect_run_get_user_key (run) : NULL;
+  const StunExtDetectKey *key = choose_key (run, probe);
   gsize length = 0;
 
   request.mark.run = turn_connect_run_get_id (run);
@@ -34,6 +60,7 @@ turn_connect_run_write_binding (TurnConnectRun *run,
   memcpy (request.transaction_id, id, sizeof request.transaction_id);
   if (key != NULL)
     request.username = turn_connect_run_get_plan (run)->user;
+  turn_connect_trust_note_request (turn_connect_run_get_trust (run), probe, key != NULL);
   if (!stun_ext_detect_request_write (&request, key, buffer, TURN_CONNECT_BINDING_MAX, &length))
     return 0;
   return length;
@@ -48,7 +75,7 @@ turn_connect_run_write_long_binding (TurnConnectRun *run,
 {
   StunExtDetectRequest request = { .length = size };
   const TurnConnectPlan *plan = turn_connect_run_get_plan (run);
-  const StunExtDetectKey *key = plan->direct_port != 0 ? turn_connect_run_get_user_key (run) : NULL;
+  const StunExtDetectKey *key = plan->direct_port != 0 ? choose_key (run, probe) : NULL;
   gsize length = 0;
 
   request.mark.run = turn_connect_run_get_id (run);
@@ -56,6 +83,7 @@ turn_connect_run_write_long_binding (TurnConnectRun *run,
   request.mark.flags = STUN_EXT_DETECT_FLAG_FILL;
   if (key != NULL)
     request.username = plan->user;
+  turn_connect_trust_note_request (turn_connect_run_get_trust (run), probe, key != NULL);
   memcpy (request.transaction_id, id, sizeof request.transaction_id);
   if (!stun_ext_detect_request_write (&request, key, buffer, TURN_CONNECT_BINDING_MAX, &length))
     return 0;
@@ -74,6 +102,7 @@ turn_connect_run_write_request (TurnConnectRun *run,
   request->mark.run = turn_connect_run_get_id (run);
   request->mark.probe = turn_connect_run_get_number (run, probe);
   request->username = request->realm = NULL;
+  turn_connect_trust_note_request (turn_connect_run_get_trust (run), probe, FALSE);
   return stun_ext_detect_request_write (request, NULL, buffer, capacity, &length) ? length : 0;
 }
 
@@ -111,15 +140,16 @@ note_proof (TurnConnectRun *run,
             StunExtDetectProof proof,
             const StunExtDetectAnswer *answer)
 {
+  gboolean is_refusal = (answer->mark.flags & STUN_EXT_DETECT_FLAG_REFUSED) != 0;
+  TurnConnectProof proven;
+
   if (proof != STUN_EXT_DETECT_PROOF_NONE &&
       answer->mark.probe != turn_connect_run_get_number (run, probe))
     proof = STUN_EXT_DETECT_PROOF_NONE; /* an answer to something else, played again */
-  if (proof == STUN_EXT_DETECT_PROOF_NONE)
-    return;
-  probe->proof =
-      proof == STUN_EXT_DETECT_PROOF_KEYED ? TURN_CONNECT_PROOF_KEYED : TURN_CONNECT_PROOF_UNKEYED;
-  turn_connect_run_get_observations (run)->is_far_end = TRUE;
-  if (answer->mark.flags & STUN_EXT_DETECT_FLAG_REFUSED)
+  proven = turn_connect_trust_weigh (turn_connect_run_get_trust (run),
+                                     turn_connect_run_get_observations (run), probe, proof,
+                                     is_refusal, turn_connect_run_get_now (run));
+  if (proven == TURN_CONNECT_PROOF_UNKEYED && is_refusal)
     turn_connect_probe_set_fact (probe, "credentials", "refused");
 }
 
@@ -140,6 +170,7 @@ note_answer (TurnConnectRun *run, TurnConnectProbe *probe, const StunExtMessage 
   probe->mapped = answer.mapped;
   probe->origin = answer.origin;
   probe->other = answer.other;
+  turn_connect_trust_note_other (turn_connect_run_get_trust (run), probe);
   /* Who rewrites addresses that he finds in packets misses the one that is XORed. */
   if (answer.mapped_plain.family != 0 &&
       !stun_ext_address_equal (&answer.mapped_plain, &answer.mapped))
@@ -190,8 +221,9 @@ turn_connect_run_read_binding (TurnConnectRun *run,
     return TURN_CONNECT_OUTCOME_PENDING;
   *attempt = message.transaction_id[STUN_EXT_TRANSACTION_ID_LENGTH - 1];
   if (is_about_signature (&message)) {
-    turn_connect_run_stop_signing (run);
-    return TURN_CONNECT_OUTCOME_PENDING;
+    probe->code = STUN_EXT_CODE_UNKNOWN_ATTRIBUTE;
+    turn_connect_trust_note_refusal (turn_connect_run_get_trust (run), probe);
+    return TURN_CONNECT_OUTCOME_PENDING; /* the far end's own may be on its way */
   }
   return note_answer (run, probe, &message);
 }

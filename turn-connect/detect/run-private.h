@@ -24,6 +24,7 @@
 #include "stun-ext/detect.h"
 #include "turn-connect/detect/observations.h"
 #include "turn-connect/detect/trial.h"
+#include "turn-connect/detect/trust.h"
 #include "turn-connect/proxy/url.h"
 #include "turn-connect/target.h"
 
@@ -180,15 +181,20 @@ turn_connect_run_add_timer (TurnConnectRun *run, gint64 delay_us, GSourceFunc fu
 /* Destroys a source and forgets it; NULL is fine. */
 void turn_connect_run_clear_source (GSource **source);
 
-/* What marks this run's probes, and the key that the user's password makes for it, NULL without
- * credentials; see stun-ext/detect.h. */
+/* What marks this run's probes; see stun-ext/detect.h. */
 StunExtDetectRun turn_connect_run_get_id (TurnConnectRun *run);
+/* Whom it signs for, and whom it believes. */
+TurnConnectTrust *turn_connect_run_get_trust (TurnConnectRun *run);
+/* The key that answers are checked with, which the user's password makes for this run; NULL without
+ * credentials. */
 const StunExtDetectKey *turn_connect_run_get_user_key (TurnConnectRun *run);
+/* What the proof of an answer to an unsigned request is worth; the probe has it from now on. */
+TurnConnectProof
+turn_connect_run_weigh (TurnConnectRun *run, TurnConnectProbe *probe, StunExtDetectProof proof);
 
-/* Whether requests name the user. A server that knows nothing of our signatures refuses all that have
- * one, and is then asked without. */
-gboolean turn_connect_run_signs (TurnConnectRun *run);
-void turn_connect_run_stop_signing (TurnConnectRun *run);
+/* Whether the probe's next request, a Binding request outside TLS, names the user. A server that knows
+ * nothing of our signatures refuses all that have one, and is then asked without. */
+gboolean turn_connect_run_signs (TurnConnectRun *run, const TurnConnectProbe *probe);
 
 /* Binding requests of this run */
 

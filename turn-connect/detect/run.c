@@ -5,13 +5,11 @@
  */
 #include "turn-connect/detect/run-private.h"
 
-#include "stun-ext/credentials.h"
 #include "turn-connect/alarm.h"
 #include "turn-connect/detect/detection.h"
 #include "turn-connect/detect/kernel.h"
 #include "turn-connect/error-private.h"
 #include "turn-connect/lookup.h"
-#include "turn-connect/secret-file.h"
 #include "turn-connect/target-private.h"
 #include "turn-connect/tls-options-private.h"
 
@@ -59,9 +57,7 @@ struct _TurnConnectRun {
   gboolean is_looked_up;
   gboolean is_over;
   guint n_groups;
-  StunExtDetectKey user_key;
-  gboolean has_user_key;
-  gboolean is_signature_refused;
+  TurnConnectTrust trust;
 };
 
 const TurnConnectPlan *
@@ -109,22 +105,10 @@ turn_connect_run_get_id (TurnConnectRun *run)
   return id;
 }
 
-const StunExtDetectKey *
-turn_connect_run_get_user_key (TurnConnectRun *run)
+TurnConnectTrust *
+turn_connect_run_get_trust (TurnConnectRun *run)
 {
-  return run->has_user_key ? &run->user_key : NULL;
-}
-
-gboolean
-turn_connect_run_signs (TurnConnectRun *run)
-{
-  return run->has_user_key && !run->is_signature_refused;
-}
-
-void
-turn_connect_run_stop_signing (TurnConnectRun *run)
-{
-  run->is_signature_refused = TRUE;
+  return &run->trust;
 }
 
 gint64
@@ -515,20 +499,14 @@ found_addresses (GSocketFamily family, GList *addresses, gpointer data)
   }
 }
 
-/* Far ends know users by the short-term mechanism: the prepared password is the key. */
 static void
 make_key (TurnConnectRun *run)
 {
   const StunExtDetectRun id = turn_connect_run_get_id (run);
-  char *password;
 
-  if (run->plan->user == NULL || run->plan->password == NULL)
-    return;
-  password = stun_ext_opaque_string (run->plan->password, NULL);
-  if (password != NULL)
-    run->has_user_key = stun_ext_detect_key_derive (
-        &run->user_key, (StunExtSpan){ (const guint8 *)password, strlen (password) }, &id);
-  turn_connect_secret_free (password);
+  turn_connect_trust_init (&run->trust, run->plan->user, run->plan->password, &id);
+  if (run->trust.has_key && run->trust.is_for_tls)
+    g_hash_table_insert (run->observations->facts, g_strdup ("password"), g_strdup ("short"));
 }
 
 static void
@@ -606,7 +584,7 @@ turn_connect_run_free (TurnConnectRun *run)
   turn_connect_run_clear_source (&run->limit);
   turn_connect_run_clear_source (&run->step);
   turn_connect_observations_free (run->observations);
-  stun_ext_crypto_cleanse (&run->user_key, sizeof run->user_key);
+  turn_connect_trust_clear (&run->trust);
   g_object_unref (run->cancellable);
   g_object_unref (run->target);
   g_main_context_unref (run->context);
