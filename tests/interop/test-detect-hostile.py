@@ -2,9 +2,11 @@
 """tep-detect against far ends that mean harm: it ends in its time, with little memory, and claims nothing that was not proven."""
 import json
 import pathlib
+import re
 import sys
 import time
 
+from detect_networks import far_end
 from ends import PASSWORD, Scratch, USER, secret
 from lab import Lab
 from process import Process, SANITIZER, program
@@ -26,9 +28,9 @@ def make_chain(scratch):
     return path
 
 
-def detect(lab, scratch):
+def detect(lab, scratch, *arguments):
     login = secret(scratch.path, "hostile.secret", f"{USER}:{PASSWORD}")
-    words = [program("tep-detect"), "core.lab", "-4", "--json", "--quiet", "--ca", scratch.certificate(), "--credentials", login]
+    words = [program("tep-detect"), "core.lab", "--json", "--quiet", "--ca", scratch.certificate(), "--credentials", login, *arguments]
     began = time.monotonic()
     done = lab.run("device", [sys.executable, "-c", MEASURE, *map(str, words)], timeout=60)
     took_s = time.monotonic() - began
@@ -43,7 +45,7 @@ def is_bounded_and_honest(manner):
         command = [sys.executable, HERE / "hostile_far_end.py", lab["CORE_ADDR"], manner, certificate, scratch.path / "key.pem"]
         with Process(command, lab, "core", name="hostile far end") as end:
             end.wait_for("is ready", 20)
-            said, took_s, megabytes = detect(lab, scratch)
+            said, took_s, megabytes = detect(lab, scratch, "-4")
     print(f"{manner}: {took_s:.1f} s, {megabytes:.0f} MB, type {said['type']} {said['confidence']}")
     assert took_s < LIMIT_S, took_s
     assert megabytes < MEMORY_MB, megabytes
@@ -56,6 +58,64 @@ def is_bounded_and_honest(manner):
     assert not said["listeners"], said["listeners"]
 
 
+VICTIM_MAX = 12        # packets: one question, repeated, and what is asked of another port
+LED_UDP, LED_TCP = (53, 3478, 5060, 40000), (80, 3478)
+
+
+def is_not_believed(mark):
+    """Who knows the protocol and not the password: nothing that he says is sure, and whom he names is left alone."""
+    with Scratch() as scratch, Lab.up("open") as lab:
+        command = [sys.executable, HERE / "lying_far_end.py", lab[f"CORE_ADDR{mark}"], lab[f"CORE_2_ADDR{mark}"]]
+        with Process(command, lab, "core", name="liar") as liar:
+            liar.wait_for("is ready", 20)
+            proxy = f"[{lab['CORE_ADDR6']}]:80" if mark else f"{lab['CORE_ADDR']}:80"
+            said, took_s, megabytes = detect(lab, scratch, "-6" if mark else "-4", "--proxy", f"http://{proxy}")
+            liar.stop()
+            told = re.search(r"victim: (\d+) arrived, (\d+) signed; (\d+) lies", liar.output)
+    print(f"liar{mark}: {took_s:.1f} s, {megabytes:.0f} MB, type {said['type']} {said['confidence']}, {told and told[0]}")
+    assert took_s < LIMIT_S and megabytes < MEMORY_MB, (took_s, megabytes)
+    assert said["confidence"] in ("probable", "suspected", "not-determined"), said
+    assert said["inspection"]["confidence"] != "confirmed" and not any(probe.get("proof") == "keyed" for probe in said["probes"]), said
+    assert any("user and password" in reason for reason in said["reasons"]), said["reasons"]
+    assert int(told[3]) > 20 and int(told[1]) <= VICTIM_MAX and told[2] == "0", told[0]
+
+
+@test("/interop/detect-hostile/liar/over-ipv4-nothing-is-sure-and-whom-he-names-is-left-alone")
+def _():
+    is_not_believed("")
+
+
+@test("/interop/detect-hostile/liar/over-ipv6-nothing-is-sure-and-whom-he-names-is-left-alone")
+def _():
+    is_not_believed("6")
+
+
+@test("/interop/detect-hostile/liar-on-the-way/who-knows-the-password-is-believed-and-he-is-not")
+def _():
+    def ports(numbers):
+        return "{" + ", ".join(map(str, numbers)) + "}"
+    def liar(here, victim):
+        return Process([sys.executable, HERE / "lying_far_end.py", here, victim, "--path"], lab, "firewall", name=f"liar on {here}")
+    with Scratch() as scratch, Lab.up("nat") as lab, far_end(lab, scratch), \
+            liar("0.0.0.0", lab["CORE_2_ADDR"]) as four, liar("::", lab["CORE_2_ADDR6"]) as six:
+        four.wait_for("is ready", 20)
+        six.wait_for("is ready", 20)
+        lab.run("firewall", ["nft", "add table inet liar; add chain inet liar lead { type nat hook prerouting priority -101; };"
+                             f"add rule inet liar lead udp dport {ports(LED_UDP)} redirect;"
+                             f"add rule inet liar lead tcp dport {ports(LED_TCP)} redirect"], timeout=10)
+        said, took_s, megabytes = detect(lab, scratch)
+    print(f"on the way: {took_s:.1f} s, {megabytes:.0f} MB, type {said['type']} of {said['types']} {said['confidence']}; {said['reasons']}")
+    led = [probe for probe in said["probes"] if probe["kind"] in ("stun", "port", "record") and "via" not in probe and probe["answers"]
+           and int(probe["target"].rsplit(":", 1)[1]) in (LED_UDP if probe["carry"] == "udp" else LED_TCP)]
+    lies = [probe for probe in led if probe["outcome"] == "proof"]
+    assert took_s < LIMIT_S, took_s
+    assert len(led) > 5 and not lies, lies
+    assert said["far_end"] and any(probe.get("proof") == "keyed" for probe in said["probes"]), said
+    assert said["type"] in (None, 3, 9) and (said["type"] == 9 or said["confidence"] != "confirmed"), said
+    assert said["nat"]["mapping"] in (None, lab.network.verdict.mapping), said["nat"]
+    assert any("in its place" in reason for reason in said["reasons"]), said["reasons"]
+
+
 for each in MANNERS:
     test(f"/interop/detect-hostile/{each}/is-bounded-and-proves-nothing")(lambda manner=each: is_bounded_and_honest(manner))
-run(at_once=5)
+run(at_once=7)

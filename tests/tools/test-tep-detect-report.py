@@ -105,7 +105,7 @@ def _():
 @test("/tools/tep-detect-report/a-page-says-what-the-text-says")
 def _():
     page = "".join(xml.etree.ElementTree.fromstring(page_of(with_everything())).itertext())
-    for words in ("type 9: firewall that inspects what passes (confirmed), behind a captive portal", "also type 4: symmetric NAT",
+    for words in ("type 9: firewall that inspects what passes (probable), behind a captive portal", "also type 4: symmetric NAT",
                   "far.example port 3478", "wlan0", "by proxy", "a second NAT", "captive portal", "TLS opened: yes", "held back: sip-register",
                   "tep-c --server far.example:443 \\\n  --tls", "MOS 3", "Ask your firewall", PROXY, "All 7"):
         assert words in page, (words, page)

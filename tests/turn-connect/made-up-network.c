@@ -240,6 +240,7 @@ add_probe (TurnConnectObservations *observations,
                                          : TURN_CONNECT_OUTCOME_ANSWER;
   if (!passes)
     return probe;
+  probe->proof = network->is_far_end ? TURN_CONNECT_PROOF_KEYED : TURN_CONNECT_PROOF_NONE;
   probe->rtt_us = 24000;
   probe->local = make_address ("192.168.1.10", 41000);
   probe->mapped = network->is_translated ? make_address ("198.51.100.2", 41000) : probe->local;

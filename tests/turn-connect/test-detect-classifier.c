@@ -31,6 +31,34 @@ test_network (gconstpointer data)
   g_assert_true (family->is_udp_only == g_str_has_prefix (network->name, "udp-only"));
 }
 
+/* Anybody who knows the far end's protocol could have made it all. */
+static void
+test_without_the_password_nothing_is_confirmed (void)
+{
+  for (guint i = 0; i < n_networks; i++) {
+    g_autoptr (TurnConnectObservations) observations = observe (&networks[i]);
+    g_autoptr (TurnConnectVerdict) verdict = NULL;
+    gboolean is_told = FALSE;
+    guint n = 0;
+
+    for (guint j = 0; j < observations->probes->len; j++) {
+      TurnConnectProbe *probe = g_ptr_array_index (observations->probes, j);
+
+      if (probe->proof != TURN_CONNECT_PROOF_KEYED)
+        continue;
+      probe->proof = TURN_CONNECT_PROOF_UNKEYED;
+      n++;
+    }
+    verdict = turn_connect_classify (observations);
+    for (guint j = 0; j < verdict->reasons->len; j++)
+      is_told |= strstr (g_ptr_array_index (verdict->reasons, j), "is proven with a password") != 0;
+    g_test_message ("%s", networks[i].name);
+    g_assert_cmpint (verdict->type, ==, networks[i].type);
+    g_assert_cmpint (verdict->confidence, <=, TURN_CONNECT_CONFIDENCE_PROBABLE);
+    g_assert_cmpint (is_told, ==, n > 0);
+  }
+}
+
 static void
 test_a_server_that_refuses_everything_is_not_there (void)
 {
@@ -213,6 +241,7 @@ main (int argc, char **argv)
 
     g_test_add_data_func (name, &networks[i], test_network);
   }
+  ADD ("without-the-password-nothing-is-confirmed", test_without_the_password_nothing_is_confirmed);
   ADD ("a-server-that-refuses-everything-is-not-there",
        test_a_server_that_refuses_everything_is_not_there);
   ADD ("nothing-seen-determines-nothing", test_nothing_seen_determines_nothing);

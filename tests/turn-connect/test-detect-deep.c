@@ -113,7 +113,7 @@ add_trial (TurnConnectObservations *observations, guint round, guint n_received,
 
   probe->round = round;
   probe->outcome = n_received > 0 ? TURN_CONNECT_OUTCOME_PROOF : TURN_CONNECT_OUTCOME_SILENCE;
-  probe->proof = TURN_CONNECT_PROOF_UNKEYED;
+  probe->proof = TURN_CONNECT_PROOF_KEYED;
   probe->quality = (TurnConnectQuality){ .set_up_us = round == 0 ? 40000 : 9000,
                                          .n_sent = round == 0 ? 16 : 750,
                                          .n_received = n_received,

@@ -212,7 +212,7 @@ explain_headline (TurnConnectVerdict *verdict,
 
 /* Types 8 and 9 hold for the host, whatever the family. */
 static void
-make_headline (TurnConnectVerdict *verdict)
+make_headline (const TurnConnectObservations *observations, TurnConnectVerdict *verdict)
 {
   const TurnConnectFamilyVerdict *family = choose_family (verdict);
   TurnConnectConfidence confidence = family->confidence;
@@ -223,8 +223,10 @@ make_headline (TurnConnectVerdict *verdict)
   if (!family_passes (family) && verdict->proxy >= TURN_CONNECT_WAY_WORKS &&
       verdict->proxy != TURN_CONNECT_WAY_DEAD) {
     verdict->types |= TYPE_BIT (8);
-    confidence = verdict->proxy == TURN_CONNECT_WAY_WORKS ? TURN_CONNECT_CONFIDENCE_CONFIRMED
-                                                          : TURN_CONNECT_CONFIDENCE_PROBABLE;
+    confidence = verdict->proxy == TURN_CONNECT_WAY_WORKS &&
+                         turn_connect_classify_is_proxy_proven (observations)
+                     ? TURN_CONNECT_CONFIDENCE_CONFIRMED
+                     : TURN_CONNECT_CONFIDENCE_PROBABLE;
   }
   if (verdict->inspection.is_seen == TURN_CONNECT_TELL_YES &&
       verdict->inspection.confidence >= TURN_CONNECT_CONFIDENCE_PROBABLE) {
@@ -259,7 +261,8 @@ turn_connect_classify (const TurnConnectObservations *observations)
   turn_connect_classify_ways (observations, verdict);
   turn_connect_classify_methods (observations, verdict);
   turn_connect_classify_deep (observations, verdict);
-  make_headline (verdict);
+  turn_connect_classify_proof (observations, verdict);
+  make_headline (observations, verdict);
   judge_whether_anything_works (observations, verdict);
   turn_connect_classify_advise (observations, verdict);
   return verdict;

@@ -27,7 +27,8 @@ typedef enum {
  * @TURN_CONNECT_CONFIDENCE_NOT_DETERMINED: "not-determined": nothing was concluded
  * @TURN_CONNECT_CONFIDENCE_SUSPECTED: "suspected": one difference, or no control for a silence
  * @TURN_CONNECT_CONFIDENCE_PROBABLE: "probable": repeated and controlled, from this end alone
- * @TURN_CONNECT_CONFIDENCE_CONFIRMED: "confirmed": repeated, controlled, and the far end agrees
+ * @TURN_CONNECT_CONFIDENCE_CONFIRMED: "confirmed": repeated, controlled, and the far end agrees,
+ * which proved to know the user's password, or its name by a certificate
  */
 typedef enum {
   TURN_CONNECT_CONFIDENCE_NOT_DETERMINED,

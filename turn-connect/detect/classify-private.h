@@ -49,6 +49,11 @@ void turn_connect_classify_listened (const TurnConnectObservations *observations
 /* What deep runs measured. */
 void turn_connect_classify_deep (const TurnConnectObservations *observations,
                                  TurnConnectVerdict *verdict);
+/* How sure all that can be, by who proved it. After all of the above. */
+void turn_connect_classify_proof (const TurnConnectObservations *observations,
+                                  TurnConnectVerdict *verdict);
+/* Did who was reached through a proxy prove to be the far end, and not the proxy? */
+gboolean turn_connect_classify_is_proxy_proven (const TurnConnectObservations *observations);
 /* What to ask for; needs everything else. */
 void turn_connect_classify_advise (const TurnConnectObservations *observations,
                                    TurnConnectVerdict *verdict);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Who opens TLS on the way cannot hide it: the answer is proven with the run's key, which he cannot
- * alter it without, and the keys that two connections export are never the same.
+ * Who opens TLS on the way cannot hide it, if the answer is proven with the user's password: he cannot
+ * alter it then, and the keys that two connections export are never the same. An answer that is proven
+ * without, anybody can make who knows the protocol and what runs are: that it says of the keys that
+ * they are the same shows that nobody opens TLS by rote, and no more.
  */
 #include "turn-connect/detect/exporter.h"
 
