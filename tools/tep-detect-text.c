@@ -343,17 +343,23 @@ char *
 tep_detect_describe_lifetime (const TurnConnectLifetime *lifetime)
 {
   GString *line = g_string_new (NULL);
+  gboolean is_udp = lifetime->carry == TURN_CONNECT_CARRY_UDP;
 
-  g_string_append_printf (
-      line, "idle %s after %s: ", lifetime->carry == TURN_CONNECT_CARRY_UDP ? "UDP" : "TCP",
-      strcmp (lifetime->name, "call") == 0 ? "seconds of a call" : "one exchange");
+  g_string_append_printf (line, "idle %s after %s: ", is_udp ? "UDP" : "TCP",
+                          strcmp (lifetime->name, "call") == 0 ? "seconds of a call"
+                                                               : "one exchange");
   if (lifetime->kept_s > 0)
     g_string_append_printf (line, "remembered for %u s", lifetime->kept_s);
   if (lifetime->forgotten_s > 0)
     g_string_append_printf (line, "%sforgotten after %u s", lifetime->kept_s > 0 ? ", " : "",
                             lifetime->forgotten_s);
   if (lifetime->kept_s > 0)
-    g_string_append_printf (line, "; send something every %u s", lifetime->kept_s);
+    g_string_append_printf (
+        line, is_udp ? "; send something every %u s" : "; set keepalives to %u s or less",
+        lifetime->kept_s);
+  else if (lifetime->forgotten_s > 0)
+    g_string_append_printf (line, "; %s much more often than that",
+                            is_udp ? "send something" : "set keepalives to come");
   if (lifetime->is_unsteady)
     g_string_append (line, " (some forgotten sooner)");
   return g_string_free (line, FALSE);

@@ -56,6 +56,7 @@ MAY_REACH_OUT = {
     "turn-connect/detect/lifetime-probe.c": "sockets that say nothing for minutes, and are answered by way of another",
     "turn-connect/detect/mtu-probe.c": "packets that may not be fragmented, and what ICMP says of them",
     "turn-connect/detect/method-direct.c": "one server, from an interface that is named",
+    "turn-connect/detect/idle-probe.c": "connections that nothing keeps alive, from an interface that is named",
     "turn-connect/detect/port-probe.c": "several connections to one port at once, from an interface that is named",
     "turn-connect/detect/flight.c": "the first octets and how the connection ends are what is looked at",
     "turn-connect/detect/run.c": "makes the sockets of all probes, for the interface that is named",

@@ -106,6 +106,31 @@ test_lifetimes_lie_between_what_was_kept_and_what_was_forgotten (void)
 }
 
 static void
+test_each_carry_has_its_lifetime (void)
+{
+  g_autoptr (TurnConnectObservations) observations = turn_connect_observations_new ();
+  g_autoptr (TurnConnectVerdict) verdict = NULL;
+  const TurnConnectLifetime *lifetimes;
+
+  observations->is_far_end = TRUE;
+  add_silence (observations, "exchange", "15", TURN_CONNECT_OUTCOME_PROOF, NULL);
+  add_silence (observations, "exchange", "30", TURN_CONNECT_OUTCOME_SILENCE, "answered");
+  add_silence (observations, "exchange", "30", TURN_CONNECT_OUTCOME_PROOF, NULL)->carry =
+      TURN_CONNECT_CARRY_TCP;
+  add_silence (observations, "exchange", "60", TURN_CONNECT_OUTCOME_SILENCE, "answered")->carry =
+      TURN_CONNECT_CARRY_TCP;
+  verdict = turn_connect_classify (observations);
+  g_assert_cmpuint (verdict->lifetimes->len, ==, 2);
+  lifetimes = &g_array_index (verdict->lifetimes, TurnConnectLifetime, 0);
+  g_assert_cmpint (lifetimes[0].carry, ==, TURN_CONNECT_CARRY_UDP);
+  g_assert_cmpuint (lifetimes[0].kept_s, ==, 15);
+  g_assert_cmpuint (lifetimes[0].forgotten_s, ==, 30);
+  g_assert_cmpint (lifetimes[1].carry, ==, TURN_CONNECT_CARRY_TCP);
+  g_assert_cmpuint (lifetimes[1].kept_s, ==, 30);
+  g_assert_cmpuint (lifetimes[1].forgotten_s, ==, 60);
+}
+
+static void
 add_trial (TurnConnectObservations *observations, guint round, guint n_received, guint n_late)
 {
   TurnConnectProbe *probe =
@@ -192,6 +217,8 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/turn-connect/detect-deep/lifetimes-lie-between-kept-and-forgotten",
                    test_lifetimes_lie_between_what_was_kept_and_what_was_forgotten);
+  g_test_add_func ("/turn-connect/detect-deep/each-carry-has-its-lifetime",
+                   test_each_carry_has_its_lifetime);
   g_test_add_func ("/turn-connect/detect-deep/who-listens-longer-knows-better",
                    test_who_listens_longer_knows_better);
   g_test_add_func ("/turn-connect/detect-deep/what-vanishes-without-a-word-is-said",

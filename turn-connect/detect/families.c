@@ -66,6 +66,9 @@ const TurnConnectProbeFamily turn_connect_families[TURN_CONNECT_N_FAMILIES] = {
                                      turn_connect_lifetime_probe_is_ready,
                                      turn_connect_lifetime_probe_start,
                                      turn_connect_lifetime_probe_stop },
+  [TURN_CONNECT_FAMILY_IDLE] = { "idle", NULL, TURN_CONNECT_WAITS_FOR (PORT),
+                                 turn_connect_idle_probe_is_ready, turn_connect_idle_probe_start,
+                                 turn_connect_idle_probe_stop },
   [TURN_CONNECT_FAMILY_MTU] = { "mtu", NULL,
                                 TURN_CONNECT_WAITS_FOR (STUN) | TURN_CONNECT_WAITS_FOR (METHOD) |
                                     TURN_CONNECT_WAITS_FOR (NAT) | TURN_CONNECT_WAITS_FOR (NAT6),

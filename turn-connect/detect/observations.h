@@ -40,7 +40,8 @@ G_BEGIN_DECLS
  * names it. Round 1: for 15 s
  * @TURN_CONNECT_PROBE_LIFETIME: "lifetime": is what is silent still remembered after the seconds of
  * the fact "idle_s"; the variant says what went before: "exchange", "call". A silence counts where the
- * fact "control" is "answered"
+ * fact "control" is "answered". Of TCP "ended" is how a connection ended before its time, if it did:
+ * "closed", "reset", after "ended_s"
  * @TURN_CONNECT_PROBE_MTU: "mtu": which sizes pass; the variant says which way: "there", "back"; facts:
  * "passed", "lost", "icmp_mtu", octets of packets. "tcp-mss": what TCP says of it at both ends
  *

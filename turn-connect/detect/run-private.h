@@ -49,6 +49,7 @@ typedef enum {
   TURN_CONNECT_FAMILY_TRANSPARENT,
   TURN_CONNECT_FAMILY_METHOD,
   TURN_CONNECT_FAMILY_LIFETIME,
+  TURN_CONNECT_FAMILY_IDLE,
   TURN_CONNECT_FAMILY_MTU,
   TURN_CONNECT_FAMILY_MSS,
   TURN_CONNECT_FAMILY_QUALITY,
@@ -285,6 +286,9 @@ void turn_connect_method_probe_stop (gpointer state);
 gboolean turn_connect_lifetime_probe_is_ready (TurnConnectRun *run);
 gpointer turn_connect_lifetime_probe_start (TurnConnectRun *run);
 void turn_connect_lifetime_probe_stop (gpointer state);
+gboolean turn_connect_idle_probe_is_ready (TurnConnectRun *run);
+gpointer turn_connect_idle_probe_start (TurnConnectRun *run);
+void turn_connect_idle_probe_stop (gpointer state);
 gpointer turn_connect_mtu_probe_start (TurnConnectRun *run);
 void turn_connect_mtu_probe_stop (gpointer state);
 gpointer turn_connect_mss_probe_start (TurnConnectRun *run);
