@@ -487,6 +487,19 @@ put("detect", "body", LINE + '{"line":"proof","keyed":false,"proof":"'
     + detect_prove("tep-detect/1 body", b"\1" + bytes(15), LINE.encode()).hex() + '"}\n')
 END = '{"line":"end","records":2,"lost":0,"time":1795000000999}\n'
 STRAY = LINE.replace('"run":true,"probe":9,"in":960', '"run":false,"in":0').replace("[2001:db8::9]:5", "192.0.2.9:5060")
+LISTENER = '{"line":"listener","transport":"udp","address":"192.0.2.1:3478","door":false,"heard":1795000000000,"n":7}\n'
+EXPORTER = '{"line":"exporter","tls":true,"connect":false,"exporter":"' + "cd" * 32 + '"}\n'
+ECHOED = ('{"line":"echo","source":"198.51.100.2:4000","local":"192.0.2.1:80","octets":41,"digest":"' + "ef" * 32
+          + '","tls":false,"connect":false,"time":1795000000123,"head":"R0VUIC8gSFRUUC8xLjENClZpYTogeA0KDQo="}\n')
+put("far-lines", "self", '{"line":"self","version":"1","time":1795000009000,"started":1,"addresses":1,"addresses6":0,"tls":true}\n' + LISTENER)
+put("far-lines", "exporter", EXPORTER)
+put("far-lines", "echo", ECHOED)
+put("far-lines", "record", LINE + END)
+put("far-lines", "all", LISTENER + EXPORTER + ECHOED + LINE + END)
+put("far-lines", "cut", LISTENER + EXPORTER[:-1])
+put("far-lines", "no-text", LISTENER.replace("udp", "u\0p"))
+put("far-lines", "overlong", LISTENER + "{" + " " * 4096 + "}\n")
+put("far-lines", "too-many", "\n" * 2049)
 put("far-record", "named", LINE + END)
 put("far-record", "stray", LINE + STRAY + END)
 put("far-record", "lost", LINE + END.replace('"lost":0', '"lost":7'))

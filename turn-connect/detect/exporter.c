@@ -7,11 +7,9 @@
  */
 #include "turn-connect/detect/exporter.h"
 
-#include "stun-ext/detect-record.h"
+#include "turn-connect/detect/far-lines.h"
 
 #include <string.h>
-
-#define DIGITS (2 * TURN_CONNECT_BINDING_SIZE)
 
 struct _TurnConnectExporter {
   TurnConnectFetch *fetch;
@@ -19,34 +17,12 @@ struct _TurnConnectExporter {
   gpointer user_data;
 };
 
-/* What the line {"line":"exporter","tls":true,"exporter":"..."} says. */
-typedef struct {
-  gboolean is_told, is_tls, has_keys;
-  guint8 keys[TURN_CONNECT_BINDING_SIZE];
-} Theirs;
-
-static Theirs
-read_theirs (const char *body, gsize length)
-{
-  gsize position = 0;
-  StunExtSpan line, digits;
-  Theirs theirs = { 0 };
-
-  while (stun_ext_detect_line_next (body, length, &position, &line) && !theirs.has_keys) {
-    theirs.is_told = TRUE;
-    theirs.is_tls = stun_ext_detect_line_is_true (line, "tls");
-    theirs.has_keys =
-        stun_ext_detect_line_text (line, "exporter", &digits) && digits.length == DIGITS &&
-        stun_ext_detect_hex_parse (digits.data, digits.length, theirs.keys, sizeof theirs.keys);
-  }
-  return theirs;
-}
-
 static TurnConnectOutcome
 compare (TurnConnectProbe *probe, const char *body, gsize length, TurnConnectStream *stream)
 {
   guint8 ours[TURN_CONNECT_BINDING_SIZE];
-  const Theirs theirs = read_theirs (body, length);
+  TurnConnectFarExporter theirs;
+  gboolean is_told = turn_connect_far_lines_read_exporter (body, length, &theirs);
   const TurnConnectTlsInfo *info = turn_connect_stream_get_tls_info (stream);
   gboolean has_ours = turn_connect_stream_export_binding (stream, ours);
 
@@ -55,7 +31,7 @@ compare (TurnConnectProbe *probe, const char *body, gsize length, TurnConnectStr
   if (has_ours && theirs.has_keys && memcmp (ours, theirs.keys, sizeof ours) == 0)
     return TURN_CONNECT_OUTCOME_PROOF;
   g_free (probe->detail);
-  if (!theirs.is_told || (theirs.is_tls && (!has_ours || !theirs.has_keys))) {
+  if (!is_told || (theirs.is_tls && (!has_ours || !theirs.has_keys))) {
     probe->detail = g_strdup ("one end has no keys to compare");
     return TURN_CONNECT_OUTCOME_UNSUPPORTED;
   }

@@ -7,12 +7,11 @@
  */
 #include "turn-connect/detect/far-record.h"
 
-#include "stun-ext/detect-record.h"
+#include "turn-connect/detect/far-lines.h"
 
 #include <string.h>
 
-#define LINES_MAX 2048 /* arbitrary; far ends keep 512 of one source */
-#define PLACES_MAX 16  /* far ends have two addresses of a family */
+#define PLACES_MAX 16 /* far ends have two addresses of a family */
 #define DIGITS (2 * STUN_EXT_DETECT_DIGEST_LENGTH)
 
 /* A line that named no run. */
@@ -279,24 +278,20 @@ turn_connect_far_record_note (TurnConnectObservations *observations, const char 
   g_autoptr (GArray) strays = g_array_new (FALSE, FALSE, sizeof (Stray));
   g_autoptr (GArray) places = g_array_new (FALSE, FALSE, sizeof (Place));
   Matching self = { .observations = observations, .strays = strays, .places = places };
-  gint64 lost = -1; /* not told: then it is not over */
-  gsize position = 0;
-  StunExtSpan line;
-  guint n = 0, n_named = 0;
+  TurnConnectFarLines lines;
+  Stray stray = { .is_taken = FALSE };
+  guint n_named = 0;
 
-  while (n < LINES_MAX && stun_ext_detect_line_next (body, length, &position, &line)) {
-    Stray stray = { .is_taken = FALSE };
-
-    n++;
-    if (!stun_ext_detect_record_read ((const char *)line.data, line.length, &stray.record)) {
-      stun_ext_detect_line_number (line, "lost", &lost);
-    } else if (stray.record.has_run) {
+  turn_connect_far_lines_begin (&lines, body, length);
+  while (turn_connect_far_lines_next_record (&lines, &stray.record)) {
+    if (stray.record.has_run) {
       note_named (&self, &stray.record);
       n_named++;
     } else if (stray.record.transport == STUN_EXT_DETECT_TRANSPORT_TCP)
       g_array_append_val (strays, stray);
   }
-  if (lost >= 0 && n_named > 0 && is_whole (observations, (guint64)lost))
+  /* Without the line that tells what is lost it is not over. */
+  if (lines.lost >= 0 && n_named > 0 && is_whole (observations, (guint64)lines.lost))
     conclude (&self);
   return n_named;
 }

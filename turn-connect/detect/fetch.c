@@ -6,6 +6,7 @@
 #include "turn-connect/detect/fetch.h"
 
 #include "turn-connect/detect/answer.h"
+#include "turn-connect/detect/far-lines.h"
 #include "turn-connect/dial.h"
 #include "turn-connect/error-private.h"
 #include "turn-connect/target-private.h"
@@ -119,6 +120,7 @@ judge_body (TurnConnectFetch *self)
   const StunExtDetectRun run = turn_connect_run_get_id (self->run);
   gsize length, content_length = 0;
   const char *body = turn_connect_answer_get_body (&self->answer, &length);
+  g_autofree char *fault = NULL;
   StunExtDetectProof proof = stun_ext_detect_body_check (
       body, length, &run, turn_connect_run_get_user_key (self->run), self->nonce, &content_length);
 
@@ -126,6 +128,11 @@ judge_body (TurnConnectFetch *self)
   probe->rtt_us = g_get_monotonic_time () - self->asked_us;
   if (proof == STUN_EXT_DETECT_PROOF_NONE) {
     fail (self, TURN_CONNECT_OUTCOME_WRONG_ANSWER, "the answer is not the far end's");
+    return;
+  }
+  fault = turn_connect_far_lines_find_fault (body, content_length);
+  if (fault != NULL) {
+    fail (self, TURN_CONNECT_OUTCOME_WRONG_ANSWER, fault);
     return;
   }
   /* Whether the far end took the signature, it says by the proof alone. */

@@ -3,9 +3,8 @@
  * Which segments TCP agreed on, at both ends: what this machine said in its SYN, and what arrived of
  * that. Routers that know of a smaller MTU further on write it in there.
  */
+#include "turn-connect/detect/far-lines.h"
 #include "turn-connect/detect/fetch.h"
-
-#include "stun-ext/detect-record.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -48,13 +47,12 @@ static void
 note_there (MssProbe *self, TurnConnectProbe *probe, const char *body, gsize length)
 {
   guint number = turn_connect_run_get_number (self->run, probe);
+  TurnConnectFarLines lines;
   StunExtDetectRecord record;
-  gsize position = 0;
-  StunExtSpan line;
 
-  while (stun_ext_detect_line_next (body, length, &position, &line)) {
-    if (!stun_ext_detect_record_read ((const char *)line.data, line.length, &record) ||
-        !record.has_run || record.probe != number ||
+  turn_connect_far_lines_begin (&lines, body, length);
+  while (turn_connect_far_lines_next_record (&lines, &record)) {
+    if (!record.has_run || record.probe != number ||
         record.transport != STUN_EXT_DETECT_TRANSPORT_TCP)
       continue;
     set_number (probe, "mss-arrived", record.mss);

@@ -5,11 +5,8 @@
  * that turned out to. It must not be asked by a way that inspection would hold against us later:
  * plain HTTP goes to port 80 alone, and TLS to 443.
  */
+#include "turn-connect/detect/far-lines.h"
 #include "turn-connect/detect/fetch.h"
-
-#include "stun-ext/detect-record.h"
-
-#include <string.h>
 
 #define LIMIT_MS 3300 /* SYNs at 0, 1 and 3 s; what was silent on UDP takes as long */
 #define LATE_LIMIT_MS 2000
@@ -23,12 +20,6 @@ typedef struct {
   GPtrArray *fetches;
   guint n_pending;
 } SelfProbe;
-
-static gboolean
-has_word (StunExtSpan span, const char *word)
-{
-  return span.length == strlen (word) && memcmp (span.data, word, span.length) == 0;
-}
 
 static void
 add_listener (TurnConnectObservations *observations, const TurnConnectListener *listener)
@@ -47,44 +38,15 @@ add_listener (TurnConnectObservations *observations, const TurnConnectListener *
     g_array_append_vals (observations->listeners, listener, 1);
 }
 
-/* A line such as {"line":"listener","transport":"udp","address":"192.0.2.1:3478","heard":0,...}. */
-static void
-take_listener (TurnConnectObservations *observations, StunExtSpan line, gint64 now_ms)
-{
-  TurnConnectListener listener = { .heard_ago_s = -1 };
-  StunExtSpan transport, address;
-  StunExtAddress bound = { 0 };
-  g_autofree char *text = NULL;
-  gint64 heard_ms = 0;
-
-  if (!stun_ext_detect_line_text (line, "transport", &transport) ||
-      !stun_ext_detect_line_text (line, "address", &address))
-    return;
-  text = g_strndup ((const char *)address.data, address.length);
-  if (!stun_ext_address_parse (text, &bound) || bound.port == 0)
-    return;
-  listener.port = bound.port;
-  listener.carry = has_word (transport, "udp") ? TURN_CONNECT_CARRY_UDP : TURN_CONNECT_CARRY_TCP;
-  if (stun_ext_detect_line_number (line, "heard", &heard_ms) && heard_ms > 0 && now_ms >= heard_ms)
-    listener.heard_ago_s = (gint)MIN ((now_ms - heard_ms) / 1000, G_MAXINT32);
-  add_listener (observations, &listener);
-}
-
 static void
 take_body (TurnConnectObservations *observations, const char *body, gsize length)
 {
-  gsize position = 0;
-  gint64 now_ms = 0;
-  StunExtSpan line, name;
+  TurnConnectFarLines lines;
+  TurnConnectListener listener;
 
-  while (stun_ext_detect_line_next (body, length, &position, &line)) {
-    if (!stun_ext_detect_line_text (line, "line", &name))
-      continue;
-    if (has_word (name, "self"))
-      stun_ext_detect_line_number (line, "time", &now_ms);
-    else if (has_word (name, "listener"))
-      take_listener (observations, line, now_ms);
-  }
+  turn_connect_far_lines_begin (&lines, body, length);
+  while (turn_connect_far_lines_next_listener (&lines, &listener))
+    add_listener (observations, &listener);
 }
 
 static TurnConnectOutcome

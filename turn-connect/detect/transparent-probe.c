@@ -6,7 +6,7 @@
  */
 #include "turn-connect/detect/transparent.h"
 
-#include "stun-ext/detect-record.h"
+#include "turn-connect/detect/far-lines.h"
 #include "turn-connect/detect/fetch.h"
 #include "turn-connect/detect/kernel.h"
 #include "turn-connect/error-private.h"
@@ -83,24 +83,16 @@ turn_connect_transparent_compare (TurnConnectProbe *probe,
                                   gsize length)
 {
   const StunExtSpan part = { sent, strlen (sent) };
-  guint8 ours[STUN_EXT_DETECT_DIGEST_LENGTH], theirs[STUN_EXT_DETECT_DIGEST_LENGTH];
-  StunExtSpan line, digest, source, head = { NULL, 0 };
-  gsize position = 0;
-  g_autofree char *text = NULL;
+  guint8 ours[STUN_EXT_DETECT_DIGEST_LENGTH];
+  TurnConnectFarEcho theirs;
 
-  if (!stun_ext_detect_line_next (body, length, &position, &line) ||
-      !stun_ext_detect_line_text (line, "digest", &digest) ||
-      !stun_ext_detect_line_text (line, "source", &source) ||
-      !stun_ext_detect_hex_parse (digest.data, digest.length, theirs, sizeof theirs) ||
+  if (!turn_connect_far_lines_read_echo (body, length, &theirs) ||
       !stun_ext_crypto_digest (STUN_EXT_HASH_SHA256, &part, 1, ours))
     return TURN_CONNECT_OUTCOME_UNSUPPORTED;
-  text = g_strndup (source.data, source.length);
-  if (!stun_ext_address_parse (text, &probe->mapped))
-    probe->mapped = (StunExtAddress){ 0 };
-  if (stun_ext_crypto_equal (ours, theirs, sizeof ours))
+  probe->mapped = theirs.source;
+  if (stun_ext_crypto_equal (ours, theirs.digest, sizeof ours))
     return TURN_CONNECT_OUTCOME_PROOF;
-  stun_ext_detect_line_text (line, "head", &head);
-  note_difference (probe, sent, head);
+  note_difference (probe, sent, theirs.head);
   return TURN_CONNECT_OUTCOME_ALTERED;
 }
 

@@ -3,7 +3,7 @@
 
 #include "turn-connect/detect/observations.h"
 
-/* Is the request that arrived the one that was @sent? @body: the far end's, of which the first line is
+/* Is the request that arrived the one that was @sent? @body: the far end's, of which a line is
  * {"line":"echo","source":"...","digest":"...","head":"...",...}; any octets. Fills in @probe's mapped
  * address, detail and the fact "added". */
 TurnConnectOutcome turn_connect_transparent_compare (TurnConnectProbe *probe,
