@@ -2,10 +2,10 @@
 import ends  # noqa: F401  it knows where the next ones are
 import lab  # noqa: F401
 from catalogue import EVERY
-from contents import ALTERED, DROP, FORGED, LATE, RESET, SURENESS
+from contents import ALTERED, CLOSED, DROP, FORGED, LATE, RESET, SURENESS
 
 # What the far end's record has of what is held back.
-ARRIVES = {DROP: ("nothing", "connection"), RESET: ("nothing", "connection"), FORGED: ("nothing", "connection"), LATE: ("all",), ALTERED: ("other",)}
+ARRIVES = {DROP: ("nothing", "connection"), RESET: ("nothing", "connection"), FORGED: ("nothing", "connection"), CLOSED: ("nothing", "connection"), LATE: ("all",), ALTERED: ("other",)}
 NOT_ENOUGH = "that takes more runs"
 TELLING_DELAY_MS = 20  # one way: of the link, beside what a machine with much to do adds
 

@@ -24,11 +24,16 @@ def _portal(_lab_id, _directory, port):
     return [sys.executable, "-S", str(HERE / "portal.py"), str(port)]
 
 
+def _splitter(_lab_id, _directory, port):
+    return [sys.executable, "-S", str(HERE / "splitter.py"), str(port)]
+
+
 def _gateway(_lab_id, _directory, port):
     return [sys.executable, "-S", str(HERE / "gateway.py"), str(port)]
 
 
-_COMMANDS = {"transparent proxy": _transparent_proxy, "tls opener": _tls_opener, "portal": _portal, "gateway": _gateway}
+_COMMANDS = {"transparent proxy": _transparent_proxy, "tls opener": _tls_opener, "portal": _portal, "gateway": _gateway,
+             "splitter": _splitter}
 
 
 def start(network, lab_id, directory, namespace, inspector):

@@ -17,7 +17,8 @@ def udp(*classes):
     return frozenset(f"udp-{each}" for each in classes)
 
 
-EVERYTHING = CLASSES | udp(*CLASSES, "rtp", "dtls")
+# Silence is said to nobody on ports of the web, nor by UDP.
+EVERYTHING = CLASSES | udp(*CLASSES, "rtp", "dtls") | {"silence"}
 
 # How they are held back.
 DROP, RESET, LATE, FORGED, ALTERED, CLOSED = "drop", "reset", "late-drop", "forged-answer", "altered", "close"

@@ -64,6 +64,7 @@ REDIRECTED = {
     "transparent proxy": {80: 3129},
     "tls opener": {443: 3130},
     "portal": {80: 8000},
+    "splitter": {"1-65535": 3131},
 }
 
 

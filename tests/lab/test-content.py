@@ -355,6 +355,20 @@ def check_transparent():
                 assert stream.recv(4096)[:12] == b"HTTP/1.1 400", mark
 
 
+def check_splitter():
+    """What is said comes back whatever it is, and who says nothing is left, to whom the far end would speak later."""
+    with Lab.up("unspoken-closed") as lab, contextlib.ExitStack() as stack:
+        for port, command in ((5060, "EXEC:cat"), (5061, "SYSTEM:sleep 3; echo hello")):
+            stack.enter_context(Process(["socat", f"TCP6-LISTEN:{port},ipv6only=0,fork,reuseaddr", command], lab, "core"))
+            wait_for_tcp(lab, "core", lab["CORE_ADDR"], port, 20)
+        for mark in FAMILY:
+            assert becomes_of(lab, mark, "tcp", 5060, STUN) == PASSES, mark
+            with lab.socket("device", FAMILY[mark]) as stream:
+                stream.settimeout(PATIENCE_S)
+                stream.connect((lab[f"CORE_ADDR{mark}"], 5061))
+                assert stream.recv(16) == b"", mark
+
+
 def check_portal():
     with Lab.up("portal") as lab, pages(lab):
         for mark in FAMILY:
@@ -376,6 +390,7 @@ CASES |= {
     "/lab/proxy-any-port/takes-connect-to-any-port-and-others-do-not": check_any_port,
     "/lab/proxy-inspected/a-tunnel-without-tls-is-reset": check_tunnel_inspected,
     "/lab/transparent-80/takes-pages-and-nothing-else": check_transparent,
+    "/lab/unspoken-closed/closes-connections-on-which-the-client-says-nothing": check_splitter,
     "/lab/portal/answers-pages-and-refuses-the-rest": check_portal,
 }
 for _name, _case in CASES.items():

@@ -229,6 +229,67 @@ test_the_largest_set_has_one_too (void)
   assert_honest (observations, verdict);
 }
 
+/* Silence, and what is said in its place, five times each. */
+static void
+add_silence (TurnConnectObservations *observations, TurnConnectOutcome outcome, gboolean passes)
+{
+  const Network *network = find_network ("port-restricted");
+  StunExtAddress to = make_address ("192.0.2.10", 5060);
+
+  for (guint round = 0; round < 5; round++) {
+    TurnConnectProbe *silence = add_probe (observations, network, TURN_CONNECT_PROBE_PAYLOAD,
+                                           "silence", TURN_CONNECT_CARRY_TCP, &to, FALSE);
+    TurnConnectProbe *other = add_probe (observations, network, TURN_CONNECT_PROBE_PAYLOAD,
+                                         "printable", TURN_CONNECT_CARRY_TCP, &to, TRUE);
+    TurnConnectProbe *sip = add_probe (observations, network, TURN_CONNECT_PROBE_PAYLOAD,
+                                       "sip-register", TURN_CONNECT_CARRY_TCP, &to, passes);
+
+    silence->outcome = outcome;
+    silence->far_saw = TURN_CONNECT_FAR_SAW_NOTHING;
+    silence->connect_us = other->connect_us = sip->connect_us = 12000;
+    silence->round = other->round = sip->round = round;
+  }
+}
+
+static guint
+count_reasons (const TurnConnectVerdict *verdict, const char *words)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < verdict->reasons->len; i++)
+    n += strstr (g_ptr_array_index (verdict->reasons, i), words) != NULL;
+  return n;
+}
+
+static void
+test_that_clients_must_speak_first_is_said_in_words (void)
+{
+  static const struct {
+    TurnConnectOutcome outcome;
+    gboolean passes; /* SIP, too */
+    const char *words;
+  } rows[] = {
+    { TURN_CONNECT_OUTCOME_CLOSED, TRUE, "does not speak first are closed" },
+    { TURN_CONNECT_OUTCOME_RESET, TRUE, "does not speak first are reset" },
+    { TURN_CONNECT_OUTCOME_SILENCE, TRUE, "does not speak first lead nowhere" },
+    { TURN_CONNECT_OUTCOME_CLOSED, FALSE, NULL },
+    { TURN_CONNECT_OUTCOME_PROOF, TRUE, NULL },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autoptr (TurnConnectObservations) observations = observe (find_network ("port-restricted"));
+    g_autoptr (TurnConnectVerdict) verdict = NULL;
+    gboolean is_seen = rows[i].words != NULL || !rows[i].passes;
+
+    add_silence (observations, rows[i].outcome, rows[i].passes);
+    verdict = turn_connect_classify (observations);
+    g_assert_cmpint (verdict->type, ==, is_seen ? 9 : 3);
+    g_assert_cmpuint (count_reasons (verdict, "does not speak first"), ==, rows[i].words != NULL);
+    if (rows[i].words != NULL)
+      g_assert_cmpuint (count_reasons (verdict, rows[i].words), ==, 1);
+  }
+}
+
 #define ADD(name, func) g_test_add_func ("/turn-connect/detect-classifier/" name, func)
 
 int
@@ -244,6 +305,8 @@ main (int argc, char **argv)
   ADD ("without-the-password-nothing-is-confirmed", test_without_the_password_nothing_is_confirmed);
   ADD ("a-server-that-refuses-everything-is-not-there",
        test_a_server_that_refuses_everything_is_not_there);
+  ADD ("that-clients-must-speak-first-is-said-in-words",
+       test_that_clients_must_speak_first_is_said_in_words);
   ADD ("nothing-seen-determines-nothing", test_nothing_seen_determines_nothing);
   ADD ("every-set-of-observations-has-a-verdict", test_every_set_of_observations_has_a_verdict);
   ADD ("the-largest-set-has-one-too", test_the_largest_set_has_one_too);

@@ -6,6 +6,8 @@
  */
 #include "turn-connect/detect/classify-private.h"
 
+#include "stun-ext/detect-payload.h"
+
 #include <string.h>
 
 #define QUICK_RUNS 3     /* one-sided exact p = 1/20 against three */
@@ -331,6 +333,25 @@ explain (const TurnConnectObservations *observations,
                              (double)early_us / 1000, (double)rtt_us / 1000);
 }
 
+/* Where nothing that was said was held back, but that nothing was said. */
+static void
+explain_silence (TurnConnectVerdict *verdict)
+{
+  const TurnConnectInspection *inspection = &verdict->inspection;
+
+  if (inspection->blocked->len != 1 ||
+      strcmp (g_ptr_array_index (inspection->blocked, 0),
+              stun_ext_detect_payload_name (STUN_EXT_DETECT_PAYLOAD_SILENCE)) != 0)
+    return;
+  turn_connect_classify_say (
+      verdict,
+      "connections on which the client does not speak first %s; what it says makes no "
+      "difference",
+      strcmp (inspection->mechanism, "close") == 0   ? "are closed"
+      : strcmp (inspection->mechanism, "reset") == 0 ? "are reset"
+                                                     : "lead nowhere");
+}
+
 static void
 judge_matrix (const TurnConnectObservations *observations,
               TurnConnectVerdict *verdict,
@@ -362,6 +383,8 @@ judge_matrix (const TurnConnectObservations *observations,
     if ((gint)matrix->cells[i].index == inspection->probe)
       explain (observations, verdict, &matrix->cells[i], find_passing (matrix, &matrix->cells[i]));
   }
+  if (inspection->is_seen == TURN_CONNECT_TELL_YES)
+    explain_silence (verdict);
   if (inspection->is_seen == TURN_CONNECT_TELL_UNKNOWN && n_open > 1 && n_open == matrix->n)
     inspection->is_seen = TURN_CONNECT_TELL_NO;
 }
