@@ -290,7 +290,8 @@ _PROXIES = [
     _proxy_network("proxy-any-port", "tinyproxy that takes CONNECT to every port.", _ANY,
                    _proxied(PROXIED, "as proxy; CONNECT to 80 and 3478 works too")),
     _proxy_network("proxy-bump", "squid that opens TLS (ssl-bump) and wants to see HTTP in it.", _BUMP,
-                   _proxied(NOTHING, "TLS ends at the proxy, and what is inside has to be HTTP", 9, tls_opened=True)),
+                   _proxied(NOTHING, "TLS ends at the proxy, and what is inside has to be HTTP", 9, tls_opened=True,
+                            sure="probable")),  # nothing gets through in which a password proves who answers
     _proxy_network("proxy-mitm", "mitmproxy: opens TLS and passes on what is inside, whatever it is, and what is no TLS too.", _MITM,
                    _proxied(PLAIN_PROXY, "TLS ends at the proxy, with certificates of an authority of its own: nothing that "
                             "checks them works unless that authority is trusted; a tunnel in clear passes", 9, tls_opened=True)),
