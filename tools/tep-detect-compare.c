@@ -100,13 +100,16 @@ note_methods (Facts *facts, const TurnConnectVerdict *verdict)
 static void
 gather (Facts *facts, const TurnConnectVerdict *verdict)
 {
+  TurnConnectInspection inspection = verdict->inspection;
+
+  inspection.hop = 0; /* which routers do not let us know every time */
   note (facts, g_strdup ("verdict"), tep_detect_describe_verdict (verdict));
   note (facts, g_strdup ("types that hold"), list_types (verdict));
   note (facts, g_strdup ("anything gets through"), say (verdict->works));
   for (guint i = 0; i < G_N_ELEMENTS (verdict->families); i++)
     note_family (facts, &verdict->families[i]);
   note (facts, g_strdup ("proxy"), g_strdup (turn_connect_way_to_string (verdict->proxy)));
-  note (facts, g_strdup ("content"), tep_detect_describe_content (&verdict->inspection));
+  note (facts, g_strdup ("content"), tep_detect_describe_content (&inspection));
   note (facts, g_strdup ("captive portal"), say (verdict->portal));
   note (facts, g_strdup ("NAT64"), say (verdict->nat64));
   note (facts, g_strdup ("a second NAT"), say (verdict->carrier_nat));

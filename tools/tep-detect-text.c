@@ -390,6 +390,10 @@ tep_detect_describe_content (const TurnConnectInspection *inspection)
     g_string_append_printf (line, ", how: %s", inspection->mechanism);
   if (inspection->port != 0)
     g_string_append_printf (line, ", port %u", inspection->port);
+  if (inspection->hop == 1)
+    g_string_append (line, ", at hop 1 or before");
+  else if (inspection->hop > 1)
+    g_string_append_printf (line, ", at hop %u or %u", inspection->hop - 1, inspection->hop);
   g_string_append_printf (line, "; TLS opened: %s", tell (inspection->tls_opened));
   for (guint i = 0; i < inspection->blocked->len; i++)
     g_string_append_printf (line, "%s%s", i == 0 ? "; held back: " : ", ",

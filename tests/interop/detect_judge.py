@@ -147,6 +147,12 @@ class Findings:
         elif said is None and is_near and self.options.delay >= TELLING_DELAY_MS:
             self.missing.append("inspection: whether it is near")
 
+    def place(self):
+        """The inspector is the first router, and routers count hops before they look: it acts on what may go two."""
+        hop = self.result.get("inspection", {}).get("hop")
+        if hop not in (None, 2):
+            self.wrong.append(f"inspection: at hop {hop}")
+
     def evidence_of_content(self, said, content):
         probe = self.probe(said.get("probe"))
         target = probe.get("target", "")
@@ -199,7 +205,7 @@ class Findings:
                 self.wrong.append(f"advice speaks of {each['protocol']}, its probe of {probe['carry']}: {each['text']}")
 
     def told(self):
-        for check in (self.types, self.nat, self.ports, self.proxy, self.facts, self.methods, self.content, self.nearness, self.two_ends, self.sureness, self.advice):
+        for check in (self.types, self.nat, self.ports, self.proxy, self.facts, self.methods, self.content, self.nearness, self.place, self.two_ends, self.sureness, self.advice):
             check()
         return self.wrong, self.missing
 

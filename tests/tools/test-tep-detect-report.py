@@ -179,7 +179,7 @@ RESULT = {
     "proxy": {"state": str, "url": TEXT, "source": TEXT, "authentication": TEXT, "opens_tls": TELL, "code": int, "probe": (int, type(None)),
               "ports": [{"port": int, "state": str, "code": int, "probe": int}], "transparent": TELL},
     "inspection": {"seen": TELL, "confidence": str, "tls_opened": TELL, "blocked": list, "passing": list, "mechanism": TEXT, "near": TELL,
-                   "probe": (int, type(None))},
+                   "hop": (int, type(None)), "probe": (int, type(None))},
     "portal": TELL, "nat64": TELL, "carrier_nat": TELL,
     "methods": [{"name": str, "works": TELL, "setup_ms": (*NUMBER, type(None)), "rtt_ms": (*NUMBER, type(None)),
                  "jitter_ms": (*NUMBER, type(None)), "loss": (*NUMBER, type(None)), "mos": (*NUMBER, type(None)), "probe": int, "config": TEXT}],

@@ -173,6 +173,8 @@ typedef struct {
  * @passing: (element-type utf8): classes that do
  * @mechanism: (nullable): "drop", "late-drop", "reset", "close", "forged-answer", "altered"
  * @is_near: resets came before anything can have been at the far end and back
+ * @hop: how many hops octets have to go to be held back: who does it is there, or one before; 0 where
+ * that is not known
  * @port: where it was seen
  * @probe: index of the probe that shows it
  */
@@ -185,6 +187,7 @@ typedef struct {
   GPtrArray *passing;
   const char *mechanism;
   TurnConnectTell is_near;
+  guint hop;
   guint16 port;
   gint probe;
 } TurnConnectInspection;

@@ -5,6 +5,7 @@
  * it failed where another class passed every time, and where the controls before and after passed.
  */
 #include "turn-connect/detect/classify-private.h"
+#include "turn-connect/detect/hops.h"
 
 #include "stun-ext/detect-payload.h"
 
@@ -305,6 +306,31 @@ find_rtt (const TurnConnectObservations *observations, const Cell *cell)
   return shortest;
 }
 
+/* Where it is held back. */
+static void
+locate (const TurnConnectObservations *observations, TurnConnectVerdict *verdict, const Cell *cell)
+{
+  TurnConnectHops hops;
+  guint hop;
+
+  turn_connect_hops_read (observations, cell->like, &hops);
+  hop = turn_connect_hops_conclude (&hops);
+  if (hop == 0)
+    return;
+  verdict->inspection.hop = hop;
+  if (hop == 1)
+    turn_connect_classify_say (verdict,
+                               "%s is held back even where it may not go further than 1 hop: what "
+                               "does it is at hop 1, or before",
+                               cell->like->variant);
+  else
+    turn_connect_classify_say (
+        verdict,
+        "%s is held back as soon as it may go %u hops, and not with %u: what "
+        "does it is at hop %u or %u",
+        cell->like->variant, hop, hop - 1, hop - 1, hop);
+}
+
 /* What stands behind the verdict, in sentences. */
 static void
 explain (const TurnConnectObservations *observations,
@@ -323,6 +349,7 @@ explain (const TurnConnectObservations *observations,
       cell->n_agreed == cell->n_runs ? "the far end's record agrees"
       : cell->n_agreed > 0           ? "the far end's record agrees in part"
                                      : "there is no record of the far end that agrees");
+  locate (observations, verdict, cell);
   if (early_us < 0)
     return;
   verdict->inspection.is_near = TURN_CONNECT_TELL_YES;

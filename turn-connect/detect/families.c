@@ -95,4 +95,9 @@ const TurnConnectProbeFamily turn_connect_families[TURN_CONNECT_N_FAMILIES] = {
                                            TURN_CONNECT_WAITS_FOR (PAYLOAD),
                                        NULL, turn_connect_far_record_probe_start,
                                        turn_connect_far_record_probe_stop },
+  /* After the record, so that what cannot arrive confuses nobody there. */
+  [TURN_CONNECT_FAMILY_HOP] = { "hop", "asking where that is held back",
+                                TURN_CONNECT_WAITS_FOR (PAYLOAD) |
+                                    TURN_CONNECT_WAITS_FOR (FAR_RECORD),
+                                NULL, turn_connect_hop_probe_start, turn_connect_hop_probe_stop },
 };

@@ -24,7 +24,9 @@
 #define CONNECT_US 1600000 /* SYNs at 0 and 1 s; the port is known to be open */
 #define ANSWER_US 1600000  /* TCP repeats after 0.2, 0.6 and 1.4 s */
 #define ANSWER_MAX TURN_CONNECT_FLIGHT_ANSWER_MAX
-#define DATAGRAM_LISTEN_MS 600
+#define DATAGRAM_US 600000
+#define HOPS_US 400000 /* what is nearer than the far end is sooner than it */
+#define HOPS_MAX_US 800000
 #define MUTE_US 2200000 /* the far end speaks after 0.8 s, and TCP repeats that */
 #define BLOCKS 16       /* 8 kB each way, in packets of their own */
 #define BLOCKS_AT_ONCE 8
@@ -33,6 +35,7 @@
 
 /* At 5 % loss each way one is unheard once in ten thousand times. */
 static const guint datagrams_ms[] = { 0, 150, 400, 800 };
+#define HOPS_DATAGRAMS 2 /* of what ends on its way */
 
 struct _TurnConnectFlight {
   TurnConnectRun *run;
@@ -77,6 +80,8 @@ let_go (TurnConnectFlight *self, gboolean is_broken)
   /* What was swallowed is not to be repeated for minutes, with nobody here to hear of it. */
   if (is_broken)
     setsockopt (self->descriptor, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  if (self->way.hops > 0)
+    turn_connect_limit_hops (self->descriptor, self->way.target.family, -1);
   close (self->descriptor);
   self->descriptor = -1;
 }
@@ -115,7 +120,7 @@ time_is_over (gpointer data)
 {
   TurnConnectFlight *self = data;
 
-  if (self->way.is_datagram) {
+  if (self->way.is_datagram || self->way.hops > 0) {
     end (self, self->icmp);
     return G_SOURCE_REMOVE;
   }
@@ -225,6 +230,16 @@ write_flight (TurnConnectFlight *self)
   return TRUE;
 }
 
+static gint64
+listen_us (const TurnConnectFlight *self)
+{
+  gint64 rtt_us = turn_connect_run_get_rtt (self->run, self->way.target.family);
+
+  if (self->way.hops > 0)
+    return CLAMP (2 * rtt_us, HOPS_US, HOPS_MAX_US);
+  return self->way.is_datagram ? DATAGRAM_US : ANSWER_US;
+}
+
 static void
 send_flight (TurnConnectFlight *self)
 {
@@ -232,12 +247,17 @@ send_flight (TurnConnectFlight *self)
     fail (self, TURN_CONNECT_OUTCOME_FAILED, "this cannot be made for a far end of this name");
     return;
   }
+  if (self->way.hops > 0 &&
+      !turn_connect_limit_hops (self->descriptor, self->way.target.family, (int)self->way.hops)) {
+    fail (self, TURN_CONNECT_OUTCOME_FAILED, g_strerror (errno));
+    return;
+  }
   self->sent_us = g_get_monotonic_time ();
   if (send (self->descriptor, self->sent.octets, self->sent.length, MSG_NOSIGNAL) !=
       (ssize_t)self->sent.length)
     fail (self, TURN_CONNECT_OUTCOME_RESET, g_strerror (errno));
   else
-    set_limit (self, ANSWER_US);
+    set_limit (self, listen_us (self));
 }
 
 /* The answer */
@@ -247,6 +267,12 @@ read_answer (TurnConnectFlight *self)
 {
   TurnConnectOutcome outcome;
 
+  /* The far end, which heard nothing and so speaks first. */
+  if (self->way.hops > 0 &&
+      turn_connect_flight_answer_is_unasked (self->run, self->answer, self->n)) {
+    end (self, self->icmp);
+    return;
+  }
   /* Of one that was repeated nobody knows which was answered. */
   if (self->probe->rtt_us < 0 && self->probe->attempts == 1)
     self->probe->rtt_us = g_get_monotonic_time () - self->sent_us;
@@ -255,7 +281,7 @@ read_answer (TurnConnectFlight *self)
       turn_connect_flight_answer_read (self->run, self->probe, &self->sent, self->answer, self->n);
   if (outcome == TURN_CONNECT_OUTCOME_PENDING)
     return;
-  if (outcome != TURN_CONNECT_OUTCOME_PROOF || self->way.is_datagram ||
+  if (outcome != TURN_CONNECT_OUTCOME_PROOF || self->way.is_datagram || self->way.hops > 0 ||
       self->sent.answered_as == STUN_EXT_DETECT_PAYLOAD_STUN) {
     end (self, outcome);
     return;
@@ -301,13 +327,30 @@ take_octets (TurnConnectFlight *self, const guint8 *octets, gsize n)
     read_answer (self);
 }
 
+/* What is not taken is told for ever. */
+static void
+take_icmp (TurnConnectFlight *self)
+{
+  StunExtAddress router = { 0 };
+  char text[STUN_EXT_ADDRESS_TEXT_LENGTH];
+
+  while (turn_connect_take_icmp (self->descriptor, &self->icmp, &router))
+    continue;
+  if (router.family != 0)
+    turn_connect_probe_set_fact (self->probe, "router",
+                                 stun_ext_address_print_host (&router, text));
+}
+
 static gboolean
 can_read_datagram (gint descriptor, GIOCondition condition, gpointer data)
 {
   TurnConnectFlight *self = data;
   guint8 octets[ANSWER_MAX];
-  ssize_t n = recv (descriptor, octets, sizeof octets, 0);
+  ssize_t n;
 
+  if (self->way.hops > 0)
+    take_icmp (self);
+  n = recv (descriptor, octets, sizeof octets, 0);
   if (n > 0)
     take_octets (self, octets, (gsize)n);
   else if (n < 0 && errno != EAGAIN && errno != EINTR)
@@ -327,6 +370,8 @@ can_read (gint descriptor, GIOCondition condition, gpointer data)
     take_octets (self, octets, (gsize)n);
   else if (n == 0)
     end (self, TURN_CONNECT_OUTCOME_CLOSED);
+  else if (self->way.hops > 0 && errno == EHOSTUNREACH)
+    self->icmp = TURN_CONNECT_OUTCOME_UNREACHABLE; /* it ended where it was to */
   else if (errno != EAGAIN && errno != EINTR)
     fail (self,
           errno == ECONNRESET || errno == EPIPE ? TURN_CONNECT_OUTCOME_RESET
@@ -395,9 +440,10 @@ static gboolean
 send_datagram (gpointer data)
 {
   TurnConnectFlight *self = data;
+  guint last = self->way.hops > 0 ? HOPS_DATAGRAMS : G_N_ELEMENTS (datagrams_ms);
   guint n = self->probe->attempts++;
-  guint next_ms = n + 1 < G_N_ELEMENTS (datagrams_ms) ? datagrams_ms[n + 1] - datagrams_ms[n]
-                                                      : DATAGRAM_LISTEN_MS;
+  gint64 next_us =
+      n + 1 < last ? (gint64)(datagrams_ms[n + 1] - datagrams_ms[n]) * 1000 : listen_us (self);
 
   /* The first failure may be an earlier one's, of which ICMP told. */
   if (send (self->descriptor, self->sent.octets, self->sent.length, 0) < 0) {
@@ -406,9 +452,8 @@ send_datagram (gpointer data)
     (void)!send (self->descriptor, self->sent.octets, self->sent.length, 0);
   }
   turn_connect_run_clear_source (&self->limit);
-  self->limit = turn_connect_run_add_timer (
-      self->run, (gint64)next_ms * 1000,
-      n + 1 < G_N_ELEMENTS (datagrams_ms) ? send_datagram : time_is_over, self);
+  self->limit = turn_connect_run_add_timer (self->run, next_us,
+                                            n + 1 < last ? send_datagram : time_is_over, self);
   return G_SOURCE_REMOVE;
 }
 
@@ -426,14 +471,16 @@ failed_at_once (gpointer data)
 static gboolean
 begin_datagrams (TurnConnectFlight *self)
 {
-  const guint last_ms = datagrams_ms[G_N_ELEMENTS (datagrams_ms) - 1];
+  guint n = self->way.hops > 0 ? HOPS_DATAGRAMS : G_N_ELEMENTS (datagrams_ms);
 
   note_local (self);
-  if (!write_flight (self))
+  if (!write_flight (self) ||
+      (self->way.hops > 0 &&
+       !turn_connect_limit_hops (self->descriptor, self->way.target.family, (int)self->way.hops)))
     return FALSE;
   self->sent_us = g_get_monotonic_time ();
   self->probe->deadline_us =
-      turn_connect_run_get_now (self->run) + (gint64)(last_ms + DATAGRAM_LISTEN_MS) * 1000;
+      turn_connect_run_get_now (self->run) + (gint64)datagrams_ms[n - 1] * 1000 + listen_us (self);
   watch (self, G_IO_IN, can_read_datagram);
   send_datagram (self);
   return TRUE;
@@ -458,6 +505,17 @@ begin (TurnConnectFlight *self)
   return TRUE;
 }
 
+static void
+note_hops (TurnConnectFlight *self)
+{
+  char text[12];
+
+  if (self->way.hops == 0)
+    return;
+  g_snprintf (text, sizeof text, "%u", self->way.hops);
+  turn_connect_probe_set_fact (self->probe, "hops", text);
+}
+
 TurnConnectFlight *
 turn_connect_flight_new (TurnConnectRun *run,
                          const TurnConnectFlightWay *way,
@@ -475,11 +533,12 @@ turn_connect_flight_new (TurnConnectRun *run,
   self->icmp = TURN_CONNECT_OUTCOME_SILENCE;
   self->began_us = g_get_monotonic_time ();
   self->probe = turn_connect_run_begin (
-      run, TURN_CONNECT_PROBE_PAYLOAD, name,
+      run, way->hops > 0 ? TURN_CONNECT_PROBE_HOP : TURN_CONNECT_PROBE_PAYLOAD, name,
       way->is_datagram ? TURN_CONNECT_CARRY_UDP : TURN_CONNECT_CARRY_TCP, &way->target);
   self->probe->attempts = way->is_datagram ? 0 : 1;
   self->probe->round = way->round;
   self->probe->is_control = way->is_control;
+  note_hops (self);
   if (begin (self))
     return self;
   self->probe->detail = g_strdup (g_strerror (errno));

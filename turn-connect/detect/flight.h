@@ -9,7 +9,8 @@
  * then lives (stun-ext/PROTOCOL.md sections 15.4 and 15.5); or one datagram of the same octets, sent
  * again until it is answered. Payloads that no flight can be answered for here are TLS and HTTP,
  * which fetch.h asks in whole. With silence nothing is sent before the far end speaks first; then the
- * connection has to live as any other. */
+ * connection has to live as any other. With hops the octets end on their way, and the probe is of kind
+ * "hop": does somebody act on what cannot arrive? */
 typedef struct _TurnConnectFlight TurnConnectFlight;
 
 typedef struct {
@@ -19,6 +20,7 @@ typedef struct {
   guint round;
   gboolean is_control;
   gboolean is_datagram;
+  guint hops; /* after which it ends on its way; 0: it does not */
 } TurnConnectFlightWay;
 
 /* Told once, after the probe has ended; may free the flight. */

@@ -6,9 +6,10 @@
 #include "turn-connect/detect/observations.h"
 
 static const char *const kinds[] = {
-  "stun",    "port",   "decoy",    "filtering", "filtering-control", "mapping",
-  "payload", "proxy",  "portal",   "name",      "gateway",           "tls",
-  "record",  "method", "lifetime", "mtu",
+  "stun",    "port",    "decoy",  "filtering", "filtering-control",
+  "mapping", "payload", "proxy",  "portal",    "name",
+  "gateway", "tls",     "record", "method",    "lifetime",
+  "mtu",     "hop",
 };
 static const char *const outcomes[] = {
   "pending", "proof",       "answer",    "altered", "wrong-answer", "wrong-source",

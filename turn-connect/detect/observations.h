@@ -44,6 +44,9 @@ G_BEGIN_DECLS
  * "closed", "reset", after "ended_s"
  * @TURN_CONNECT_PROBE_MTU: "mtu": which sizes pass; the variant says which way: "there", "back"; facts:
  * "passed", "lost", "icmp_mtu", octets of packets. "tcp-mss": what TCP says of it at both ends
+ * @TURN_CONNECT_PROBE_HOP: "hop": octets of the class named by the variant, sent no further than the fact
+ * "hops" says; of a control they are of a class that passes. Silence: nothing came. "unreachable": a router
+ * said that they ended there; over UDP the fact "router" is its address
  *
  * What a probe asks.
  */
@@ -64,8 +67,9 @@ typedef enum {
   TURN_CONNECT_PROBE_METHOD,
   TURN_CONNECT_PROBE_LIFETIME,
   TURN_CONNECT_PROBE_MTU,
+  TURN_CONNECT_PROBE_HOP,
 } TurnConnectProbeKind;
-#define TURN_CONNECT_N_PROBE_KINDS (TURN_CONNECT_PROBE_MTU + 1)
+#define TURN_CONNECT_N_PROBE_KINDS (TURN_CONNECT_PROBE_HOP + 1)
 
 /**
  * TurnConnectOutcome:

@@ -101,6 +101,15 @@ put_index (JsonBuilder *out, const char *key, gint index)
 }
 
 static void
+put_count (JsonBuilder *out, const char *key, guint count)
+{
+  if (count > 0)
+    put_number (out, key, count);
+  else
+    put_text (out, key, NULL);
+}
+
+static void
 put_array (JsonBuilder *out, const char *key)
 {
   json_builder_set_member_name (out, key);
@@ -375,6 +384,7 @@ put_inspection (JsonBuilder *out, const TurnConnectInspection *inspection)
   put_texts (out, "passing", inspection->passing);
   put_text (out, "mechanism", inspection->mechanism);
   put_tell (out, "near", inspection->is_near);
+  put_count (out, "hop", inspection->hop);
   put_index (out, "probe", inspection->probe);
   json_builder_end_object (out);
 }
@@ -402,15 +412,6 @@ put_methods (JsonBuilder *out, const GArray *methods)
     json_builder_end_object (out);
   }
   json_builder_end_array (out);
-}
-
-static void
-put_count (JsonBuilder *out, const char *key, guint count)
-{
-  if (count > 0)
-    put_number (out, key, count);
-  else
-    put_text (out, key, NULL);
 }
 
 static void

@@ -55,6 +55,7 @@ typedef enum {
   TURN_CONNECT_FAMILY_QUALITY,
   TURN_CONNECT_FAMILY_PAYLOAD,
   TURN_CONNECT_FAMILY_FAR_RECORD,
+  TURN_CONNECT_FAMILY_HOP,
   TURN_CONNECT_N_FAMILIES,
 } TurnConnectFamilyId;
 #define TURN_CONNECT_WAITS_FOR(name) (1u << TURN_CONNECT_FAMILY_##name)
@@ -298,5 +299,7 @@ void turn_connect_quality_probe_stop (gpointer state);
 gboolean turn_connect_payload_probe_is_ready (TurnConnectRun *run);
 gpointer turn_connect_payload_probe_start (TurnConnectRun *run);
 void turn_connect_payload_probe_stop (gpointer state);
+gpointer turn_connect_hop_probe_start (TurnConnectRun *run);
+void turn_connect_hop_probe_stop (gpointer state);
 gpointer turn_connect_far_record_probe_start (TurnConnectRun *run);
 void turn_connect_far_record_probe_stop (gpointer state);
