@@ -10,7 +10,7 @@ from detect_networks import far_end
 from ends import PASSWORD, Scratch, USER, secret
 from lab import Lab
 from process import Process, SANITIZER, program
-from tap import run, test
+from tap import Late, run, test
 
 HERE = pathlib.Path(__file__).resolve().parent
 LIMIT_S = 14           # a run's 12 s, and what a busy machine takes to begin and to print
@@ -39,6 +39,11 @@ def detect(lab, scratch, *arguments):
     return json.loads(done.stdout), took_s, int(kilobytes) / 1024
 
 
+def in_time(took_s):
+    if took_s >= LIMIT_S:
+        raise Late(f"{took_s:.1f} s")
+
+
 def is_bounded_and_honest(manner):
     with Scratch() as scratch, Lab.up("open") as lab:
         certificate = make_chain(scratch) if manner == "chain" else scratch.certificate()
@@ -47,7 +52,6 @@ def is_bounded_and_honest(manner):
             end.wait_for("is ready", 20)
             said, took_s, megabytes = detect(lab, scratch, "-4")
     print(f"{manner}: {took_s:.1f} s, {megabytes:.0f} MB, type {said['type']} {said['confidence']}")
-    assert took_s < LIMIT_S, took_s
     assert megabytes < MEMORY_MB, megabytes
     assert not said["far_end"], said
     proven = [probe for probe in said["probes"] if probe["outcome"] == "proof" or probe.get("proof", "none") != "none"]
@@ -56,6 +60,7 @@ def is_bounded_and_honest(manner):
     carried = [method["name"] for method in said["methods"] if method["works"] and method["name"] != "direct-udp"]
     assert not carried, carried
     assert not said["listeners"], said["listeners"]
+    in_time(took_s)
 
 
 VICTIM_MAX = 12        # packets: one question, repeated, and what is asked of another port
@@ -73,11 +78,12 @@ def is_not_believed(mark):
             liar.stop()
             told = re.search(r"victim: (\d+) arrived, (\d+) signed; (\d+) lies", liar.output)
     print(f"liar{mark}: {took_s:.1f} s, {megabytes:.0f} MB, type {said['type']} {said['confidence']}, {told and told[0]}")
-    assert took_s < LIMIT_S and megabytes < MEMORY_MB, (took_s, megabytes)
+    assert megabytes < MEMORY_MB, megabytes
     assert said["confidence"] in ("probable", "suspected", "not-determined"), said
     assert said["inspection"]["confidence"] != "confirmed" and not any(probe.get("proof") == "keyed" for probe in said["probes"]), said
     assert any("user and password" in reason for reason in said["reasons"]), said["reasons"]
     assert int(told[3]) > 20 and int(told[1]) <= VICTIM_MAX and told[2] == "0", told[0]
+    in_time(took_s)
 
 
 @test("/interop/detect-hostile/liar/over-ipv4-nothing-is-sure-and-whom-he-names-is-left-alone")
@@ -108,12 +114,12 @@ def _():
     led = [probe for probe in said["probes"] if probe["kind"] in ("stun", "port", "record") and "via" not in probe and probe["answers"]
            and int(probe["target"].rsplit(":", 1)[1]) in (LED_UDP if probe["carry"] == "udp" else LED_TCP)]
     lies = [probe for probe in led if probe["outcome"] == "proof"]
-    assert took_s < LIMIT_S, took_s
     assert len(led) > 5 and not lies, lies
     assert said["far_end"] and any(probe.get("proof") == "keyed" for probe in said["probes"]), said
     assert said["type"] in (None, 3, 9) and (said["type"] == 9 or said["confidence"] != "confirmed"), said
     assert said["nat"]["mapping"] in (None, lab.network.verdict.mapping), said["nat"]
     assert any("in its place" in reason for reason in said["reasons"]), said["reasons"]
+    in_time(took_s)
 
 
 for each in MANNERS:
