@@ -31,6 +31,8 @@ def program(name):
     return path
 
 
+IS_SANITIZED = "sanitize" in os.environ.get("TEPKIT_BUILD", "")
+
 # gss-ntlmssp gives strndup () buffers that do not end, which it may, and which strict_string_checks minds: not always, it
 # depends on what lies behind them.
 GSSAPI_OPTIONS = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":strict_string_checks=0"}

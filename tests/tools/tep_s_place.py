@@ -11,14 +11,13 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(os.environ["TEPKIT_SOURCE"], "tests", "support")))
-from process import Process, program, wait_until
+from process import IS_SANITIZED, Process, program, wait_until
 
 TEP_S = program("tep-s")
 NOBODY = 65534
 PASSWORD = "canary-password-77"
 SECRET = "canary-shared-secret-78"
 TOKEN = "canary-metrics-token-79"
-IS_SANITIZED = "sanitize" in os.environ["TEPKIT_BUILD"]
 
 
 class Place:
