@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NUMBER_CHARS "+-.0123456789Ee"
+#define REAL_CHARS ".Ee" /* what a whole number does not have */
+#define OTHER_CHARS "+-" REAL_CHARS
 
 /* At most four digits behind the point, and at least one, for it is a real. */
 static void
@@ -34,20 +35,37 @@ get_string_length (const char *text)
   return length + (text[length] == '"');
 }
 
+/* How long the number is that begins there, or 0. Nothing behind it is looked at. */
+static gsize
+get_number_length (const char *text, gboolean *is_real)
+{
+  gsize length = 0;
+
+  *is_real = FALSE;
+  if (*text != '-' && !g_ascii_isdigit (*text))
+    return 0;
+  while (g_ascii_isdigit (text[length]) ||
+         memchr (OTHER_CHARS, text[length], sizeof OTHER_CHARS - 1)) {
+    *is_real |= memchr (REAL_CHARS, text[length], sizeof REAL_CHARS - 1) != NULL;
+    length++;
+  }
+  return length;
+}
+
 char *
 turn_connect_record_tidy (const char *json)
 {
   GString *out = g_string_sized_new (strlen (json));
 
   while (*json != '\0') {
-    gsize length = strspn (json, NUMBER_CHARS);
-    gsize whole = strspn (json, "-0123456789");
+    gboolean is_real = FALSE;
+    gsize length = *json == '"' ? get_string_length (json) : get_number_length (json, &is_real);
 
-    if (*json == '"' || length == 0 || length == whole || g_ascii_isalpha (*json)) {
-      length = *json == '"' ? get_string_length (json) : MAX (whole, 1);
-      g_string_append_len (out, json, (gssize)length);
-    } else
+    length = MAX (length, 1);
+    if (is_real)
       append_real (out, g_ascii_strtod (json, NULL));
+    else
+      g_string_append_len (out, json, (gssize)length);
     json += length;
   }
   return g_string_free (out, FALSE);
