@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """tep-detect --deep in networks whose firewall forgets after seconds, so that minutes are not needed."""
 import json
+import re
 import subprocess
 import sys
+import threading
 
 from detect_networks import far_end
 from ends import PASSWORD, Scratch, USER, secret
@@ -110,4 +112,30 @@ def _():
         assert found["udp", "exchange"] == found["udp", "call"] == found["tcp", "exchange"] == (2, None), found
 
 
-run(at_once=5)
+def end_silent(lab, done):
+    """The far end resets what it has heard nothing of for 4 s, as one that dies does."""
+    while not done.wait(0.3):
+        listed = lab.run("core", ["ss", "-tniHO", "state", "established"], timeout=10).stdout
+        for peer, silent_ms in re.findall(r"\S+:\d+\s+(\S+:\d+).* lastrcv:(\d+)", listed):
+            if int(silent_ms) > 4000:
+                lab.run("core", ["ss", "-tnK", "dst", peer], timeout=10)
+
+
+@test("/interop/detect-deep/connections-that-the-far-end-ends-are-no-lifetime")
+def _():
+    with Scratch() as scratch, Lab.up("open") as lab, far_end(lab, scratch):
+        done = threading.Event()
+        ender = threading.Thread(target=end_silent, args=(lab, done))
+        ender.start()
+        try:
+            said, _ = deep(lab, scratch, ladder=(1, 10))
+        finally:
+            done.set()
+            ender.join()
+        ended, = [probe for probe in said["probes"] if probe["kind"] == "lifetime" and "ended" in probe["facts"]]
+        assert (ended["carry"], ended["outcome"], ended["facts"]["idle_s"]) == ("tcp", "reset", "10"), ended
+        assert lifetimes(said)["tcp", "exchange"] == (1, None), said["lifetimes"]
+        assert any("silent connections were reset after" in reason for reason in said["reasons"]), said["reasons"]
+
+
+run(at_once=6)

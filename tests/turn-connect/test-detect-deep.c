@@ -2,6 +2,8 @@
 /* What a deep run measured, and what the classifier makes of it. */
 #include "turn-connect/detect/classifier.h"
 
+#include <string.h>
+
 static TurnConnectProbe *
 add_silence (TurnConnectObservations *observations,
              const char *variant,
@@ -130,6 +132,45 @@ test_each_carry_has_its_lifetime (void)
   g_assert_cmpuint (lifetimes[1].forgotten_s, ==, 60);
 }
 
+/* A far end was restarted, or a box forgot and said so. */
+static void
+test_what_was_ended_is_no_lifetime (void)
+{
+  static const struct {
+    TurnConnectOutcome outcome;
+    const char *control, *ended, *said;
+  } ends[] = {
+    { TURN_CONNECT_OUTCOME_RESET, NULL, "reset", "were reset after 100 s" },
+    { TURN_CONNECT_OUTCOME_CLOSED, NULL, "closed", "were closed after 100 s" },
+    { TURN_CONNECT_OUTCOME_SILENCE, "answered", "closed", "were closed after 100 s" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (ends); i++) {
+    g_autoptr (TurnConnectObservations) observations = turn_connect_observations_new ();
+    g_autoptr (TurnConnectVerdict) verdict = NULL;
+    const TurnConnectLifetime *lifetime;
+
+    observations->is_far_end = TRUE;
+    add_silence (observations, "exchange", "60", TURN_CONNECT_OUTCOME_PROOF, NULL)->carry =
+        TURN_CONNECT_CARRY_TCP;
+    for (guint j = 0; j < 2; j++) {
+      TurnConnectProbe *probe = add_silence (observations, "exchange", j == 0 ? "120" : "300",
+                                             ends[i].outcome, ends[i].control);
+
+      probe->carry = TURN_CONNECT_CARRY_TCP;
+      turn_connect_probe_set_fact (probe, "ended", ends[i].ended);
+      turn_connect_probe_set_fact (probe, "ended_s", "100");
+    }
+    verdict = turn_connect_classify (observations);
+    g_assert_cmpuint (verdict->lifetimes->len, ==, 1);
+    lifetime = &g_array_index (verdict->lifetimes, TurnConnectLifetime, 0);
+    g_assert_cmpuint (lifetime->kept_s, ==, 60);
+    g_assert_cmpuint (lifetime->forgotten_s, ==, 0);
+    g_assert_cmpuint (verdict->reasons->len, ==, 1);
+    g_assert_nonnull (strstr (g_ptr_array_index (verdict->reasons, 0), ends[i].said));
+  }
+}
+
 static void
 add_trial (TurnConnectObservations *observations, guint round, guint n_received, guint n_late)
 {
@@ -219,6 +260,8 @@ main (int argc, char **argv)
                    test_lifetimes_lie_between_what_was_kept_and_what_was_forgotten);
   g_test_add_func ("/turn-connect/detect-deep/each-carry-has-its-lifetime",
                    test_each_carry_has_its_lifetime);
+  g_test_add_func ("/turn-connect/detect-deep/what-was-ended-is-no-lifetime",
+                   test_what_was_ended_is_no_lifetime);
   g_test_add_func ("/turn-connect/detect-deep/who-listens-longer-knows-better",
                    test_who_listens_longer_knows_better);
   g_test_add_func ("/turn-connect/detect-deep/what-vanishes-without-a-word-is-said",

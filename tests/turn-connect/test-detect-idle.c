@@ -12,7 +12,7 @@ typedef struct {
   gboolean is_dead;  /* from the silence on */
   guint held_s;      /* what the answer says; 0: the truth */
   gint64 answers_us; /* when it comes, from the question on; 0: in time */
-  gboolean is_reset; /* what is forgotten is reset at once */
+  gboolean is_reset; /* what is forgotten is reset at once, as a far end does that is restarted */
 } Path;
 
 static const struct {
@@ -25,13 +25,16 @@ static const struct {
     { .memory_us = 120 * SECOND, .answers_us = 62 * SECOND },
     TURN_CONNECT_RUNG_KEPT },
   { "forgotten", { .memory_us = 30 * SECOND }, TURN_CONNECT_RUNG_FORGOTTEN },
-  { "forgotten-with-a-reset",
+  { "ended-and-nobody-knows-by-whom",
     { .memory_us = 30 * SECOND, .is_reset = TRUE },
-    TURN_CONNECT_RUNG_FORGOTTEN },
+    TURN_CONNECT_RUNG_ENDED },
   { "never-answered", { .is_deaf = TRUE }, TURN_CONNECT_RUNG_UNANSWERED },
   { "the-far-end-goes-away", { .is_dead = TRUE }, TURN_CONNECT_RUNG_UNANSWERED },
   { "the-far-end-goes-away-with-a-reset",
     { .is_dead = TRUE, .is_reset = TRUE },
+    TURN_CONNECT_RUNG_ENDED },
+  { "never-answered-but-with-a-reset",
+    { .is_deaf = TRUE, .is_reset = TRUE },
     TURN_CONNECT_RUNG_UNANSWERED },
   { "the-far-end-does-not-wait",
     { .memory_us = 120 * SECOND, .answers_us = RTT, .held_s = G_MAXUINT },

@@ -8,6 +8,22 @@
 
 #include <string.h>
 
+static guint
+read_number (const TurnConnectProbe *probe, const char *key)
+{
+  const char *text = turn_connect_probe_get_fact (probe, key);
+  guint64 number = text != NULL ? g_ascii_strtoull (text, NULL, 10) : 0;
+
+  return number <= G_MAXUINT16 ? (guint)number : 0;
+}
+
+/* A far end that is restarted ends what is silent, and so does a box that forgets it and says so. */
+static const char *
+get_end (const TurnConnectProbe *probe)
+{
+  return turn_connect_probe_get_fact (probe, "ended");
+}
+
 /* FALSE where nothing was learnt. */
 static gboolean
 read_silence (const TurnConnectObservations *observations,
@@ -15,14 +31,11 @@ read_silence (const TurnConnectObservations *observations,
               guint *idle_s,
               gboolean *is_kept)
 {
-  const char *text = turn_connect_probe_get_fact (probe, "idle_s");
-  guint64 number = text != NULL ? g_ascii_strtoull (text, NULL, 10) : 0;
-
-  if (number == 0 || number > G_MAXUINT16)
+  *idle_s = read_number (probe, "idle_s");
+  if (*idle_s == 0)
     return FALSE;
-  *idle_s = (guint)number;
   *is_kept = turn_connect_classify_counts (observations, probe);
-  return *is_kept || (probe->outcome == TURN_CONNECT_OUTCOME_SILENCE &&
+  return *is_kept || (probe->outcome == TURN_CONNECT_OUTCOME_SILENCE && get_end (probe) == NULL &&
                       g_strcmp0 (turn_connect_probe_get_fact (probe, "control"), "answered") == 0);
 }
 
@@ -63,6 +76,29 @@ note_forgotten (TurnConnectLifetime *lifetime, guint idle_s, gint index)
   else if (lifetime->forgotten_s == 0 || idle_s < lifetime->forgotten_s) {
     lifetime->forgotten_s = idle_s;
     lifetime->probe = index;
+  }
+}
+
+/* Once for each family: what ends one mostly ends all. */
+static void
+say_ended (const TurnConnectObservations *observations, TurnConnectVerdict *verdict)
+{
+  gboolean is_said[G_MAXUINT8 + 1] = { FALSE };
+
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+    guint ended_s = read_number (probe, "ended_s");
+
+    if (probe->kind != TURN_CONNECT_PROBE_LIFETIME || get_end (probe) == NULL ||
+        is_said[probe->family])
+      continue;
+    is_said[probe->family] = TRUE;
+    turn_connect_classify_say (
+        verdict,
+        "IPv%u: silent connections were %s after %u s, by the far end, which may have been "
+        "restarted, or by a box that forgot them: which, is not known, so no lifetime is made of "
+        "it",
+        probe->family, strcmp (get_end (probe), "reset") == 0 ? "reset" : "closed", ended_s);
   }
 }
 
@@ -117,15 +153,6 @@ turn_connect_classify_listened (const TurnConnectObservations *observations,
 }
 
 /* Sizes */
-
-static guint
-read_number (const TurnConnectProbe *probe, const char *key)
-{
-  const char *text = turn_connect_probe_get_fact (probe, key);
-  guint64 number = text != NULL ? g_ascii_strtoull (text, NULL, 10) : 0;
-
-  return number <= G_MAXUINT16 ? (guint)number : 0;
-}
 
 static TurnConnectSizes *
 find_sizes (TurnConnectVerdict *verdict, const TurnConnectProbe *probe, gint index)
@@ -191,6 +218,7 @@ turn_connect_classify_deep (const TurnConnectObservations *observations,
       judge_sizes (verdict, probe, (gint)i);
   }
   say_sizes (verdict);
+  say_ended (observations, verdict);
   for (guint pass = 0; pass < 2; pass++) {
     for (guint i = 0; i < observations->probes->len; i++) {
       const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);

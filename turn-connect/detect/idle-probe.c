@@ -77,18 +77,24 @@ end_rung (Rung *rung)
     [TURN_CONNECT_RUNG_FORGOTTEN] = { TURN_CONNECT_OUTCOME_SILENCE, "answered", NULL },
     [TURN_CONNECT_RUNG_UNANSWERED] = { TURN_CONNECT_OUTCOME_FAILED, NULL,
                                        "the far end does not answer at once" },
+    [TURN_CONNECT_RUNG_ENDED] = { TURN_CONNECT_OUTCOME_CLOSED, NULL,
+                                  "it was ended before: by the far end, or by a box in between" },
     [TURN_CONNECT_RUNG_REFUSED] = { TURN_CONNECT_OUTCOME_UNSUPPORTED, NULL,
                                     "the far end does not hold answers back" },
   };
   TurnConnectProbe *probe = rung->probe;
   TurnConnectRungResult result = rung->core.result;
+  TurnConnectOutcome outcome = results[result].outcome;
 
+  if (result == TURN_CONNECT_RUNG_ENDED &&
+      g_strcmp0 (turn_connect_probe_get_fact (probe, "ended"), "reset") == 0)
+    outcome = TURN_CONNECT_OUTCOME_RESET;
   rung_close (rung);
   if (results[result].control != NULL)
     turn_connect_probe_set_fact (probe, "control", results[result].control);
   if (results[result].detail != NULL && probe->detail == NULL)
     probe->detail = g_strdup (results[result].detail);
-  turn_connect_run_end (rung->owner->run, probe, results[result].outcome);
+  turn_connect_run_end (rung->owner->run, probe, outcome);
 }
 
 static void begin (Rung *rung);

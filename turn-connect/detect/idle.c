@@ -3,7 +3,8 @@
  * The far end ends the silence, so that what is found is for how long a call can still come in; by
  * what we send ourselves many firewalls take a connection up again that they had forgotten. Of two
  * controls the first shows that the connection carries anything at all, and the second, where the
- * answer is missing, that the far end is still there to give it.
+ * answer is missing, that the far end is still there to give it. A connection that is ended says nothing
+ * of that: a far end that is restarted ends all of them, as a box may that forgets them and says so.
  */
 #include "turn-connect/detect/idle.h"
 
@@ -13,7 +14,8 @@
 
 typedef enum {
   EVENT_HEARD,
-  EVENT_GONE, /* the connection ended, or it took too long */
+  EVENT_ENDED, /* the connection was */
+  EVENT_DUE,   /* it took too long */
 } Event;
 
 static const struct {
@@ -23,11 +25,14 @@ static const struct {
   TurnConnectRungResult result; /* where it is over */
 } rows[] = {
   { TURN_CONNECT_IDLE_OPENING, EVENT_HEARD, TURN_CONNECT_IDLE_QUIET, 0 },
-  { TURN_CONNECT_IDLE_OPENING, EVENT_GONE, TURN_CONNECT_IDLE_OVER, TURN_CONNECT_RUNG_UNANSWERED },
+  { TURN_CONNECT_IDLE_OPENING, EVENT_ENDED, TURN_CONNECT_IDLE_OVER, TURN_CONNECT_RUNG_UNANSWERED },
+  { TURN_CONNECT_IDLE_OPENING, EVENT_DUE, TURN_CONNECT_IDLE_OVER, TURN_CONNECT_RUNG_UNANSWERED },
   { TURN_CONNECT_IDLE_QUIET, EVENT_HEARD, TURN_CONNECT_IDLE_OVER, TURN_CONNECT_RUNG_KEPT },
-  { TURN_CONNECT_IDLE_QUIET, EVENT_GONE, TURN_CONNECT_IDLE_CONTROL, 0 },
+  { TURN_CONNECT_IDLE_QUIET, EVENT_ENDED, TURN_CONNECT_IDLE_OVER, TURN_CONNECT_RUNG_ENDED },
+  { TURN_CONNECT_IDLE_QUIET, EVENT_DUE, TURN_CONNECT_IDLE_CONTROL, 0 },
   { TURN_CONNECT_IDLE_CONTROL, EVENT_HEARD, TURN_CONNECT_IDLE_OVER, TURN_CONNECT_RUNG_FORGOTTEN },
-  { TURN_CONNECT_IDLE_CONTROL, EVENT_GONE, TURN_CONNECT_IDLE_OVER, TURN_CONNECT_RUNG_UNANSWERED },
+  { TURN_CONNECT_IDLE_CONTROL, EVENT_ENDED, TURN_CONNECT_IDLE_OVER, TURN_CONNECT_RUNG_UNANSWERED },
+  { TURN_CONNECT_IDLE_CONTROL, EVENT_DUE, TURN_CONNECT_IDLE_OVER, TURN_CONNECT_RUNG_UNANSWERED },
 };
 
 static void
@@ -82,14 +87,14 @@ turn_connect_idle_heard (TurnConnectIdle *idle, guint held_s, gint64 now_us)
 void
 turn_connect_idle_ended (TurnConnectIdle *idle, gint64 now_us)
 {
-  step (idle, EVENT_GONE, now_us);
+  step (idle, EVENT_ENDED, now_us);
 }
 
 void
 turn_connect_idle_tick (TurnConnectIdle *idle, gint64 now_us)
 {
   if (now_us >= idle->due_us)
-    step (idle, EVENT_GONE, now_us);
+    step (idle, EVENT_DUE, now_us);
 }
 
 void

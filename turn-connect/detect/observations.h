@@ -41,7 +41,7 @@ G_BEGIN_DECLS
  * @TURN_CONNECT_PROBE_LIFETIME: "lifetime": is what is silent still remembered after the seconds of
  * the fact "idle_s"; the variant says what went before: "exchange", "call". A silence counts where the
  * fact "control" is "answered". Of TCP "ended" is how a connection ended before its time, if it did:
- * "closed", "reset", after "ended_s"
+ * "closed", "reset", after "ended_s"; then it is no silence, for the far end may have ended it
  * @TURN_CONNECT_PROBE_MTU: "mtu": which sizes pass; the variant says which way: "there", "back"; facts:
  * "passed", "lost", "icmp_mtu", octets of packets. "tcp-mss": what TCP says of it at both ends
  * @TURN_CONNECT_PROBE_HOP: "hop": octets of the class named by the variant, sent no further than the fact

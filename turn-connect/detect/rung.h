@@ -24,6 +24,7 @@ typedef enum {
   TURN_CONNECT_RUNG_FORGOTTEN,    /* it was not, and the control passed */
   TURN_CONNECT_RUNG_UNANSWERED,   /* the far end does not answer at all: nothing is learnt */
   TURN_CONNECT_RUNG_UNCONTROLLED, /* the control failed: nothing is learnt */
+  TURN_CONNECT_RUNG_ENDED,        /* somebody ended it: nothing is learnt of who forgets what */
   TURN_CONNECT_RUNG_REFUSED,      /* the far end cannot do this */
 } TurnConnectRungResult;
 
