@@ -6,6 +6,8 @@
 #include <json-glib/json-glib.h>
 #include <string.h>
 
+#define CUTS 40 /* moments at which a run's time may be over */
+
 /* Recorded networks: a file holds observations and the verdict that was right for them. */
 
 static void
@@ -46,6 +48,67 @@ test_case (gconstpointer data)
   assert_same_members (judged, text);
 }
 
+/* When no time is left: what is under way ends nowhere, and what waits is not sent. The far end is not
+ * asked for its record any more. Further rounds are planned only once the first has ended. */
+static void
+cut_short (TurnConnectObservations *observations, gint64 now_us)
+{
+  gboolean is_first_over = TRUE;
+
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+
+    if (probe->kind == TURN_CONNECT_PROBE_PAYLOAD && probe->round == 0)
+      is_first_over = is_first_over && probe->end_us <= now_us;
+  }
+  for (guint i = 0; i < observations->probes->len; i++) {
+    TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+
+    if (probe->kind == TURN_CONNECT_PROBE_HOP ||
+        (probe->kind == TURN_CONNECT_PROBE_PAYLOAD && probe->round > 0 && !is_first_over))
+      probe->outcome = TURN_CONNECT_OUTCOME_SKIPPED;
+    else if ((probe->kind == TURN_CONNECT_PROBE_PAYLOAD || probe->kind == TURN_CONNECT_PROBE_TLS) &&
+             probe->end_us > now_us)
+      probe->outcome = TURN_CONNECT_OUTCOME_CANCELLED;
+    probe->far_saw = TURN_CONNECT_FAR_SAW_UNKNOWN;
+  }
+}
+
+/* Whenever the time is over, what is told is right, or nothing is. */
+static void
+test_case_cut_short (gconstpointer data)
+{
+  g_autofree char *text = NULL;
+  gsize length;
+  g_autoptr (TurnConnectObservations) whole = NULL;
+  g_autoptr (TurnConnectVerdict) right = NULL;
+  gint64 last_us = 0;
+
+  g_assert_true (g_file_get_contents (data, &text, &length, NULL));
+  whole = turn_connect_record_read (text, length, NULL);
+  right = turn_connect_classify (whole);
+  for (guint i = 0; i < whole->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (whole->probes, i);
+
+    if (probe->kind == TURN_CONNECT_PROBE_PAYLOAD)
+      last_us = MAX (last_us, probe->end_us);
+  }
+  for (guint step = 0; step < CUTS && last_us > 0; step++) {
+    g_autoptr (TurnConnectObservations) observations =
+        turn_connect_record_read (text, length, NULL);
+    g_autoptr (TurnConnectVerdict) verdict = NULL;
+
+    cut_short (observations, last_us * step / CUTS);
+    verdict = turn_connect_classify (observations);
+    g_test_message ("after %u of %u: type %d, inspected %d", step, CUTS, verdict->type,
+                    verdict->inspection.is_seen);
+    if (verdict->type != TURN_CONNECT_TYPE_UNKNOWN)
+      g_assert_cmpint (verdict->type, ==, right->type);
+    if (verdict->inspection.is_seen != TURN_CONNECT_TELL_UNKNOWN)
+      g_assert_cmpint (verdict->inspection.is_seen, ==, right->inspection.is_seen);
+  }
+}
+
 static void
 add_cases (void)
 {
@@ -58,9 +121,13 @@ add_cases (void)
   g_assert_nonnull (dir);
   while ((name = g_dir_read_name (dir)) != NULL) {
     g_autofree char *test = g_strconcat ("/turn-connect/detect-cases/", name, NULL);
+    g_autofree char *cut = g_strconcat ("/turn-connect/detect-cases/cut-short/", name, NULL);
 
-    if (g_str_has_suffix (name, ".json"))
-      g_test_add_data_func_full (test, g_build_filename (folder, name, NULL), test_case, g_free);
+    if (!g_str_has_suffix (name, ".json"))
+      continue;
+    g_test_add_data_func_full (test, g_build_filename (folder, name, NULL), test_case, g_free);
+    g_test_add_data_func_full (cut, g_build_filename (folder, name, NULL), test_case_cut_short,
+                               g_free);
   }
 }
 

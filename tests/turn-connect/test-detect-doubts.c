@@ -244,6 +244,125 @@ test_a_single_difference_is_a_suspicion (void)
   g_assert_cmphex (verdict->types, ==, BIT (4));
 }
 
+/* Of what failed more often than anything else was asked nobody knows whether it is held back; nor of what
+ * time was over for. */
+static void
+test_what_nothing_can_be_compared_with_is_in_doubt (void)
+{
+  static const struct {
+    TurnConnectOutcome passing, held;
+  } later[] = {
+    { TURN_CONNECT_OUTCOME_SKIPPED, TURN_CONNECT_OUTCOME_SILENCE },
+    { TURN_CONNECT_OUTCOME_CANCELLED, TURN_CONNECT_OUTCOME_SILENCE },
+    { TURN_CONNECT_OUTCOME_CANCELLED, TURN_CONNECT_OUTCOME_CANCELLED },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (later); i++) {
+    g_autoptr (TurnConnectObservations) observations =
+        observe (find_network ("symmetric-with-inspection"));
+    g_autoptr (TurnConnectVerdict) verdict = NULL;
+
+    for (guint j = 0; j < observations->probes->len; j++) {
+      TurnConnectProbe *probe = g_ptr_array_index (observations->probes, j);
+      gboolean is_held = g_strcmp0 (probe->variant, "sip-register") == 0;
+
+      if (probe->kind == TURN_CONNECT_PROBE_PAYLOAD && (probe->round > 0 || is_held))
+        probe->outcome = is_held ? later[i].held : later[i].passing;
+    }
+    verdict = turn_connect_classify (observations);
+    g_assert_cmpint (verdict->inspection.is_seen, ==, TURN_CONNECT_TELL_UNKNOWN);
+    g_assert_true (verdict->inspection.is_in_doubt);
+    g_assert_cmpint (verdict->type, ==, TURN_CONNECT_TYPE_UNKNOWN);
+    g_assert_cmphex (verdict->types, ==, BIT (4));
+  }
+}
+
+static TurnConnectProbe *
+add_exporter (TurnConnectObservations *observations, TurnConnectOutcome outcome)
+{
+  const StunExtAddress to = make_address ("192.0.2.10", 80);
+  TurnConnectProbe *probe = add_probe (observations, find_network ("open"), TURN_CONNECT_PROBE_TLS,
+                                       "exporter", TURN_CONNECT_CARRY_TLS, &to, TRUE);
+
+  probe->connect_us = 12000;
+  probe->outcome = outcome;
+  return probe;
+}
+
+static void
+test_where_tls_ends_is_not_known_before_its_time (void)
+{
+  g_autoptr (TurnConnectObservations) observations = observe (find_network ("open"));
+  g_autoptr (TurnConnectVerdict) verdict = NULL;
+
+  add_exporter (observations, TURN_CONNECT_OUTCOME_PROOF);
+  add_exporter (observations, TURN_CONNECT_OUTCOME_CANCELLED)->target.port = 443;
+  verdict = turn_connect_classify (observations);
+  g_assert_cmpint (verdict->inspection.tls_opened, ==, TURN_CONNECT_TELL_UNKNOWN);
+  g_assert_cmpint (verdict->inspection.is_seen, ==, TURN_CONNECT_TELL_UNKNOWN);
+  g_assert_cmpint (verdict->type, ==, TURN_CONNECT_TYPE_UNKNOWN);
+}
+
+/* What a finding says is all of one probe. */
+static void
+check_finding (const TurnConnectObservations *observations,
+               const TurnConnectVerdict *verdict,
+               TurnConnectProbeKind kind,
+               const char *mechanism)
+{
+  const TurnConnectProbe *probe;
+
+  g_assert_cmpint (verdict->inspection.confidence, ==, TURN_CONNECT_CONFIDENCE_CONFIRMED);
+  g_assert_cmpint (verdict->inspection.probe, >=, 0);
+  probe = g_ptr_array_index (observations->probes, verdict->inspection.probe);
+  g_assert_cmpint (probe->kind, ==, kind);
+  g_assert_cmpuint (verdict->inspection.port, ==, probe->target.port);
+  g_assert_cmpstr (verdict->inspection.mechanism, ==, mechanism);
+  g_assert_cmpint (verdict->inspection.is_near, ==, TURN_CONNECT_TELL_UNKNOWN);
+  g_assert_cmpuint (verdict->inspection.hop, ==, 0);
+}
+
+/* Of octets that are reset by somebody near. */
+static TurnConnectObservations *
+observe_resets (void)
+{
+  TurnConnectObservations *observations = observe (find_network ("inspection"));
+
+  for (guint i = 0; i < observations->probes->len; i++) {
+    TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+
+    if (probe->kind != TURN_CONNECT_PROBE_PAYLOAD)
+      continue;
+    probe->rtt_us = probe->outcome == TURN_CONNECT_OUTCOME_PROOF ? 50000 : -1;
+    if (probe->outcome == TURN_CONNECT_OUTCOME_PROOF)
+      continue;
+    probe->outcome = TURN_CONNECT_OUTCOME_RESET;
+    turn_connect_probe_set_fact (probe, "ended-us", "900");
+    if (probe->round > 0)
+      probe->outcome = TURN_CONNECT_OUTCOME_SKIPPED;
+  }
+  return observations;
+}
+
+static void
+test_a_surer_finding_is_told_whole (void)
+{
+  g_autoptr (TurnConnectObservations) alone = observe_resets ();
+  g_autoptr (TurnConnectObservations) opened = observe_resets ();
+  g_autoptr (TurnConnectObservations) forged = observe_resets ();
+  g_autoptr (TurnConnectVerdict) of_alone = turn_connect_classify (alone);
+  g_autoptr (TurnConnectVerdict) of_opened = NULL, of_forged = NULL;
+
+  g_assert_cmpint (of_alone->inspection.confidence, ==, TURN_CONNECT_CONFIDENCE_SUSPECTED);
+  g_assert_cmpint (of_alone->inspection.is_near, ==, TURN_CONNECT_TELL_YES);
+  add_exporter (opened, TURN_CONNECT_OUTCOME_ALTERED);
+  of_opened = turn_connect_classify (opened);
+  check_finding (opened, of_opened, TURN_CONNECT_PROBE_TLS, "altered");
+  answer_without_proof (forged);
+  of_forged = turn_connect_classify (forged);
+  check_finding (forged, of_forged, TURN_CONNECT_PROBE_STUN, "forged-answer");
+}
+
 static void
 set_heard (TurnConnectObservations *observations, TurnConnectCarry carry, gint heard_ago_s)
 {
@@ -365,6 +484,11 @@ main (int argc, char **argv)
        test_a_socket_that_changes_meanwhile_has_no_vote);
   ADD ("a-failed-control-takes-inspection-back", test_a_failed_control_takes_inspection_back);
   ADD ("a-single-difference-is-a-suspicion", test_a_single_difference_is_a_suspicion);
+  ADD ("what-nothing-can-be-compared-with-is-in-doubt",
+       test_what_nothing_can_be_compared_with_is_in_doubt);
+  ADD ("where-tls-ends-is-not-known-before-its-time",
+       test_where_tls_ends_is_not_known_before_its_time);
+  ADD ("a-surer-finding-is-told-whole", test_a_surer_finding_is_told_whole);
   ADD ("answers-without-proof-where-the-far-end-does-not-listen-are-nobodys",
        test_answers_without_proof_where_the_far_end_does_not_listen_are_nobodys);
   ADD ("only-others-heard-before-make-a-silence-sure",

@@ -22,6 +22,7 @@ typedef struct {
   const TurnConnectProbe *like; /* the first of them */
   guint index;
   guint n_runs, n_passed, n_agreed;
+  guint n_cut; /* that had not ended when time was over; none of the runs */
 } Cell;
 
 typedef struct {
@@ -58,6 +59,13 @@ says_something (const TurnConnectProbe *probe)
          probe->outcome != TURN_CONNECT_OUTCOME_SKIPPED &&
          probe->outcome != TURN_CONNECT_OUTCOME_UNSUPPORTED &&
          probe->outcome != TURN_CONNECT_OUTCOME_CANCELLED;
+}
+
+/* The run's time was over before it ended, or before it was sent. */
+static gboolean
+is_cut (const TurnConnectProbe *probe)
+{
+  return probe->outcome == TURN_CONNECT_OUTCOME_CANCELLED;
 }
 
 static Cell *
@@ -114,14 +122,20 @@ gather (const TurnConnectObservations *observations, gboolean passes, Matrix *ma
     Cell *cell;
 
     /* That of a proxy that nobody needs is no firewall's. */
-    if (probe->kind != TURN_CONNECT_PROBE_PAYLOAD || !says_something (probe) ||
+    if (probe->kind != TURN_CONNECT_PROBE_PAYLOAD || !(says_something (probe) || is_cut (probe)) ||
         (probe->via != NULL && passes))
       continue;
     cell = find_cell (matrix, probe);
     if (cell == NULL)
       continue;
-    if (cell->n_runs++ == 0)
+    if (is_cut (probe)) {
+      cell->n_cut++;
+      continue;
+    }
+    if (cell->n_runs++ == 0) {
       cell->index = i;
+      cell->like = probe;
+    }
     cell->n_passed += turn_connect_classify_counts (observations, probe);
     cell->n_agreed += agrees (probe);
   }
@@ -242,7 +256,7 @@ is_chance (const Matrix *matrix, const Cell *cell)
     const Cell *other = &matrix->cells[i];
 
     if (is_same_port (other->like, cell->like)) {
-      n_failed += other->n_passed == 0;
+      n_failed += other->n_passed == 0 && other->n_runs > 0;
       n_passed += other->n_passed > 0;
     }
     if (other->n_passed > 0 || other->n_runs < QUICK_RUNS)
@@ -262,12 +276,25 @@ is_held (const TurnConnectObservations *observations, const Matrix *matrix, cons
          find_passing (matrix, cell) != NULL && controls_passed (observations, cell);
 }
 
-/* The same, but for the controls: the port, or the way there, failed meanwhile. */
+static gboolean
+has_passing_neighbour (const Matrix *matrix, const Cell *cell)
+{
+  for (guint i = 0; i < matrix->n; i++) {
+    if (matrix->cells[i].n_passed > 0 && is_same_port (matrix->cells[i].like, cell->like))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* Of what never passed, and is not shown to be held back, where others did: the port, or the way there, failed
+ * meanwhile, or there was no time to repeat what failed as often as what passed, or to ask at all. */
 static gboolean
 is_in_doubt (const TurnConnectObservations *observations, const Matrix *matrix, const Cell *cell)
 {
-  return cell->n_passed == 0 && cell->n_runs > 0 && find_passing (matrix, cell) != NULL &&
-         !controls_passed (observations, cell);
+  if (cell->n_runs == 0)
+    return cell->n_cut > 0;
+  return has_passing_neighbour (matrix, cell) &&
+         (!is_chance (matrix, cell) || !controls_passed (observations, cell));
 }
 
 /* A reset that came sooner than anything can have been at the far end and back. */
@@ -416,13 +443,30 @@ judge_matrix (const TurnConnectObservations *observations,
     inspection->is_seen = TURN_CONNECT_TELL_NO;
 }
 
+/* Another finding than that of the matrix stands for all; nothing of what that one said is left. */
+static void
+replace_finding (TurnConnectInspection *inspection,
+                 TurnConnectConfidence confidence,
+                 const char *mechanism,
+                 const TurnConnectProbe *probe,
+                 guint index)
+{
+  inspection->is_seen = TURN_CONNECT_TELL_YES;
+  inspection->confidence = confidence;
+  inspection->mechanism = mechanism;
+  inspection->port = probe->target.port;
+  inspection->probe = (gint)index;
+  inspection->is_near = TURN_CONNECT_TELL_UNKNOWN;
+  inspection->hop = 0;
+}
+
 /* Both ends of a TLS connection see another one: it ends in between. That it does nowhere is known
- * only if no port stayed open. */
+ * only if no port stayed open; where time was over before, neither is. */
 static void
 judge_tls (const TurnConnectObservations *observations, TurnConnectVerdict *verdict)
 {
   TurnConnectInspection *inspection = &verdict->inspection;
-  guint n_through = 0, n_open = 0;
+  guint n_through = 0, n_open = 0, n_cut = 0;
 
   for (guint i = 0; i < observations->probes->len; i++) {
     const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
@@ -431,16 +475,17 @@ judge_tls (const TurnConnectObservations *observations, TurnConnectVerdict *verd
         (probe->via != NULL && turn_connect_classify_passes (verdict)))
       continue;
     n_through += turn_connect_classify_counts (observations, probe);
-    n_open += says_something (probe) && !turn_connect_classify_counts (observations, probe);
+    n_cut += is_cut (probe);
+    n_open += (says_something (probe) || is_cut (probe)) &&
+              !turn_connect_classify_counts (observations, probe);
     if (probe->outcome != TURN_CONNECT_OUTCOME_ALTERED)
       continue;
     inspection->tls_opened = TURN_CONNECT_TELL_YES;
-    inspection->is_seen = TURN_CONNECT_TELL_YES;
-    inspection->confidence = TURN_CONNECT_CONFIDENCE_CONFIRMED;
-    inspection->mechanism = "altered";
-    inspection->port = probe->target.port;
-    inspection->probe = (gint)i;
+    replace_finding (inspection, TURN_CONNECT_CONFIDENCE_CONFIRMED, "altered", probe, i);
   }
+  inspection->is_in_doubt |= n_cut > 0;
+  if (n_cut > 0 && inspection->is_seen == TURN_CONNECT_TELL_NO)
+    inspection->is_seen = TURN_CONNECT_TELL_UNKNOWN;
   if (inspection->tls_opened == TURN_CONNECT_TELL_UNKNOWN && n_through > 0 && n_open == 0)
     inspection->tls_opened = TURN_CONNECT_TELL_NO;
 }
@@ -465,7 +510,8 @@ static void
 judge_forged (const TurnConnectObservations *observations, TurnConnectVerdict *verdict)
 {
   TurnConnectInspection *inspection = &verdict->inspection;
-  guint n_forged = 0;
+  TurnConnectConfidence confidence;
+  guint n_forged = 0, first = 0;
 
   for (guint i = 0; i < observations->probes->len && observations->is_far_end; i++) {
     const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
@@ -473,20 +519,17 @@ judge_forged (const TurnConnectObservations *observations, TurnConnectVerdict *v
     if ((probe->kind != TURN_CONNECT_PROBE_STUN && probe->kind != TURN_CONNECT_PROBE_PORT) ||
         probe->outcome != TURN_CONNECT_OUTCOME_ANSWER || !is_far_ends (observations, probe))
       continue;
-    if (n_forged++ > 0 || inspection->probe != TURN_CONNECT_NO_PROBE)
-      continue;
-    inspection->probe = (gint)i;
-    inspection->port = probe->target.port;
-    inspection->mechanism = "forged-answer";
+    if (n_forged++ == 0)
+      first = i;
   }
   if (n_forged == 0)
     return;
-  inspection->is_seen = TURN_CONNECT_TELL_YES;
   add_once (inspection->blocked, "stun");
-  inspection->confidence =
-      MAX (inspection->confidence, n_forged > 1 && observations->listeners->len > 0
-                                       ? TURN_CONNECT_CONFIDENCE_CONFIRMED
-                                       : TURN_CONNECT_CONFIDENCE_SUSPECTED);
+  confidence = n_forged > 1 && observations->listeners->len > 0 ? TURN_CONNECT_CONFIDENCE_CONFIRMED
+                                                                : TURN_CONNECT_CONFIDENCE_SUSPECTED;
+  if (inspection->probe == TURN_CONNECT_NO_PROBE || confidence > inspection->confidence)
+    replace_finding (inspection, confidence, "forged-answer",
+                     g_ptr_array_index (observations->probes, first), first);
 }
 
 void
