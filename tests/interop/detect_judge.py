@@ -1,4 +1,6 @@
 """What tep-detect says of a network of the lab beside what the catalogue expects of it: every sentence that can be checked."""
+import collections
+
 import ends  # noqa: F401  it knows where the next ones are
 import lab  # noqa: F401
 from catalogue import EVERY
@@ -7,6 +9,7 @@ from contents import ALTERED, CLOSED, DROP, FORGED, LATE, RESET, SURENESS
 # What the far end's record has of what is held back.
 ARRIVES = {DROP: ("nothing", "connection"), RESET: ("nothing", "connection"), FORGED: ("nothing", "connection"), CLOSED: ("nothing", "connection"), LATE: ("all",), ALTERED: ("other",)}
 NOT_ENOUGH = "that takes more runs"
+CONFIRMED_RUNS = 5
 TELLING_DELAY_MS = 20  # one way: of the link, beside what a machine with much to do adds
 
 
@@ -163,6 +166,17 @@ class Findings:
         if SURENESS.index(said.get("confidence", SURENESS[0])) < SURENESS.index(content.sure) and not self.options.loss:
             self.missing.append(f"inspection: {said.get('confidence')}, not {content.sure}; {NOT_ENOUGH}")
 
+    def repetitions(self):
+        """By each carrier in question one port is asked often enough to be sure."""
+        runs = collections.Counter()
+        for probe in self.result.get("probes", ()):
+            if probe["kind"] == "payload" and probe["outcome"] in ("silence", "reset", "closed", "altered", "wrong-answer", "connected") and not probe.get("via"):
+                runs[probe["carry"] == "udp", probe.get("target"), probe["variant"]] += 1
+        for is_udp in (False, True):
+            most = max((n for (carrier, _, _), n in runs.items() if carrier == is_udp), default=0)
+            if 1 < most < CONFIRMED_RUNS and not self.options.loss:
+                self.missing.append(f"{'UDP' if is_udp else 'TCP'}: what fails was repeated {most} times, not {CONFIRMED_RUNS}; {NOT_ENOUGH}")
+
     def two_ends(self):
         """What left here and what arrived there: of what passed, of what was held back, of what was changed on the way."""
         content = self.verdict.content
@@ -205,7 +219,7 @@ class Findings:
                 self.wrong.append(f"advice speaks of {each['protocol']}, its probe of {probe['carry']}: {each['text']}")
 
     def told(self):
-        for check in (self.types, self.nat, self.ports, self.proxy, self.facts, self.methods, self.content, self.nearness, self.place, self.two_ends, self.sureness, self.advice):
+        for check in (self.types, self.nat, self.ports, self.proxy, self.facts, self.methods, self.content, self.nearness, self.place, self.repetitions, self.two_ends, self.sureness, self.advice):
             check()
         return self.wrong, self.missing
 

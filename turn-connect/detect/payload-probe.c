@@ -10,12 +10,12 @@
 #include "turn-connect/detect/fetch.h"
 #include "turn-connect/detect/flight.h"
 #include "turn-connect/detect/payload-class.h"
+#include "turn-connect/detect/payload-ports.h"
 
 #include <string.h>
 
 #define PORTS_MAX 3 /* of each family */
 #define UDP_PORTS_MAX 2
-#define NAME_SERVICE 53  /* where many a router answers itself, whatever it is asked */
 #define AT_ONCE 8        /* connections to one port */
 #define PACE_US 6000     /* between connections, so that this is no flood */
 #define SETTLE_US 300000 /* for further ports to turn out open, once one has */
@@ -390,18 +390,19 @@ adds_something (PayloadProbe *self, guint index)
 static void
 plan_repetitions (PayloadProbe *self)
 {
-  guint n = 0;
+  guint n[2][2] = { { 0 } }; /* by family and carrier, for a box may look into one of them alone */
 
   /* Ports of the web are a front door's more often than others, and that takes few connections. */
   for (guint want_web = 0; want_web <= 1; want_web++) {
     for (guint i = 0; i < self->ports->len; i++) {
       const Port *port = &g_array_index (self->ports, Port, i);
+      guint *n_there = &n[port->target.family == 6][port->is_udp];
 
       if (is_web (port) != (want_web == 1) || !is_in_question (port) ||
-          (want_web == 1 && n > 0 && !adds_something (self, i)))
+          (want_web == 1 && *n_there > 0 && !adds_something (self, i)))
         continue;
-      repeat (self, i, n == 0 ? CONFIRM_RUNS : REPEAT_RUNS);
-      n++;
+      repeat (self, i, *n_there == 0 ? CONFIRM_RUNS : REPEAT_RUNS);
+      ++*n_there;
     }
   }
 }
@@ -444,51 +445,12 @@ go_on (gpointer data)
 
 /* Beginning */
 
-/* Whether a connection to it came about, and none of nobody's; or the far end answered there. */
-static gboolean
-is_open (const TurnConnectProbe *probe, gboolean is_udp)
-{
-  if (is_udp)
-    return probe->kind == TURN_CONNECT_PROBE_STUN && probe->outcome == TURN_CONNECT_OUTCOME_PROOF &&
-           probe->target.port != NAME_SERVICE;
-  return probe->kind == TURN_CONNECT_PROBE_PORT && probe->connect_us >= 0;
-}
-
-/* The web's ports, which all networks have something to say about, then SIP's, then those of which
- * nobody knows anything; over UDP SIP's come first, where most boxes look for it. */
-static guint
-rank_of (guint16 port, gboolean is_udp)
-{
-  static const guint16 preferred[] = { 5060, 443, 5060, 80, 3478, 40000 };
-
-  for (guint i = is_udp ? 0 : 1; i < G_N_ELEMENTS (preferred); i++) {
-    if (preferred[i] == port)
-      return i;
-  }
-  return G_N_ELEMENTS (preferred);
-}
-
-static gint
-by_rank (gconstpointer a, gconstpointer b, gpointer is_udp)
-{
-  const StunExtAddress *one = a, *other = b;
-
-  return (gint)rank_of (one->port, is_udp != NULL) - (gint)rank_of (other->port, is_udp != NULL);
-}
-
 static void
 add_ports (PayloadProbe *self, guint8 family, gboolean is_udp, guint most)
 {
-  const GPtrArray *probes = turn_connect_run_get_observations (self->run)->probes;
-  g_autoptr (GArray) found = g_array_new (FALSE, FALSE, sizeof (StunExtAddress));
+  g_autoptr (GArray) found = turn_connect_payload_ports_find (
+      turn_connect_run_get_observations (self->run), family, is_udp);
 
-  for (guint i = 0; i < probes->len; i++) {
-    const TurnConnectProbe *probe = g_ptr_array_index (probes, i);
-
-    if (is_open (probe, is_udp) && probe->family == family)
-      g_array_append_val (found, probe->target);
-  }
-  g_array_sort_with_data (found, by_rank, GINT_TO_POINTER (is_udp));
   for (guint i = 0; i < MIN (found->len, most); i++) {
     const Port port = { .target = g_array_index (found, StunExtAddress, i), .is_udp = is_udp };
 
@@ -508,7 +470,7 @@ turn_connect_payload_probe_is_ready (TurnConnectRun *run)
 
     if (probe->kind != TURN_CONNECT_PROBE_PORT && probe->kind != TURN_CONNECT_PROBE_STUN)
       continue;
-    if (is_open (probe, FALSE))
+    if (turn_connect_payload_ports_is_open (probe, FALSE))
       first_us = first_us < 0 ? probe->start_us + probe->connect_us
                               : MIN (first_us, probe->start_us + probe->connect_us);
     else if (probe->outcome == TURN_CONNECT_OUTCOME_PENDING)
@@ -557,11 +519,32 @@ turn_connect_payload_probe_start (TurnConnectRun *run)
   return NULL;
 }
 
+/* What waits will not be sent any more, and the run notes it as cancelled: what was not asked does not look
+ * as if there had been nothing to ask. */
+static void
+note_waiting (PayloadProbe *self)
+{
+  for (guint i = 0; i < self->jobs->len; i++) {
+    const Job *job = &g_array_index (self->jobs, Job, i);
+    const Port *port = &g_array_index (self->ports, Port, job->port);
+    const TurnConnectPayloadClass *class = &turn_connect_payload_classes[job->class];
+    g_autofree char *name = turn_connect_flight_name (class->payload, class->twin);
+    TurnConnectProbe *probe = turn_connect_run_begin (
+        self->run, TURN_CONNECT_PROBE_PAYLOAD, name,
+        port->is_udp ? TURN_CONNECT_CARRY_UDP : TURN_CONNECT_CARRY_TCP, &port->target);
+
+    probe->round = job->round;
+    probe->is_control = job->is_control;
+    probe->detail = g_strdup ("no time was left to send it");
+  }
+}
+
 void
 turn_connect_payload_probe_stop (gpointer state)
 {
   PayloadProbe *self = state;
 
+  note_waiting (self);
   turn_connect_run_clear_source (&self->pace);
   g_ptr_array_unref (self->flights);
   g_ptr_array_unref (self->fetches);
