@@ -443,8 +443,12 @@ tep_detect_describe_asked (const TurnConnectObservations *observations)
 char *
 tep_detect_describe_besides (const TurnConnectVerdict *verdict)
 {
-  return g_strdup_printf ("captive portal: %s; NAT64: %s; a second NAT: %s", tell (verdict->portal),
-                          tell (verdict->nat64), tell (verdict->carrier_nat));
+  const char *prefix = verdict->nat64_prefix;
+
+  return g_strdup_printf ("captive portal: %s; NAT64: %s%s%s; a second NAT: %s",
+                          tell (verdict->portal), tell (verdict->nat64),
+                          prefix != NULL ? ", under " : "", prefix != NULL ? prefix : "",
+                          tell (verdict->carrier_nat));
 }
 
 char *

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * From a name to addresses, by two lookups at once: an IPv6 answer that never comes must not hold
- * up IPv4. Apart from what is done with the addresses, which differs for TCP and UDP.
+ * up IPv4. Apart from what is done with the addresses, which differs for TCP and UDP. An IPv4 address is
+ * its own answer, but where only IPv6 leads out it is one under the prefix of the network's translator.
  */
 #include "turn-connect/lookup.h"
 
+#include "turn-connect/alarm.h"
 #include "turn-connect/error-private.h"
 #include "turn-connect/host.h"
+#include "turn-connect/nat64.h"
+
+#define PREFIX_US G_USEC_PER_SEC /* how long a prefix is waited for */
 
 struct _TurnConnectLookup {
   char *host;
@@ -14,6 +19,7 @@ struct _TurnConnectLookup {
   gpointer user_data;
   GCancellable *cancellable;
   GSource *idle; /* for an address literal */
+  GSource *prefix_limit;
   GError *errors[2];
   gint64 begun_at;
   guint n_users; /* the owner and the lookups that run */
@@ -76,12 +82,11 @@ look_up (TurnConnectLookup *lookup)
                                               lookup->cancellable, looked_up_ipv4, lookup);
 }
 
-/* Runs from the context, so that nothing is told before the lookup is known to its owner. */
-static gboolean
-answer_with_literal (gpointer user_data)
+/* Address literals */
+
+static void
+tell_one (TurnConnectLookup *lookup, GInetAddress *address)
 {
-  TurnConnectLookup *lookup = user_data;
-  g_autoptr (GInetAddress) address = g_inet_address_new_from_string (lookup->host);
   GList one = { .data = address };
   GSocketFamily family = g_inet_address_get_family (address);
 
@@ -89,7 +94,101 @@ answer_with_literal (gpointer user_data)
   tell (lookup, family == G_SOCKET_FAMILY_IPV4 ? G_SOCKET_FAMILY_IPV6 : G_SOCKET_FAMILY_IPV4, NULL);
   tell (lookup, family, &one);
   unref (lookup);
+}
+
+/* NULL if none of the addresses of ipv4only.arpa shows a prefix. */
+static GInetAddress *
+translate (const StunExtAddress *literal, const GList *shown)
+{
+  for (const GList *l = shown; l != NULL; l = l->next) {
+    StunExtAddress found, made;
+    StunExtPrefix prefix;
+
+    if (g_inet_address_get_family (l->data) != G_SOCKET_FAMILY_IPV6)
+      continue;
+    stun_ext_address_init (&found, 6, g_inet_address_to_bytes (l->data), 0);
+    if (!turn_connect_nat64_find_prefix (&found, &prefix))
+      continue;
+    turn_connect_nat64_make (&prefix, literal, &made);
+    return g_inet_address_new_from_bytes (made.octets, G_SOCKET_FAMILY_IPV6);
+  }
+  return NULL;
+}
+
+static void
+clear_source (GSource **source)
+{
+  if (*source != NULL)
+    g_source_destroy (*source);
+  g_clear_pointer (source, g_source_unref);
+}
+
+static void
+looked_up_prefix (GObject *resolver, GAsyncResult *result, gpointer user_data)
+{
+  TurnConnectLookup *lookup = user_data;
+  GList *shown = g_resolver_lookup_by_name_with_flags_finish (G_RESOLVER (resolver), result, NULL);
+  g_autoptr (GInetAddress) address = NULL;
+  StunExtAddress literal;
+
+  clear_source (&lookup->prefix_limit);
+  if (stun_ext_address_parse (lookup->host, &literal))
+    address = translate (&literal, shown);
+  if (address == NULL)
+    address = g_inet_address_new_from_string (lookup->host); /* and whoever tries it says why not */
+  g_resolver_free_addresses (shown);
+  tell_one (lookup, address);
+  unref (lookup);
+}
+
+static gboolean
+prefix_is_late (gpointer user_data)
+{
+  TurnConnectLookup *lookup = user_data;
+
+  g_cancellable_cancel (lookup->cancellable);
   return G_SOURCE_REMOVE;
+}
+
+/* Who has IPv6 alone cannot send to an IPv4 address, but to one that a translator knows as that. */
+static void
+look_up_prefix (TurnConnectLookup *lookup)
+{
+  g_autoptr (GResolver) resolver = g_resolver_get_default ();
+
+  lookup->n_users++;
+  lookup->prefix_limit = turn_connect_alarm_new (g_main_context_get_thread_default (),
+                                                 "TurnConnectLookup", prefix_is_late, lookup);
+  g_source_set_ready_time (lookup->prefix_limit, g_get_monotonic_time () + PREFIX_US);
+  g_resolver_lookup_by_name_with_flags_async (resolver, TURN_CONNECT_NAT64_NAME,
+                                              G_RESOLVER_NAME_LOOKUP_FLAGS_IPV6_ONLY,
+                                              lookup->cancellable, looked_up_prefix, lookup);
+}
+
+/* Runs from the context, so that nothing is told before the lookup is known to its owner. */
+static gboolean
+answer_with_literal (gpointer user_data)
+{
+  TurnConnectLookup *lookup = user_data;
+  g_autoptr (GInetAddress) address = g_inet_address_new_from_string (lookup->host);
+
+  tell_one (lookup, address);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+look_up_literal (TurnConnectLookup *lookup)
+{
+  StunExtAddress literal;
+
+  if (stun_ext_address_parse (lookup->host, &literal) && turn_connect_nat64_is_wanted (&literal)) {
+    look_up_prefix (lookup);
+    return;
+  }
+  lookup->idle = g_idle_source_new ();
+  g_source_set_priority (lookup->idle, G_PRIORITY_DEFAULT);
+  g_source_set_callback (lookup->idle, answer_with_literal, lookup, NULL);
+  g_source_attach (lookup->idle, g_main_context_get_thread_default ());
 }
 
 TurnConnectLookup *
@@ -103,12 +202,9 @@ turn_connect_lookup_new (const char *host, TurnConnectLookupFunc func, gpointer 
   lookup->user_data = user_data;
   lookup->cancellable = g_cancellable_new ();
   lookup->n_users = 1;
-  if (turn_connect_host_is_address (host)) {
-    lookup->idle = g_idle_source_new ();
-    g_source_set_priority (lookup->idle, G_PRIORITY_DEFAULT);
-    g_source_set_callback (lookup->idle, answer_with_literal, lookup, NULL);
-    g_source_attach (lookup->idle, g_main_context_get_thread_default ());
-  } else
+  if (turn_connect_host_is_address (host))
+    look_up_literal (lookup);
+  else
     look_up (lookup);
   return lookup;
 }
@@ -117,9 +213,8 @@ void
 turn_connect_lookup_free (TurnConnectLookup *lookup)
 {
   lookup->func = NULL;
-  if (lookup->idle != NULL)
-    g_source_destroy (lookup->idle);
-  g_clear_pointer (&lookup->idle, g_source_unref);
+  clear_source (&lookup->idle);
+  clear_source (&lookup->prefix_limit);
   g_cancellable_cancel (lookup->cancellable);
   unref (lookup);
 }

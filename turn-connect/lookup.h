@@ -12,7 +12,8 @@ typedef struct _TurnConnectLookup TurnConnectLookup;
  * @addresses: GInetAddress, borrowed; empty if there are none. May free the lookup. */
 typedef void (*TurnConnectLookupFunc) (GSocketFamily family, GList *addresses, gpointer user_data);
 
-/* @host: normalised; an address literal is its own answer. */
+/* @host: normalised; an address literal is its own answer, or, of IPv4 where this machine has IPv6
+ * alone, what it is behind the network's NAT64, if there is one. */
 TurnConnectLookup *
 turn_connect_lookup_new (const char *host, TurnConnectLookupFunc func, gpointer user_data);
 /* Ends it; nothing is told any more. */

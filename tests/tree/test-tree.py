@@ -70,6 +70,7 @@ MAY_REACH_OUT = {
     # What listens here, or asks the kernel.
     "turn-connect/local/bridge.c": "listens",
     "turn-connect/local/forward.c": "listens",
+    "turn-connect/nat64.c": "whether the kernel knows a way to an address; nothing is sent",
     "turn-connect/network-watch.c": "netlink",
     "tep-s/detect.c": "answers datagrams from the address that was asked for",
     "tep-s/listen.c": "listens",

@@ -10,23 +10,31 @@
 
 /* Recorded networks: a file holds observations and the verdict that was right for them. */
 
+/* NULL if there is none. */
+static char *
+get_member (JsonNode *root, const char *name)
+{
+  JsonNode *member = json_object_get_member (json_node_get_object (root), name);
+
+  return member != NULL ? json_to_string (member, FALSE) : NULL;
+}
+
 static void
 assert_same_members (const char *one, const char *other)
 {
-  static const char *const members[] = { "type",      "types",      "confidence", "works",
-                                         "exit",      "nat",        "udp",        "tcp",
-                                         "tcp_ports", "proxy",      "portal",     "inspection",
-                                         "nat64",     "carrier_nat" };
+  static const char *const members[] = { "type",      "types",       "confidence",  "works",
+                                         "exit",      "nat",         "udp",         "tcp",
+                                         "tcp_ports", "proxy",       "portal",      "inspection",
+                                         "nat64",     "carrier_nat", "nat64_prefix" };
   g_autoptr (JsonNode) first = json_from_string (one, NULL);
   g_autoptr (JsonNode) second = json_from_string (other, NULL);
 
   for (guint i = 0; i < G_N_ELEMENTS (members); i++) {
-    JsonNode *a = json_object_get_member (json_node_get_object (first), members[i]);
-    JsonNode *b = json_object_get_member (json_node_get_object (second), members[i]);
-    g_autofree char *a_text = json_to_string (a, FALSE);
-    g_autofree char *b_text = json_to_string (b, FALSE);
+    g_autofree char *a_text = get_member (first, members[i]);
+    g_autofree char *b_text = get_member (second, members[i]);
 
-    g_assert_cmpstr (a_text, ==, b_text);
+    if (b_text != NULL) /* what was recorded may be older than that */
+      g_assert_cmpstr (a_text, ==, b_text);
   }
 }
 

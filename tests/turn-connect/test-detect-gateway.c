@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "turn-connect/detect/gateway-wire.h"
-#include "turn-connect/detect/nat64.h"
+#include "turn-connect/nat64.h"
 
 #include <string.h>
 
@@ -153,6 +153,59 @@ test_the_prefix_of_nat64_is_found_in_every_layout (void)
   }
 }
 
+/* Whatever shows the prefix, what is made under it is what the name server would have made. */
+static void
+test_addresses_are_made_under_the_prefix_in_every_layout (void)
+{
+  static const struct {
+    const char *shown, *made;
+  } rows[] = {
+    { "64:ff9b::192.0.0.170", "64:ff9b::192.0.2.33" },
+    { "2001:db8:1:2:c0:0:ab00:0", "2001:db8:1:2:c0:2:2100:0" },
+    { "2001:db8:1:2c0:0:aa::", "2001:db8:1:2c0:0:221::" },
+    { "2001:db8:1:c000:0:aa00::", "2001:db8:1:c000:2:2100::" },
+    { "2001:db8:1c0:0:aa::", "2001:db8:1c0:2:21::" },
+    { "2001:db8:c000:aa::", "2001:db8:c000:221::" },
+  };
+  StunExtAddress ipv4, other;
+
+  g_assert_true (stun_ext_address_parse ("192.0.2.33", &ipv4));
+  g_assert_true (stun_ext_address_parse ("192.0.2.34", &other));
+  ipv4.port = 3478;
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
+    StunExtAddress shown, made;
+    StunExtPrefix prefix, again;
+    char text[STUN_EXT_ADDRESS_TEXT_LENGTH], expected[STUN_EXT_ADDRESS_TEXT_LENGTH];
+
+    g_assert_true (stun_ext_address_parse (rows[i].shown, &shown));
+    g_assert_true (turn_connect_nat64_find_prefix (&shown, &prefix));
+    turn_connect_nat64_make (&prefix, &ipv4, &made);
+    g_assert_cmpuint (made.port, ==, 3478);
+    g_assert_true (stun_ext_address_parse (rows[i].made, &shown));
+    g_assert_cmpstr (stun_ext_address_print_host (&made, text), ==,
+                     stun_ext_address_print_host (&shown, expected));
+    g_assert_true (turn_connect_nat64_find_prefix_of (&made, &ipv4, &again));
+    g_assert_cmpstr (stun_ext_prefix_print (&again, text), ==,
+                     stun_ext_prefix_print (&prefix, expected));
+    g_assert_false (turn_connect_nat64_find_prefix_of (&made, &other, &again));
+    g_assert_false (turn_connect_nat64_find_prefix_of (&ipv4, &ipv4, &again));
+    g_assert_false (turn_connect_nat64_find_prefix_of (&made, &made, &again));
+  }
+}
+
+static void
+test_what_this_machine_reaches_itself_is_not_translated (void)
+{
+  static const char *const literals[] = { "127.0.0.1", "127.1.2.3", "::1", "2001:db8::1" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (literals); i++) {
+    StunExtAddress address;
+
+    g_assert_true (stun_ext_address_parse (literals[i], &address));
+    g_assert_false (turn_connect_nat64_is_wanted (&address));
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -167,5 +220,11 @@ main (int argc, char **argv)
                    test_the_router_is_found_in_the_place);
   g_test_add_func ("/turn-connect/detect-gateway/the-prefix-of-nat64-is-found-in-every-layout",
                    test_the_prefix_of_nat64_is_found_in_every_layout);
+  g_test_add_func (
+      "/turn-connect/detect-gateway/addresses-are-made-under-the-prefix-in-every-layout",
+      test_addresses_are_made_under_the_prefix_in_every_layout);
+  g_test_add_func (
+      "/turn-connect/detect-gateway/what-this-machine-reaches-itself-is-not-translated",
+      test_what_this_machine_reaches_itself_is_not_translated);
   return g_test_run ();
 }

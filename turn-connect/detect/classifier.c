@@ -61,6 +61,7 @@ turn_connect_verdict_free (TurnConnectVerdict *verdict)
   for (guint i = 0; i < G_N_ELEMENTS (verdict->families); i++)
     g_array_unref (verdict->families[i].ports);
   g_free (verdict->proxy_url);
+  g_free (verdict->nat64_prefix);
   g_array_unref (verdict->proxy_ports);
   g_ptr_array_unref (verdict->inspection.blocked);
   g_ptr_array_unref (verdict->inspection.passing);

@@ -298,6 +298,7 @@ typedef struct {
  * @inspection: dependence on content
  * @portal: does a captive portal stand in the way
  * @nat64: is IPv4 reached by translation from IPv6
+ * @nat64_prefix: (nullable): under which prefix, as "64:ff9b::/96"
  * @carrier_nat: is there a further translation beyond the router
  * @works: does a call get through, by whichever method: no, if all that were tried fail, or nothing
  * reaches the far end; SIP alone is no call
@@ -329,6 +330,7 @@ typedef struct {
   TurnConnectInspection inspection;
   TurnConnectTell portal;
   TurnConnectTell nat64;
+  char *nat64_prefix;
   TurnConnectTell carrier_nat;
   TurnConnectTell works;
   gboolean is_server_down;

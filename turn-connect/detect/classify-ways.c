@@ -43,6 +43,19 @@ judge_portal (const TurnConnectObservations *observations, TurnConnectVerdict *v
     turn_connect_classify_say (verdict, "a transparent proxy answers on port 80 for everybody");
 }
 
+/* A record may be anybody's. */
+static void
+note_nat64 (const TurnConnectProbe *probe, TurnConnectVerdict *verdict)
+{
+  const char *fact = turn_connect_probe_get_fact (probe, "prefix");
+  char text[STUN_EXT_ADDRESS_TEXT_LENGTH];
+  StunExtPrefix prefix;
+
+  verdict->nat64 = TURN_CONNECT_TELL_YES;
+  if (verdict->nat64_prefix == NULL && fact != NULL && stun_ext_prefix_parse (fact, &prefix, NULL))
+    verdict->nat64_prefix = g_strdup (stun_ext_prefix_print (&prefix, text));
+}
+
 static void
 judge_nat64 (const TurnConnectObservations *observations, TurnConnectVerdict *verdict)
 {
@@ -56,7 +69,7 @@ judge_nat64 (const TurnConnectObservations *observations, TurnConnectVerdict *ve
     if (probe->kind != TURN_CONNECT_PROBE_NAME || g_strcmp0 (probe->variant, "nat64") != 0)
       continue;
     if (probe->outcome == TURN_CONNECT_OUTCOME_ANSWER)
-      verdict->nat64 = TURN_CONNECT_TELL_YES;
+      note_nat64 (probe, verdict);
     else if (probe->outcome == TURN_CONNECT_OUTCOME_DENIED)
       verdict->nat64 = TURN_CONNECT_TELL_NO;
   }

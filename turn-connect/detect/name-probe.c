@@ -6,11 +6,10 @@
  */
 #include "turn-connect/detect/fetch.h"
 #include "turn-connect/detect/kernel.h"
-#include "turn-connect/detect/nat64.h"
 #include "turn-connect/lookup.h"
+#include "turn-connect/nat64.h"
 
 #define LIMIT_MS 2500
-#define NAT64_NAME "ipv4only.arpa" /* RFC 7050 section 8.2 */
 
 typedef struct _NameProbe NameProbe;
 
@@ -182,7 +181,7 @@ turn_connect_name_probe_start (TurnConnectRun *run)
   /* Nobody has a name below this one (RFC 6761 section 6.4). */
   name = g_strdup_printf ("d%02x%02x%02x%02x%02x%02x.invalid", octets[0], octets[1], octets[2],
                           octets[3], octets[4], octets[5]);
-  ask (self, &self->questions[0], "nat64", NAT64_NAME, found_nat64);
+  ask (self, &self->questions[0], "nat64", TURN_CONNECT_NAT64_NAME, found_nat64);
   ask (self, &self->questions[1], "random", name, found_anything);
   self->limit = turn_connect_run_add_timer (run, LIMIT_MS * 1000, time_is_over, self);
   for (guint8 family = 4; family <= 6; family += 2) {

@@ -508,6 +508,7 @@ put_verdict (JsonBuilder *out, const TurnConnectVerdict *verdict)
   put_inspection (out, &verdict->inspection);
   put_tell (out, "portal", verdict->portal);
   put_tell (out, "nat64", verdict->nat64);
+  put_text (out, "nat64_prefix", verdict->nat64_prefix);
   put_tell (out, "carrier_nat", verdict->carrier_nat);
   put_methods (out, verdict->methods);
   put_lifetimes (out, verdict->lifetimes);

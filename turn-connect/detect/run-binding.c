@@ -11,6 +11,7 @@
 #include "stun-ext/message.h"
 #include "stun-ext/reader.h"
 #include "turn-connect/error-private.h"
+#include "turn-connect/nat64.h"
 
 #include <string.h>
 
@@ -153,6 +154,24 @@ note_proof (TurnConnectRun *run,
     turn_connect_probe_set_fact (probe, "credentials", "refused");
 }
 
+/* Behind a NAT64 the far end has an IPv6 address that it does not know of: it says where else to ask it
+ * by IPv4, and whence it answers. What the translator made of the one shows what it makes of the other. */
+static void
+translate_other (TurnConnectProbe *probe)
+{
+  char text[STUN_EXT_ADDRESS_TEXT_LENGTH];
+  StunExtPrefix prefix;
+
+  if (probe->other.family != 4 ||
+      !turn_connect_nat64_find_prefix_of (&probe->target, &probe->origin, &prefix))
+    return;
+  if (stun_ext_address_special_purpose (&probe->other) != NULL &&
+      stun_ext_address_special_purpose (&probe->origin) == NULL)
+    return; /* a stranger's network, and no far end of the world's */
+  turn_connect_probe_set_fact (probe, "other-there", stun_ext_address_print (&probe->other, text));
+  turn_connect_nat64_make (&prefix, &probe->other, &probe->other);
+}
+
 static TurnConnectOutcome
 note_answer (TurnConnectRun *run, TurnConnectProbe *probe, const StunExtMessage *message)
 {
@@ -170,6 +189,7 @@ note_answer (TurnConnectRun *run, TurnConnectProbe *probe, const StunExtMessage 
   probe->mapped = answer.mapped;
   probe->origin = answer.origin;
   probe->other = answer.other;
+  translate_other (probe);
   turn_connect_trust_note_other (turn_connect_run_get_trust (run), probe);
   /* Who rewrites addresses that he finds in packets misses the one that is XORed. */
   if (answer.mapped_plain.family != 0 &&
