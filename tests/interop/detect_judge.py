@@ -89,8 +89,9 @@ class Findings:
             self.gateway(carrier)
         if carrier is not None and carrier != bool(self.network.outer):
             self.wrong.append(f"carrier_nat: {carrier}")
-        if self.result.get("nat64"):
-            self.wrong.append("nat64 where there is none")
+        for key, expected in (("nat64", bool(self.network.nat64)), ("nat64_prefix", self.network.nat64 or None)):
+            if expected or self.result.get(key):
+                self.compare(key, expected, self.result.get(key))
 
     def gateway(self, carrier):
         """It answers to all that asks it, and is heard."""

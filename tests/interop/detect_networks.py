@@ -1,4 +1,5 @@
 """tep-detect in a network of the lab against a far end in the core, and what it says beside what the catalogue expects."""
+import concurrent.futures
 import contextlib
 import dataclasses
 import functools
@@ -87,7 +88,19 @@ def far_ends(lab, scratch):
         yield stack.enter_context(far_end(lab, scratch))
 
 
-def detect(lab, scratch, family, arguments=()):
+def asked(lab):
+    """What it is to be run with in a network: (family, far end) each time. Who has IPv6 alone may be given an IPv4 address."""
+    return [(family, "core.lab") for family in FAMILIES if int(family) in lab.network.families] + \
+        ([("6", lab["CORE_ADDR"])] if lab.network.nat64 else [])
+
+
+def detect_each(lab, scratch):
+    """Outcomes, by what it was run with, at once."""
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        return dict(zip(asked(lab), pool.map(lambda way: detect(lab, scratch, *way), asked(lab))))
+
+
+def detect(lab, scratch, family, far_end="core.lab", arguments=()):
     """Runs it once over a family, "4" or "6"."""
     vector = [program("tep-detect"), "--json", "--quiet", f"-{family}", "--ca", scratch.certificate(),
               "--credentials", ends.secret(scratch.path, f"detect-{family}.secret", f"{ends.USER}:{ends.PASSWORD}")]
@@ -104,7 +117,7 @@ def detect(lab, scratch, family, arguments=()):
         environment |= GSSAPI_OPTIONS
     began = time.monotonic()
     try:
-        done = lab.run("device", [*vector, *arguments, "core.lab"], timeout=LIMIT_S, env=environment)
+        done = lab.run("device", [*vector, *arguments, far_end], timeout=LIMIT_S, env=environment)
     except subprocess.TimeoutExpired:
         return Outcome(WRONG, [f"did not end within {LIMIT_S} s"], {}, LIMIT_S)
     took_s = time.monotonic() - began

@@ -4,13 +4,12 @@
 Without arguments all networks are asserted but those of NOT_COVERED; with sanitizers, which look at the program and not at
 networks, one for each kind of box and answer. By hand, any:
 test-detect-networks.py symmetric, or test-detect-networks.py /interop for all."""
-import concurrent.futures
 import functools
 import json
 import pathlib
 import sys
 
-from detect_networks import FAMILIES, RIGHT, detect, far_ends, judge
+from detect_networks import RIGHT, detect, detect_each, far_ends, judge
 from ends import Scratch
 from lab import NETWORKS, Lab, Options
 from process import IS_SANITIZED
@@ -25,20 +24,19 @@ COVERED = [name for name in NETWORKS if name not in NOT_COVERED]
 WITH_SANITIZERS = ("open", "nat", "full-cone", "symmetric-carrier", "pool-by-flow", "ports", "web-only", "udp-only", "dead", "portal", "gateway",
                    "udp-blocked-icmp", "quic-blocked", "proxy-basic", "proxy-digest", "proxy-ntlm", "proxy-negotiate", "proxy-bump", "proxy-mitm",
                    "proxy-inspected", "transparent-80", "tls-opened-443", "stun-forged", "sip-drop", "sip-reset", "sip-forged", "sip-rewritten",
-                   "sip-late-drop", "sip-udp-rewritten", "unspoken-closed", "alpn-reset")
+                   "sip-late-drop", "sip-udp-rewritten", "unspoken-closed", "alpn-reset", "nat64")
 CHOSEN = [name for name in COVERED if name in WITH_SANITIZERS] if IS_SANITIZED else COVERED
 
 
 def check(name):
     with Scratch() as scratch, Lab.up(name) as lab, far_ends(lab, scratch):
-        with concurrent.futures.ThreadPoolExecutor() as pool:
-            outcomes = dict(zip(FAMILIES, pool.map(functools.partial(detect, lab, scratch), FAMILIES)))
-    for family, outcome in outcomes.items():
-        print(f"{name}, IPv{family}: {outcome}")
-    wrong = {family: outcome for family, outcome in outcomes.items() if outcome.judgement != RIGHT}
+        outcomes = {f"IPv{family} to {far_end}": outcome for (family, far_end), outcome in detect_each(lab, scratch).items()}
+    for way, outcome in outcomes.items():
+        print(f"{name}, {way}: {outcome}")
+    wrong = {way: outcome for way, outcome in outcomes.items() if outcome.judgement != RIGHT}
     if wrong and all(outcome.is_late for outcome in wrong.values()):
         raise Late("; ".join(map(str, wrong.values())))
-    assert not wrong, "; ".join(f"IPv{family}: {outcome}" for family, outcome in wrong.items())
+    assert not wrong, "; ".join(f"{way}: {outcome}" for way, outcome in wrong.items())
 
 
 @test("/interop/detect-networks/coverage-is-said")
@@ -77,7 +75,7 @@ LIES = (
     (("type",), 3), (("type",), None), (("types",), [9]), (("types",), [3, 5, 9]), (("confidence",), "probable"), (("exit",), 0), (("exit",), 2),
     (("nat", "mapping"), "address-dependent"), (("nat", "filtering"), "endpoint-independent"), (("nat", "filtering"), None), (("nat", "pool"), True),
     (("udp", "works"), False), (("udp", "ports", 0, "reach"), "blocked"), (("tcp_ports", 1, "reach"), "blocked"), (("tcp_ports", 1, "reach"), "connected"),
-    (("portal",), True), (("nat64",), True), (("carrier_nat",), True), (("proxy", "transparent"), True),
+    (("portal",), True), (("nat64",), True), (("nat64_prefix",), "64:ff9b::/96"), (("carrier_nat",), True), (("proxy", "transparent"), True),
     (("inspection", "tls_opened"), True), (("inspection", "mechanism"), "reset"), (("inspection", "mechanism"), None),
     (("inspection", "blocked"), ["sip-register"]), (("inspection", "blocked"), ["sip-register", "sip-invite", "stun"]), (("inspection", "blocked"), []),
     (("inspection", "passing"), ["printable", "sip-invite"]), (("inspection", "passing"), ["printable"]), (("inspection", "confidence"), "suspected"),

@@ -366,6 +366,23 @@ _INSPECTIONS = [
             verdict=_no_udp(9, DIRECT - UDP, "no UDP, and TCP only for what is not SIP", also=(6,), content=only(DROP, *SIP))),
 ]
 
+# Native IPv6 passes as it is; what goes to the prefix is IPv4 behind the translator, and the firewall's filter acts there.
+def _translated_out(*allowed):
+    return f"{_RETURN}iifname lan oifname {{ nat64, wan }} meta nfproto ipv6 accept\n" + "".join(
+        f"iifname nat64 oifname wan {rule} accept\n" for rule in allowed)
+
+
+_NAT64 = [
+    Network("nat64", "The device has IPv6 alone, and the far end's name only IPv4: the router translates (NAT64), its name server makes IPv6 addresses up (DNS64).",
+            _translated_out("meta l4proto { tcp, udp, icmp }"), (4,), nat64="2001:db8:64::/96",
+            verdict=_free(3, INDEPENDENT, BY_PORT, "one public port for all, an IPv4 one; the second address of the far end, which it tells as one of IPv4, "
+                          "is reached under the same prefix")),
+    Network("nat64-web-only", "nat64, with a prefix of 64 bits, and of TCP only ports 80 and 443 get out, of UDP none.",
+            _translated_out(_WEB), (4,), nat64="2001:db8:6464:64::/64",
+            verdict=_no_udp(5, PLAIN_80 | PLAIN_443 | TLS_443, "as web-only; addresses are made up in another layout (RFC 6052)")),
+]
+
+
 def _named(networks, name):
     return next(network for network in networks if network.name == name)
 
@@ -390,7 +407,7 @@ _OTHER = [
 ]
 
 NETWORKS = {network.name: network for network in
-            (*_BASIC, *_NINE, *_NAT, *_DOUBLE, *_PROXIES, *_INSPECTIONS, *_DOUBLE_CONTENT, *_OTHER)}
+            (*_BASIC, *_NINE, *_NAT, *_NAT64, *_DOUBLE, *_PROXIES, *_INSPECTIONS, *_DOUBLE_CONTENT, *_OTHER)}
 BASIC = tuple(network.name for network in _BASIC)
 
 

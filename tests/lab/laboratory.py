@@ -124,6 +124,9 @@ class Lab:
         (draft / "state.json").write_text(json.dumps(self.state), encoding="utf-8")
         (draft / "hosts").write_text(networks.names(self.network), encoding="ascii")
         (draft / "resolv.conf").write_text("# no name server in the lab\n", encoding="ascii")
+        for name, content in networks.files_of_device(self.network).items():
+            (draft / "device").mkdir(exist_ok=True)
+            (draft / "device" / name).write_text(content, encoding="ascii")
         try:
             draft.rename(self.directory)
         except OSError:
@@ -201,7 +204,8 @@ class Lab:
 
     def command_in(self, host, arguments):
         """The argument vector that runs a command in a host."""
-        return hosts.command_in(self.namespace(host), self.directory, [str(a) for a in arguments])
+        own = self.directory / host
+        return hosts.command_in(self.namespace(host), own if own.is_dir() else self.directory, [str(a) for a in arguments])
 
     def run(self, host, arguments, **options):
         """subprocess.run in a host, with the LAB variables, output captured as text."""

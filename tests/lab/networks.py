@@ -43,12 +43,18 @@ class Network:
     proxy: Proxy = None    # the program, or none
     boxes: tuple = ()      # what runs in the firewall itself, see boxes.py
     outer: str = ""        # kind of a second NAT, the carrier's
+    nat64: str = ""        # the device has IPv6 alone, and under this prefix the firewall leads to IPv4 (RFC 6052)
     verdict: object = None  # what is to be found out about it
 
     @property
     def login(self):
         """Whether the proxy wants to know who is asking."""
         return bool(self.proxy and self.proxy.scheme)
+
+    @property
+    def families(self):
+        """Those that the device has; it is to be asked about in each."""
+        return (6,) if self.nat64 else FAMILIES
 
     @property
     def hosts(self):
@@ -66,6 +72,7 @@ REDIRECTED = {
     "portal": {80: 8000},
     "splitter": {"1-65535": 3131},
 }
+NAT64_POOL = "192.168.64"  # the translator's own IPv4 addresses, a /24; the NAT of IPv4 hides them
 
 
 def addresses(network):
@@ -204,10 +211,10 @@ class _Script:
         self.lines += ["echo 1 >/proc/sys/net/ipv4/ip_forward",
                        "echo 1 >/proc/sys/net/ipv6/conf/all/forwarding"]
 
-    def device(self, interface, *names):
+    def device(self, interface, *names, families=FAMILIES):
         """Brings an interface up with the addresses that the plan has under the names."""
         for name in names:
-            for family in FAMILIES:
+            for family in families:
                 length = 64 if family == 6 else _PREFIX_LENGTH.get(name, 24)
                 more = " nodad" if family == 6 else ""
                 # Without being told, IPv6 sends from the address that came last.
@@ -215,10 +222,9 @@ class _Script:
                 self.lines.append(f"ip addr add {self.plan[name, family]}/{length} dev {interface}{more}")
         self.lines.append(f"ip link set {interface} txqueuelen 10000 up")
 
-    def route(self, via, to=("default", "default")):
-        for family, destination in zip(FAMILIES, to):
-            self.lines.append(f"ip -{family} route add {destination} via {self.plan[via, family]}"
-                              + self.congestion)
+    def route(self, via, families=FAMILIES):
+        for family in families:
+            self.lines.append(f"ip -{family} route add default via {self.plan[via, family]}" + self.congestion)
 
     def text(self):
         return "\n".join(self.lines) + "\n"
@@ -229,12 +235,12 @@ def host_scripts(network, congestion="", refuse=""):
     plan = addresses(network)
     scripts = {host: _Script(plan, congestion) for host in network.hosts}
 
-    scripts["device"].device("eth0", "device")
-    scripts["device"].route("lan")
+    scripts["device"].device("eth0", "device", families=network.families)
+    scripts["device"].route("lan", network.families)
 
     firewall = scripts["firewall"]
     firewall.routes_packets()
-    firewall.device("lan", "lan")
+    firewall.device("lan", "lan", families=network.families)
     pool = [f"outside-{n}" for n in range(1, POOL)]
     firewall.device("wan", "wan", *(pool if network.nat.startswith("pool") else ()))
     firewall.route("access" if network.outer else "site")
@@ -288,14 +294,23 @@ def internet_cable(network):
     return "carrier" if network.outer else "firewall", "wan", "internet", "site"
 
 
+_LOCAL_NAMES = "127.0.0.1 localhost\n::1 localhost\n"
+
+
 def names(network):
     """The lines of /etc/hosts in every host."""
     plan = addresses(network)
-    lines = ["127.0.0.1 localhost", "::1 localhost"]
-    lines += [f"{plan[host, family]} {host}.lab"
-              for host in ("core", "peer", "device") + (("proxy",) if network.proxy else ())
-              for family in FAMILIES]
-    return "\n".join(lines) + "\n"
+    lines = [f"{plan[host, family]} {host}.lab"
+             for host in ("core", "peer", "device") + (("proxy",) if network.proxy else ())
+             for family in FAMILIES]
+    return _LOCAL_NAMES + "\n".join(lines) + "\n"
+
+
+def files_of_device(network):
+    """What the device has in place of the files that all hosts have: content by name."""
+    if not network.nat64:
+        return {}
+    return {"hosts": _LOCAL_NAMES, "resolv.conf": f"nameserver {addresses(network)['lan', 6]}\n"}
 
 
 def environment(network, directory):

@@ -283,6 +283,26 @@ def _():
             assert not udp(lab, "proxy", family, (core, 443))
 
 
+# IPv6 alone
+
+@test("/lab/nat64/leads-who-has-ipv6-alone-to-ipv4-by-names-and-by-the-prefix")
+def _():
+    for name, passes in (("nat64", True), ("nat64-web-only", False)):
+        with Lab.up(name) as lab, responders(lab):
+            found = lab.run("device", ["getent", "ahosts", "core.lab"]).stdout.split()[0]
+            known = lab.run("device", ["getent", "ahosts", "ipv4only.arpa"]).stdout.split()[0]
+            expected = {"nat64": ("2001:db8:64::c000:20a", "2001:db8:64::c000:aa"),
+                        "nat64-web-only": ("2001:db8:6464:64:c0:2:a00:0", "2001:db8:6464:64:c0:0:aa00:0")}[name]
+            assert (found, known) == expected, (name, found, known)
+            assert lab.run("device", ["getent", "ahosts", "nobody.lab"]).returncode != 0
+            assert not tcp(lab, "device", 4, (lab["CORE_ADDR"], 443)), "the device has no IPv4"
+            for probe, port, expected in ((tcp, 443, True), (tcp, 5060, passes), (udp, 5060, passes)):
+                answer = probe(lab, "device", 6, (found, port))
+                assert (answer or "").startswith(f"you are {lab['PUBLIC_ADDR']} ") if expected else answer is None, (name, port, answer)
+            straight = tcp(lab, "device", 6, (lab["CORE_ADDR6"], 443))
+            assert straight.startswith(f"you are {lab['DEVICE_ADDR6']} "), straight
+
+
 # Names, cuts and refusals
 
 @test("/lab/hosts/know-each-other-by-name-and-no-name-server")

@@ -29,9 +29,10 @@ CLASSIC = {
 
 
 def is_of_interest(name):
-    """UDP passes, and the kind of translation is not that of half the networks, which inspect besides."""
+    """UDP passes, and the kind of translation is not that of half the networks, which inspect besides. Behind NAT64 those programs
+    take the IPv4 address of coturn's other half for one that they reach."""
     network = NETWORKS[name]
-    return network.verdict.filtering is not None and (not network.inspects or network.nat != "port-restricted")
+    return network.verdict.filtering is not None and not network.nat64 and (not network.inspects or network.nat != "port-restricted")
 
 
 def check(name):
