@@ -7,6 +7,7 @@
 
 #include "turn-connect/detect/answer.h"
 #include "turn-connect/detect/far-lines.h"
+#include "turn-connect/detect/kernel.h"
 #include "turn-connect/dial.h"
 #include "turn-connect/error-private.h"
 #include "turn-connect/target-private.h"
@@ -14,7 +15,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define READ_AT_ONCE 16384
 
@@ -249,7 +249,7 @@ make_request (TurnConnectFetch *self)
   query.run = turn_connect_run_get_id (self->run);
   query.probe = turn_connect_run_get_number (self->run, self->probe);
   query.payload = self->way.payload;
-  if (getrandom (self->nonce, sizeof self->nonce, 0) != sizeof self->nonce)
+  if (!turn_connect_random_octets (self->nonce, sizeof self->nonce))
     return NULL;
   memcpy (query.nonce, self->nonce, sizeof query.nonce);
   if (key != NULL)

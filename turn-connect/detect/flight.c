@@ -17,7 +17,6 @@
 #include <glib-unix.h>
 #include <netinet/tcp.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -31,6 +30,7 @@
 #define BLOCKS 16       /* 8 kB each way, in packets of their own */
 #define BLOCKS_AT_ONCE 8
 #define SURVIVAL_SIZE (BLOCKS * STUN_EXT_DETECT_BLOCK_LENGTH)
+#define UNWRITABLE "this cannot be made for a far end of this name"
 #define DIGITS (2 * STUN_EXT_DETECT_DIGEST_LENGTH + 1)
 
 /* At 5 % loss each way one is unheard once in ten thousand times. */
@@ -148,7 +148,7 @@ send_block (TurnConnectFlight *self)
   guint8 block[STUN_EXT_DETECT_BLOCK_LENGTH];
   gsize at = (gsize)self->n_blocks * STUN_EXT_DETECT_BLOCK_LENGTH;
 
-  if (getrandom (block, sizeof block, 0) != sizeof block ||
+  if (!turn_connect_random_octets (block, sizeof block) ||
       !stun_ext_detect_survival_block (&self->survival, block, self->expected + at)) {
     fail (self, TURN_CONNECT_OUTCOME_FAILED, "no random octets");
     return FALSE;
@@ -209,7 +209,7 @@ write_flight (TurnConnectFlight *self)
   flight.host = turn_connect_run_get_observations (self->run)->host;
   flight.local = self->probe->local;
   flight.is_datagram = self->way.is_datagram;
-  if (getrandom (&flight.seed, sizeof flight.seed, 0) != sizeof flight.seed)
+  if (!turn_connect_random_octets (&flight.seed, sizeof flight.seed))
     return FALSE;
   self->sent.length =
       stun_ext_detect_flight_write (&flight, self->sent.octets, sizeof self->sent.octets);
@@ -244,7 +244,7 @@ static void
 send_flight (TurnConnectFlight *self)
 {
   if (!write_flight (self)) {
-    fail (self, TURN_CONNECT_OUTCOME_FAILED, "this cannot be made for a far end of this name");
+    fail (self, TURN_CONNECT_OUTCOME_FAILED, UNWRITABLE);
     return;
   }
   if (self->way.hops > 0 &&
@@ -468,16 +468,25 @@ failed_at_once (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
+/* FALSE, and why. */
+static gboolean
+refuse (TurnConnectFlight *self, const char *why)
+{
+  self->probe->detail = g_strdup (why);
+  return FALSE;
+}
+
 static gboolean
 begin_datagrams (TurnConnectFlight *self)
 {
   guint n = self->way.hops > 0 ? HOPS_DATAGRAMS : G_N_ELEMENTS (datagrams_ms);
 
   note_local (self);
-  if (!write_flight (self) ||
-      (self->way.hops > 0 &&
-       !turn_connect_limit_hops (self->descriptor, self->way.target.family, (int)self->way.hops)))
-    return FALSE;
+  if (!write_flight (self))
+    return refuse (self, UNWRITABLE);
+  if (self->way.hops > 0 &&
+      !turn_connect_limit_hops (self->descriptor, self->way.target.family, (int)self->way.hops))
+    return refuse (self, g_strerror (errno));
   self->sent_us = g_get_monotonic_time ();
   self->probe->deadline_us =
       turn_connect_run_get_now (self->run) + (gint64)datagrams_ms[n - 1] * 1000 + listen_us (self);
@@ -494,10 +503,9 @@ begin (TurnConnectFlight *self)
 
   self->descriptor = turn_connect_run_open_socket (
       self->run, self->way.target.family, self->way.is_datagram ? SOCK_DGRAM : SOCK_STREAM);
-  if (self->descriptor < 0)
-    return FALSE;
-  if (connect (self->descriptor, (struct sockaddr *)&native, length) != 0 && errno != EINPROGRESS)
-    return FALSE;
+  if (self->descriptor < 0 ||
+      (connect (self->descriptor, (struct sockaddr *)&native, length) != 0 && errno != EINPROGRESS))
+    return refuse (self, g_strerror (errno));
   if (self->way.is_datagram)
     return begin_datagrams (self);
   watch (self, G_IO_OUT, connected);
@@ -541,7 +549,6 @@ turn_connect_flight_new (TurnConnectRun *run,
   note_hops (self);
   if (begin (self))
     return self;
-  self->probe->detail = g_strdup (g_strerror (errno));
   self->limit = turn_connect_run_add_timer (run, 0, failed_at_once, self);
   return self;
 }

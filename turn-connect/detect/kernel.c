@@ -11,6 +11,8 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 
+#define WHOLE 256 /* octets that are given whole, whatever interrupts (getrandom(2)) */
+
 TurnConnectOutcome
 turn_connect_outcome_of_errno (int number)
 {
@@ -19,12 +21,18 @@ turn_connect_outcome_of_errno (int number)
   return number == ETIMEDOUT ? TURN_CONNECT_OUTCOME_SILENCE : TURN_CONNECT_OUTCOME_UNREACHABLE;
 }
 
-/* Up to 256 octets are given whole (getrandom(2)), once the machine has started. */
-void
+gboolean
 turn_connect_random_octets (gpointer octets, gsize length)
 {
-  if (getrandom (octets, length, 0) != (ssize_t)length)
+  for (gsize done = 0; done < length; done += MIN (length - done, WHOLE)) {
+    gsize n = MIN (length - done, WHOLE);
+
+    if (getrandom ((guint8 *)octets + done, n, 0) == (ssize_t)n)
+      continue;
     g_warning ("the kernel gives no random octets");
+    return FALSE;
+  }
+  return TRUE;
 }
 
 gboolean

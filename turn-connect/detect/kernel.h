@@ -7,7 +7,8 @@
 TurnConnectOutcome turn_connect_outcome_of_errno (int number);
 
 /* Octets that nobody can guess. */
-void turn_connect_random_octets (gpointer octets, gsize length);
+/* FALSE, with a warning, if the kernel gives none. */
+gboolean turn_connect_random_octets (gpointer octets, gsize length);
 
 /* What is sent from now on ends after this many hops, 1 to 255, and it is told where; -1: as far as
  * usual. FALSE with errno. */

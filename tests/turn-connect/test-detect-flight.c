@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a flight says of itself that could not be sent. */
+#include "support.h"
+#include "turn-connect/detect/flight.h"
+
+/* A name that there may be, and no request has room for. */
+#define LABEL "a-name-of-which-nobody-knows-who-would-have-it"
+#define HOST LABEL "." LABEL "." LABEL ".example"
+
+static void
+goes_on (const char *doing, const TurnConnectProbe *probe, gpointer data)
+{
+}
+
+static void
+is_done (gpointer data)
+{
+}
+
+static void
+works (const TurnConnectProbe *probe, gpointer data)
+{
+}
+
+static void
+ended (TurnConnectProbe *probe, gpointer data)
+{
+  *(gboolean *)data = TRUE;
+}
+
+static TurnConnectPlan
+make_plan (const char *host)
+{
+  /* None of the families is asked for; the name is never found. */
+  TurnConnectPlan plan = { .sets = 1u << 31, .facts = g_hash_table_new (g_str_hash, g_str_equal) };
+
+  support_resolver_set (host, "hang4,hang6");
+  plan.target = turn_connect_target_new (host, 9, NULL);
+  plan.ladder = g_array_new (FALSE, FALSE, sizeof (guint));
+  plan.udp_ports = g_array_new (FALSE, FALSE, sizeof (guint16));
+  plan.tcp_ports = g_array_new (FALSE, FALSE, sizeof (guint16));
+  return plan;
+}
+
+static void
+plan_clear (TurnConnectPlan *plan)
+{
+  g_array_unref (plan->tcp_ports);
+  g_array_unref (plan->udp_ports);
+  g_array_unref (plan->ladder);
+  g_hash_table_unref (plan->facts);
+  g_object_unref (plan->target);
+}
+
+static void
+test_what_cannot_be_made_says_why (void)
+{
+  TurnConnectPlan plan = make_plan (HOST);
+  TurnConnectRun *run = turn_connect_run_new (&plan, goes_on, works, is_done, NULL);
+  TurnConnectFlightWay way = { .payload = STUN_EXT_DETECT_PAYLOAD_SIP_REGISTER,
+                               .is_datagram = TRUE };
+  g_autoptr (TurnConnectFlight) flight = NULL;
+  const TurnConnectProbe *probe;
+  gboolean has_ended = FALSE;
+  guint16 port;
+  int listener = support_bind_datagrams ("127.0.0.1", &port);
+
+  g_assert_true (stun_ext_address_parse ("127.0.0.1", &way.target));
+  way.target.port = port;
+  flight = turn_connect_flight_new (run, &way, ended, &has_ended);
+  g_assert_false (has_ended);
+  support_run_until (&has_ended);
+  probe = g_ptr_array_index (turn_connect_run_get_observations (run)->probes, 0);
+  g_assert_cmpint (probe->outcome, ==, TURN_CONNECT_OUTCOME_FAILED);
+  g_assert_cmpstr (probe->detail, ==, "this cannot be made for a far end of this name");
+  g_clear_pointer (&flight, turn_connect_flight_free);
+  turn_connect_run_free (run);
+  plan_clear (&plan);
+  close (listener);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  support_resolver_install ();
+  g_test_add_func ("/turn-connect/detect-flight/what-cannot-be-made-says-why",
+                   test_what_cannot_be_made_says_why);
+  return g_test_run ();
+}
