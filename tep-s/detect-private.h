@@ -35,7 +35,7 @@ typedef struct {
   struct _TepServerDetectReply *scratch;            /* for answers on streams */
   void (*tell_self) (gpointer data, GString *text); /* nullable: lines about the far end itself */
   gpointer self_data;
-  _Atomic guint64 counters[TEP_SERVER_N_COUNTERS]; /* its own; one writer, read by any thread */
+  _Atomic guint64 counters[TEP_SERVER_N_COUNTERS]; /* its own; any thread adds, and reads */
 } TepServerDetectCore;
 
 static inline void
