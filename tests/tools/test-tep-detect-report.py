@@ -248,6 +248,11 @@ def _():
     keys = {*said, *said["nat"], *said["proxy"], *said["inspection"], *said["methods"][0]} - {"confidence", "headline", "family", "intercepted"}
     for key in keys - {"pool", "name"}:
         assert re.search(rf"\b{key}\b", page), key
+    found = [json.loads(replay(json.loads(case.read_text(encoding="utf-8")), "--json")[0])["inspection"] for case in CASES]
+    words = {each["mechanism"] for each in found if each["mechanism"]}
+    assert "late-drop" in words, words
+    for word in {*words, "silence is"}:
+        assert word in page.replace("\\-", "-"), word
 
 
 @test("/tools/tep-detect-report/json-has-every-key-whatever-is-known")
