@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The driver of choice-core.c: two detections, one for UDP and one for tunnels, so that either can be ended
- * alone; a session; the network; and the memory.
+ * The driver of choice-core.c: trials, a session, the network, and the memory.
  */
 #include "tep-c/choice.h"
 
-#include "stun-ext/credentials.h"
 #include "tep-c/choice-core.h"
 #include "tep-c/choice-file.h"
 #include "tep-c/choice-memory.h"
 #include "tep-c/choice-session.h"
+#include "tep-c/choice-trials.h"
 #include "tep-c/choice-ways.h"
-#include "tep-c/methods.h"
 #include "tep-c/session-private.h"
 #include "turn-connect/network-watch.h"
 #include "turn-connect/network.h"
@@ -21,28 +19,20 @@ typedef struct {
   gint way;
 } Happened;
 
-typedef struct {
-  TurnConnectDetection *detection; /* NULL: does not run */
-  GCancellable *cancellable;
-  TepClientChoiceEvent failed;
-} Trials;
-
 struct _TepClientChoice {
   GObject parent_instance;
   GMainContext *context;
   TepClientOptions *options;
   GPtrArray *ways; /* TepClientWay */
   char *server;    /* as it is remembered: whatever way it is, who was asked is part of it */
-  guint16 direct_port;
   TepClientChoiceCore core;
   TepClientChoiceMemory *memory;
   TepClientChoiceFile *file; /* NULL: none */
   TurnConnectNetwork network;
   TurnConnectNetworkWatch *watch;
-  Trials direct, tunnels;
+  TepClientChoiceTrials *trials;
   TepClientSession *session;
   GSource *timer;
-  GSource *trying;  /* tunnels, in a moment */
   GArray *happened; /* Happened, not done anything about yet */
   gboolean is_stepping;
   guint generation; /* how often it was ended */
@@ -108,137 +98,9 @@ remember (TepClientChoice *self, const char *method)
 /* Trials */
 
 static void
-trials_stop (Trials *trials)
+told (TepClientChoiceEvent event, gint way, gpointer data)
 {
-  if (trials->cancellable != NULL)
-    g_cancellable_cancel (trials->cancellable);
-  g_clear_object (&trials->cancellable);
-  g_clear_object (&trials->detection);
-}
-
-static void
-trials_ended (GObject *source, GAsyncResult *result, gpointer data)
-{
-  g_autofree GWeakRef *weak = data;
-  g_autoptr (TepClientChoice) self = g_weak_ref_get (weak);
-  Trials *both[2];
-
-  g_weak_ref_clear (weak);
-  if (self == NULL)
-    return;
-  both[0] = &self->direct;
-  both[1] = &self->tunnels;
-  for (guint i = 0; i < G_N_ELEMENTS (both); i++) {
-    if (both[i]->detection != TURN_CONNECT_DETECTION (source))
-      continue;
-    trials_stop (both[i]);
-    step (self, both[i]->failed, TEP_CLIENT_CHOICE_NO_WAY);
-    break;
-  }
-}
-
-/* Somebody on the way may answer for everybody, and have media come to him that a tunnel would have kept from
- * him: UDP has to reach who knows the user's password. */
-static void
-direct_works (TurnConnectDetection *detection, const char *name, int proof, TepClientChoice *self)
-{
-  if (detection == self->direct.detection && proof == TURN_CONNECT_PROOF_KEYED)
-    step (self, TEP_CLIENT_CHOICE_DIRECT_WORKS, TEP_CLIENT_CHOICE_NO_WAY);
-}
-
-static void
-tunnel_works (TurnConnectDetection *detection, const char *name, int proof, TepClientChoice *self)
-{
-  if (detection == self->tunnels.detection)
-    step (self, TEP_CLIENT_CHOICE_TUNNEL_WORKS, tep_client_ways_find (self->ways, name));
-}
-
-static TurnConnectDetection *
-make_detection (TepClientChoice *self, gboolean is_tls)
-{
-  g_autoptr (TepClientOptions) options = tep_client_options_copy (self->options);
-  g_autoptr (TurnConnectTarget) target = NULL;
-  TurnConnectDetection *detection;
-
-  options->is_tls = is_tls;
-  target = tep_client_session_make_target (options, NULL);
-  if (target == NULL)
-    return NULL;
-  detection = turn_connect_detection_new (target);
-  turn_connect_detection_set_credentials (detection, options->user, options->password);
-  turn_connect_detection_set_probes (detection, TURN_CONNECT_PROBE_SET_METHODS);
-  turn_connect_detection_set_first_method (detection, TRUE, 0);
-  return detection;
-}
-
-static void
-trials_run (TepClientChoice *self, Trials *trials, TurnConnectDetection *detection, GCallback works)
-{
-  GWeakRef *weak = g_new0 (GWeakRef, 1);
-
-  g_weak_ref_init (weak, self);
-  trials_stop (trials);
-  trials->detection = detection;
-  trials->cancellable = g_cancellable_new ();
-  g_signal_connect_object (detection, "method-works", works, self, 0);
-  turn_connect_detection_run_async (detection, trials->cancellable, trials_ended, weak);
-}
-
-static void
-try_direct (TepClientChoice *self)
-{
-  static const char *const names[] = { TEP_CLIENT_DIRECT_METHOD, NULL };
-  TurnConnectDetection *detection = make_detection (self, FALSE);
-
-  if (detection == NULL)
-    return;
-  turn_connect_detection_set_methods (detection, names);
-  turn_connect_detection_set_direct_port (detection, self->direct_port);
-  trials_run (self, &self->direct, detection, G_CALLBACK (direct_works));
-}
-
-static gboolean
-try_tunnels (gpointer data)
-{
-  TepClientChoice *self = data;
-  g_autoptr (GPtrArray) names = g_ptr_array_new ();
-  TurnConnectDetection *detection = make_detection (self, TRUE); /* methods may need it */
-
-  g_clear_pointer (&self->trying, g_source_unref);
-  if (detection == NULL)
-    return G_SOURCE_REMOVE;
-  for (guint i = TEP_CLIENT_CHOICE_DIRECT_WAY + 1; i < self->ways->len; i++) {
-    const TepClientWay *way = get_way (self, (gint)i);
-
-    if ((gint)i == self->core.way || (self->core.refused & 1u << i) != 0)
-      continue;
-    tep_client_add_method (detection, way->name, way->options, 0);
-    g_ptr_array_add (names, way->name);
-  }
-  g_ptr_array_add (names, NULL);
-  turn_connect_detection_set_methods (detection, (const char *const *)names->pdata);
-  trials_run (self, &self->tunnels, detection, G_CALLBACK (tunnel_works));
-  return G_SOURCE_REMOVE;
-}
-
-static void
-forget_tunnels (TepClientChoice *self)
-{
-  if (self->trying != NULL)
-    g_source_destroy (self->trying);
-  g_clear_pointer (&self->trying, g_source_unref);
-  trials_stop (&self->tunnels);
-}
-
-/* Keys, certificates and trust take some milliseconds to make ready. Meanwhile the first packets of UDP and
- * of the session's own tunnel are to be on their way. */
-static void
-try_tunnels_soon (TepClientChoice *self)
-{
-  forget_tunnels (self);
-  self->trying = g_idle_source_new ();
-  g_source_set_callback (self->trying, try_tunnels, self, NULL);
-  g_source_attach (self->trying, self->context);
+  step (data, event, way);
 }
 
 /* The session */
@@ -321,11 +183,7 @@ tell (TepClientChoice *self)
   self->took_us = g_get_monotonic_time () - self->began_us;
   tep_client_choice_core_explain (&self->core, self->options->host, way != NULL ? way->name : NULL,
                                   self->cause, self->reason);
-  if (self->direct_port != 0 && stun_ext_password_is_short (self->options->password))
-    g_string_append_printf (self->reason,
-                            "; UDP is not tried: the password has fewer than %d octets, and a "
-                            "listener could search for it",
-                            STUN_EXT_PLAIN_PASSWORD_MIN);
+  tep_client_choice_trials_explain (self->trials, self->reason);
   g_log_structured (G_LOG_DOMAIN, G_LOG_LEVEL_INFO, "MESSAGE", "choice for %s after %u ms: %s",
                     self->options->host, (guint)(self->took_us / 1000), self->reason->str);
   g_signal_emit (self, signals[CHOSEN], 0);
@@ -373,13 +231,13 @@ act (TepClientChoice *self, guint actions)
   if ((actions & TEP_CLIENT_CHOICE_FORGET) != 0)
     remember (self, NULL);
   if ((actions & TEP_CLIENT_CHOICE_STOP_DIRECT) != 0)
-    trials_stop (&self->direct);
+    tep_client_choice_trials_stop_direct (self->trials);
   if ((actions & TEP_CLIENT_CHOICE_STOP_TUNNELS) != 0)
-    forget_tunnels (self);
+    tep_client_choice_trials_stop_tunnels (self->trials);
   if ((actions & TEP_CLIENT_CHOICE_TRY_DIRECT) != 0)
-    try_direct (self);
+    tep_client_choice_trials_try_direct (self->trials);
   if ((actions & TEP_CLIENT_CHOICE_TRY_TUNNELS) != 0)
-    try_tunnels_soon (self);
+    tep_client_choice_trials_try_tunnels (self->trials);
   if ((actions & TEP_CLIENT_CHOICE_REMEMBER) != 0)
     remember (self, get_way (self, self->core.chosen)->name);
   /* From here on somebody is told, and may end everything. */
@@ -465,8 +323,7 @@ tep_client_choice_begin (TepClientChoice *choice, GError **error)
       return FALSE;
   }
   tep_client_choice_core_init (&choice->core, choice->ways->len,
-                               choice->direct_port != 0 &&
-                                   !stun_ext_password_is_short (choice->options->password),
+                               tep_client_choice_trials_may_try_direct (choice->trials),
                                tep_client_ways_are_proxied (choice->options));
   turn_connect_network_clear (&choice->network);
   turn_connect_network_look (&choice->network, choice->options->interface);
@@ -495,7 +352,7 @@ tep_client_choice_failed (TepClientChoice *choice)
 void
 tep_client_choice_set_direct_port (TepClientChoice *choice, guint16 port)
 {
-  choice->direct_port = port;
+  tep_client_choice_trials_set_direct_port (choice->trials, port);
 }
 
 gboolean
@@ -554,6 +411,7 @@ tep_client_choice_finalize (GObject *object)
   TepClientChoice *self = TEP_CLIENT_CHOICE (object);
 
   turn_connect_network_clear (&self->network);
+  g_clear_pointer (&self->trials, tep_client_choice_trials_free);
   g_clear_pointer (&self->file, tep_client_choice_file_free);
   tep_client_choice_memory_free (self->memory);
   g_clear_pointer (&self->ways, g_ptr_array_unref);
@@ -583,12 +441,9 @@ static void
 tep_client_choice_init (TepClientChoice *self)
 {
   self->context = g_main_context_ref_thread_default ();
-  self->direct_port = TEP_CLIENT_CHOICE_DIRECT_PORT;
   self->memory = tep_client_choice_memory_new ();
   self->happened = g_array_new (FALSE, FALSE, sizeof (Happened));
   self->reason = g_string_new ("nothing was tried yet");
-  self->direct.failed = TEP_CLIENT_CHOICE_DIRECT_FAILED;
-  self->tunnels.failed = TEP_CLIENT_CHOICE_TUNNELS_FAILED;
 }
 
 TepClientChoice *
@@ -599,6 +454,7 @@ tep_client_choice_new (const TepClientOptions *options)
   self->options = tep_client_options_copy (options);
   self->ways = tep_client_ways_new (options);
   self->server = g_strdup_printf ("%s:%u", options->host, options->port);
+  self->trials = tep_client_choice_trials_new (self->options, self->ways, &self->core, told, self);
   tep_client_choice_core_init (&self->core, self->ways->len, TRUE, FALSE);
   return self;
 }
