@@ -4,6 +4,7 @@
  * answer SIP or STUN; that the very octets arrived only who has them and speaks our protocol can say.
  */
 #include "turn-connect/detect/flight-answer.h"
+#include "turn-connect/detect/stun-part.h"
 
 #include "stun-ext/detect-text.h"
 #include "stun-ext/message.h"
@@ -100,14 +101,14 @@ static TurnConnectOutcome
 read_stun (const Answer *answer)
 {
   gsize total = 0;
-  StunExtParse parse = stun_ext_message_measure (answer->octets, answer->n, &total);
+  TurnConnectStunPart part = turn_connect_stun_part_measure (
+      answer->octets, answer->n, TURN_CONNECT_FLIGHT_ANSWER_MAX, &total);
   TurnConnectOutcome outcome;
   guint8 attempt;
 
-  if (parse == STUN_EXT_PARSE_INCOMPLETE ||
-      (parse == STUN_EXT_PARSE_OK && total > answer->n && total <= TURN_CONNECT_FLIGHT_ANSWER_MAX))
+  if (part == TURN_CONNECT_STUN_MORE)
     return TURN_CONNECT_OUTCOME_PENDING;
-  if (parse != STUN_EXT_PARSE_OK || total > answer->n)
+  if (part == TURN_CONNECT_STUN_OTHER)
     return refuse (answer);
   outcome = turn_connect_run_read_binding (answer->run, answer->probe, answer->sent->octets + 8,
                                            answer->octets, total, &attempt);

@@ -7,6 +7,7 @@
 #include "turn-connect/detect/idle.h"
 #include "turn-connect/detect/kernel.h"
 #include "turn-connect/detect/run-private.h"
+#include "turn-connect/detect/stun-part.h"
 
 #include "stun-ext/message.h"
 
@@ -185,7 +186,7 @@ static void
 read_octets (Rung *rung)
 {
   ssize_t n = recv (rung->descriptor, rung->answer + rung->n, ANSWER_MAX - rung->n, 0);
-  StunExtParse parse;
+  TurnConnectStunPart part;
   gsize total = 0;
 
   if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -195,11 +196,10 @@ read_octets (Rung *rung)
     return;
   }
   rung->n += (gsize)n;
-  parse = stun_ext_message_measure (rung->answer, rung->n, &total);
-  if (parse == STUN_EXT_PARSE_OK && total == rung->n)
+  part = turn_connect_stun_part_measure (rung->answer, rung->n, ANSWER_MAX, &total);
+  if (part == TURN_CONNECT_STUN_WHOLE && total == rung->n)
     read_message (rung, total);
-  else if (parse == STUN_EXT_PARSE_NOT_STUN || total > ANSWER_MAX || rung->n == ANSWER_MAX ||
-           (parse == STUN_EXT_PARSE_OK && total < rung->n))
+  else if (part != TURN_CONNECT_STUN_MORE)
     turn_connect_idle_refuse (&rung->core);
 }
 

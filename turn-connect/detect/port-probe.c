@@ -9,6 +9,7 @@
 
 #include "stun-ext/message.h"
 #include "turn-connect/detect/kernel.h"
+#include "turn-connect/detect/stun-part.h"
 #include "turn-connect/error-private.h"
 
 #include <errno.h>
@@ -121,14 +122,14 @@ read_answer (Port *port, Try *try, gint64 now)
 {
   guint8 attempt = 0;
   gsize total = 0;
-  StunExtParse parse = stun_ext_message_measure (try->answer, try->n, &total);
+  TurnConnectStunPart part =
+      turn_connect_stun_part_measure (try->answer, try->n, ANSWER_MAX, &total);
   TurnConnectOutcome outcome;
 
-  if (parse == STUN_EXT_PARSE_INCOMPLETE ||
-      (parse == STUN_EXT_PARSE_OK && total > try->n && total <= ANSWER_MAX))
+  if (part == TURN_CONNECT_STUN_MORE)
     return;
   port->probe->answers++;
-  if (parse != STUN_EXT_PARSE_OK || total > try->n) {
+  if (part == TURN_CONNECT_STUN_OTHER) {
     g_free (port->probe->detail);
     port->probe->detail = turn_connect_error_quote ((const char *)try->answer, try->n, 64);
     end_port (port, TURN_CONNECT_OUTCOME_WRONG_ANSWER);

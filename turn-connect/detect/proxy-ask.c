@@ -7,6 +7,7 @@
 
 #include "stun-ext/message.h"
 #include "turn-connect/detect/kernel.h"
+#include "turn-connect/detect/stun-part.h"
 #include "turn-connect/dial.h"
 #include "turn-connect/error-private.h"
 #include "turn-connect/target-private.h"
@@ -114,15 +115,15 @@ judge_answer (TurnConnectProxyAsk *ask)
 {
   gsize total = 0;
   guint8 attempt = 0;
-  StunExtParse parse = stun_ext_message_measure (ask->answer, ask->n_answer, &total);
+  TurnConnectStunPart part =
+      turn_connect_stun_part_measure (ask->answer, ask->n_answer, ANSWER_MAX, &total);
   TurnConnectOutcome outcome;
 
-  if (parse == STUN_EXT_PARSE_INCOMPLETE ||
-      (parse == STUN_EXT_PARSE_OK && total > ask->n_answer && total <= ANSWER_MAX))
+  if (part == TURN_CONNECT_STUN_MORE)
     return TRUE;
   ask->probe->answers++;
   ask->probe->rtt_us = g_get_monotonic_time () - ask->asked_us;
-  if (parse != STUN_EXT_PARSE_OK || total > ask->n_answer) {
+  if (part == TURN_CONNECT_STUN_OTHER) {
     ask->probe->detail =
         turn_connect_error_quote ((const char *)ask->answer, MIN (ask->n_answer, 64), 64);
     end (ask, TURN_CONNECT_OUTCOME_WRONG_ANSWER, NULL);
