@@ -6,7 +6,7 @@
  */
 #include "turn-connect/detect/idle.h"
 #include "turn-connect/detect/kernel.h"
-#include "turn-connect/detect/run-private.h"
+#include "turn-connect/detect/rung-probe.h"
 #include "turn-connect/detect/stun-part.h"
 
 #include "stun-ext/message.h"
@@ -70,32 +70,16 @@ is_over (const Rung *rung)
 static void
 end_rung (Rung *rung)
 {
-  static const struct {
-    TurnConnectOutcome outcome;
-    const char *control, *detail;
-  } results[] = {
-    [TURN_CONNECT_RUNG_KEPT] = { TURN_CONNECT_OUTCOME_PROOF, NULL, NULL },
-    [TURN_CONNECT_RUNG_FORGOTTEN] = { TURN_CONNECT_OUTCOME_SILENCE, "answered", NULL },
-    [TURN_CONNECT_RUNG_UNANSWERED] = { TURN_CONNECT_OUTCOME_FAILED, NULL,
-                                       "the far end does not answer at once" },
-    [TURN_CONNECT_RUNG_ENDED] = { TURN_CONNECT_OUTCOME_CLOSED, NULL,
-                                  "it was ended before: by the far end, or by a box in between" },
-    [TURN_CONNECT_RUNG_REFUSED] = { TURN_CONNECT_OUTCOME_UNSUPPORTED, NULL,
-                                    "the far end does not hold answers back" },
+  static const char *const details[] = {
+    [TURN_CONNECT_RUNG_UNANSWERED] = "the far end does not answer at once",
+    [TURN_CONNECT_RUNG_ENDED] = "it was ended before: by the far end, or by a box in between",
+    [TURN_CONNECT_RUNG_REFUSED] = "the far end does not hold answers back",
   };
-  TurnConnectProbe *probe = rung->probe;
   TurnConnectRungResult result = rung->core.result;
-  TurnConnectOutcome outcome = results[result].outcome;
 
-  if (result == TURN_CONNECT_RUNG_ENDED &&
-      g_strcmp0 (turn_connect_probe_get_fact (probe, "ended"), "reset") == 0)
-    outcome = TURN_CONNECT_OUTCOME_RESET;
   rung_close (rung);
-  if (results[result].control != NULL)
-    turn_connect_probe_set_fact (probe, "control", results[result].control);
-  if (results[result].detail != NULL && probe->detail == NULL)
-    probe->detail = g_strdup (results[result].detail);
-  turn_connect_run_end (rung->owner->run, probe, outcome);
+  turn_connect_rung_probe_end (rung->owner->run, rung->probe, result, TURN_CONNECT_OUTCOME_PROOF,
+                               details[result]);
 }
 
 static void begin (Rung *rung);
@@ -329,16 +313,13 @@ static void
 add_rung (IdleProbe *self, const StunExtAddress *target, guint idle_s)
 {
   gint64 idle_us = (gint64)idle_s * G_USEC_PER_SEC;
-  g_autofree char *text = g_strdup_printf ("%u", idle_s);
   Rung *rung = g_new0 (Rung, 1);
 
   rung->owner = self;
   rung->descriptor = -1;
   rung->done = TURN_CONNECT_IDLE_OVER;
-  rung->probe = turn_connect_run_begin (self->run, TURN_CONNECT_PROBE_LIFETIME, "exchange",
-                                        TURN_CONNECT_CARRY_TCP, target);
-  rung->probe->deadline_us += turn_connect_idle_longest (idle_us);
-  turn_connect_probe_set_fact (rung->probe, "idle_s", text);
+  rung->probe = turn_connect_rung_probe_begin (self->run, "exchange", TURN_CONNECT_CARRY_TCP,
+                                               target, idle_s, turn_connect_idle_longest (idle_us));
   turn_connect_idle_init (&rung->core, idle_us, g_get_monotonic_time ());
   turn_connect_random_octets (rung->id, sizeof rung->id);
   g_ptr_array_add (self->rungs, rung);

@@ -6,8 +6,7 @@
  * Linux and others keep longer.
  */
 #include "turn-connect/detect/kernel.h"
-#include "turn-connect/detect/run-private.h"
-#include "turn-connect/detect/rung.h"
+#include "turn-connect/detect/rung-probe.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -104,31 +103,16 @@ send_request (Rung *rung, gboolean is_other)
 static void
 end_rung (Rung *rung)
 {
-  static const struct {
-    TurnConnectOutcome outcome;
-    const char *control;
-    const char *detail;
-  } results[] = {
-    [TURN_CONNECT_RUNG_OPEN] = { TURN_CONNECT_OUTCOME_FAILED, NULL, NULL },
-    [TURN_CONNECT_RUNG_KEPT] = { TURN_CONNECT_OUTCOME_ANSWER, NULL, NULL },
-    [TURN_CONNECT_RUNG_FORGOTTEN] = { TURN_CONNECT_OUTCOME_SILENCE, "answered", NULL },
-    [TURN_CONNECT_RUNG_UNANSWERED] = { TURN_CONNECT_OUTCOME_FAILED, NULL,
-                                       "the far end answers no more" },
-    [TURN_CONNECT_RUNG_UNCONTROLLED] = { TURN_CONNECT_OUTCOME_FAILED, "silence",
-                                         "not even a socket in use is answered by way of another" },
-    [TURN_CONNECT_RUNG_REFUSED] = { TURN_CONNECT_OUTCOME_UNSUPPORTED, NULL,
-                                    "the far end does not answer to another port" },
+  static const char *const details[] = {
+    [TURN_CONNECT_RUNG_UNANSWERED] = "the far end answers no more",
+    [TURN_CONNECT_RUNG_UNCONTROLLED] = "not even a socket in use is answered by way of another",
+    [TURN_CONNECT_RUNG_REFUSED] = "the far end does not answer to another port",
   };
-  TurnConnectProbe *probe = rung->probe;
   TurnConnectRungResult result = rung->core.result;
 
   rung_close (rung);
-  if (results[result].control != NULL)
-    turn_connect_probe_set_fact (probe, "control", results[result].control);
-  if (results[result].detail != NULL && probe->detail == NULL)
-    probe->detail = g_strdup (results[result].detail);
-  turn_connect_run_end (rung->owner->run, probe,
-                        result == TURN_CONNECT_RUNG_KEPT ? rung->outcome : results[result].outcome);
+  turn_connect_rung_probe_end (rung->owner->run, rung->probe, result, rung->outcome,
+                               details[result]);
 }
 
 static gboolean
@@ -319,17 +303,14 @@ add_rung (LifetimeProbe *self,
           gboolean is_held)
 {
   gint64 idle_us = (gint64)idle_s * G_USEC_PER_SEC;
-  g_autofree char *text = g_strdup_printf ("%u", idle_s);
   Rung *rung = g_new0 (Rung, 1);
 
   rung->owner = self;
   rung->descriptor = -1;
   rung->other = other;
-  rung->probe =
-      turn_connect_run_begin (self->run, TURN_CONNECT_PROBE_LIFETIME, is_held ? "call" : "exchange",
-                              TURN_CONNECT_CARRY_UDP, server);
-  rung->probe->deadline_us += turn_connect_rung_longest (idle_us);
-  turn_connect_probe_set_fact (rung->probe, "idle_s", text);
+  rung->probe = turn_connect_rung_probe_begin (self->run, is_held ? "call" : "exchange",
+                                               TURN_CONNECT_CARRY_UDP, server, idle_s,
+                                               turn_connect_rung_longest (idle_us));
   turn_connect_rung_init (&rung->core, idle_us, is_held, g_get_monotonic_time ());
   turn_connect_random_octets (rung->id, sizeof rung->id);
   g_ptr_array_add (self->rungs, rung);
