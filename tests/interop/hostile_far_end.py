@@ -74,7 +74,7 @@ class Datagrams(asyncio.DatagramProtocol):
         answer = forge(data, source, self.manner, self.here)
         if self.manner == "endless":
             answer = answer[:20] + os.urandom(1200)
-        for _ in range(500 if self.manner == "flood" else 1):
+        for _ in range(200 if self.manner == "flood" else 1):
             self.transport.sendto(answer, source)
 
 
@@ -100,12 +100,13 @@ async def answer_stream(reader, writer, manner, here):
     elif manner in ("endless", "flood"):
         writer.write(HEAD if is_http and manner == "endless" else HEAD + b"\r\n" if is_http else struct.pack(">HHI", 0x0101, 0xfffc, COOKIE))
         while True:
-            writer.write(b"X-More: " + b"y" * 8000 + b"\r\n" if is_http else os.urandom(8192))
+            writer.write((b"X-More: " + b"y" * 8000 + b"\r\n") * 8 if is_http else os.urandom(8192))
             await writer.drain()
+            await asyncio.sleep(0)  # the others' turn
     elif is_http:
         body = SELF + PROOF
         if manner == "deep":
-            body = b'{"line":' * 200000 + PROOF
+            body = b'{"line":' * 100000 + PROOF
         writer.write(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
         await writer.drain()
     else:
