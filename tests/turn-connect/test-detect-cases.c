@@ -22,10 +22,10 @@ get_member (JsonNode *root, const char *name)
 static void
 assert_same_members (const char *one, const char *other)
 {
-  static const char *const members[] = { "type",      "types",       "confidence",  "works",
-                                         "exit",      "nat",         "udp",         "tcp",
-                                         "tcp_ports", "proxy",       "portal",      "inspection",
-                                         "nat64",     "carrier_nat", "nat64_prefix" };
+  static const char *const members[] = { "type",      "types",       "confidence",   "works",
+                                         "exit",      "nat",         "udp",          "tcp",
+                                         "tcp_ports", "proxy",       "portal",       "inspection",
+                                         "nat64",     "carrier_nat", "nat64_prefix", "advice" };
   g_autoptr (JsonNode) first = json_from_string (one, NULL);
   g_autoptr (JsonNode) second = json_from_string (other, NULL);
 

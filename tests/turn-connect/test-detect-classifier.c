@@ -261,6 +261,18 @@ count_reasons (const TurnConnectVerdict *verdict, const char *words)
   return n;
 }
 
+static gboolean
+asks_for (const TurnConnectVerdict *verdict, const char *words)
+{
+  for (guint i = 0; i < verdict->advice->len; i++) {
+    const TurnConnectAdvice *advice = g_ptr_array_index (verdict->advice, i);
+
+    if (strstr (advice->text, words) != NULL)
+      return TRUE;
+  }
+  return FALSE;
+}
+
 static void
 test_that_clients_must_speak_first_is_said_in_words (void)
 {
@@ -287,6 +299,10 @@ test_that_clients_must_speak_first_is_said_in_words (void)
     g_assert_cmpuint (count_reasons (verdict, "does not speak first"), ==, rows[i].words != NULL);
     if (rows[i].words != NULL)
       g_assert_cmpuint (count_reasons (verdict, rows[i].words), ==, 1);
+    g_assert_true (asks_for (verdict, "on which the server speaks first") ==
+                   (rows[i].words != NULL));
+    g_assert_true (asks_for (verdict, "the inspection of content") ==
+                   (is_seen && rows[i].words == NULL));
   }
 }
 

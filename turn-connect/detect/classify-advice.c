@@ -193,6 +193,18 @@ is_sip_changed (const TurnConnectInspection *inspection, const TurnConnectProbe 
          g_strcmp0 (inspection->mechanism, "altered") == 0;
 }
 
+static const char *
+choose_text (const TurnConnectInspection *inspection, const TurnConnectProbe *probe)
+{
+  if (turn_connect_classify_is_silence_held (inspection))
+    return "let connections to this host on which the server speaks first stand: they are to reach "
+           "it "
+           "at once, without waiting for what the client says";
+  if (is_sip_changed (inspection, probe))
+    return "switch its SIP ALG off, which changes SIP on the way";
+  return "exempt this host from the inspection of content";
+}
+
 /* Of what carried the octets that did not pass. */
 static void
 advise_on_content (const TurnConnectObservations *observations, TurnConnectVerdict *verdict)
@@ -209,10 +221,7 @@ advise_on_content (const TurnConnectObservations *observations, TurnConnectVerdi
             "exempt this host name from the opening of TLS");
   else
     advise (observations, verdict, words[probe->carry % G_N_ELEMENTS (words)], inspection->port,
-            inspection->probe,
-            is_sip_changed (inspection, probe)
-                ? "switch its SIP ALG off, which changes SIP on the way"
-                : "exempt this host from the inspection of content");
+            inspection->probe, choose_text (inspection, probe));
 }
 
 void

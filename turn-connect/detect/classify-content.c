@@ -387,15 +387,20 @@ explain (const TurnConnectObservations *observations,
                              (double)early_us / 1000, (double)rtt_us / 1000);
 }
 
-/* Where nothing that was said was held back, but that nothing was said. */
+gboolean
+turn_connect_classify_is_silence_held (const TurnConnectInspection *inspection)
+{
+  return inspection->blocked->len == 1 &&
+         strcmp (g_ptr_array_index (inspection->blocked, 0),
+                 stun_ext_detect_payload_name (STUN_EXT_DETECT_PAYLOAD_SILENCE)) == 0;
+}
+
 static void
 explain_silence (TurnConnectVerdict *verdict)
 {
   const TurnConnectInspection *inspection = &verdict->inspection;
 
-  if (inspection->blocked->len != 1 ||
-      strcmp (g_ptr_array_index (inspection->blocked, 0),
-              stun_ext_detect_payload_name (STUN_EXT_DETECT_PAYLOAD_SILENCE)) != 0)
+  if (!turn_connect_classify_is_silence_held (inspection))
     return;
   turn_connect_classify_say (
       verdict,

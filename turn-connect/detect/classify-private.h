@@ -27,6 +27,8 @@ gint turn_connect_classify_cone (const TurnConnectFamilyVerdict *family);
 /* Dependence on content. */
 void turn_connect_classify_content (const TurnConnectObservations *observations,
                                     TurnConnectVerdict *verdict);
+/* Nothing that was said is held back, but that nothing was said. */
+gboolean turn_connect_classify_is_silence_held (const TurnConnectInspection *inspection);
 /* Proxies, and content at them. After content. */
 void turn_connect_classify_proxy (const TurnConnectObservations *observations,
                                   TurnConnectVerdict *verdict);
