@@ -91,6 +91,25 @@ test_a_class_that_was_lost_once_is_not_named (gconstpointer data)
   g_assert_cmpuint (verdict->inspection.blocked->len, ==, does_little_pass ? 5 : 1);
 }
 
+/* A server that refuses a name says so in clear; once its answer got lost. */
+static void
+test_what_is_refused_and_lost_once_is_not_held_back (void)
+{
+  g_autoptr (TurnConnectObservations) observations = turn_connect_observations_new ();
+  g_autoptr (TurnConnectVerdict) verdict = NULL;
+
+  observations->is_far_end = TRUE;
+  for (guint run = 0; run < RUNS; run++) {
+    add_run (observations, "tls-other-name", FALSE,
+             run == 0 ? TURN_CONNECT_OUTCOME_CONNECTED : TURN_CONNECT_OUTCOME_DENIED);
+    add_run (observations, "printable", run > 0, TURN_CONNECT_OUTCOME_PROOF);
+    add_run (observations, "stun", FALSE, TURN_CONNECT_OUTCOME_PROOF);
+  }
+  verdict = turn_connect_classify (observations);
+  g_assert_cmpint (verdict->inspection.is_seen, ==, TURN_CONNECT_TELL_NO);
+  g_assert_false (verdict->inspection.is_in_doubt);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -105,5 +124,8 @@ main (int argc, char **argv)
   g_test_add_data_func (
       "/turn-connect/detect-loss/content/where-little-passes-all-that-failed-once-is-named",
       GINT_TO_POINTER (TRUE), test_a_class_that_was_lost_once_is_not_named);
+  g_test_add_func (
+      "/turn-connect/detect-loss/content/what-is-refused-and-lost-once-is-not-held-back",
+      test_what_is_refused_and_lost_once_is_not_held_back);
   return g_test_run ();
 }

@@ -155,6 +155,20 @@ find_probe (TurnConnectDetection *detection, guint16 port)
   g_assert_not_reached ();
 }
 
+static const TurnConnectProbe *
+find_tcp_probe (TurnConnectDetection *detection, guint16 port)
+{
+  const TurnConnectObservations *observations = turn_connect_detection_get_observations (detection);
+
+  for (guint i = 0; i < observations->probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
+
+    if (probe->kind == TURN_CONNECT_PROBE_PORT && probe->target.port == port)
+      return probe;
+  }
+  g_assert_not_reached ();
+}
+
 typedef struct {
   const char *name;
   Manner manner;
@@ -275,6 +289,73 @@ test_an_interface_that_is_not_there_is_refused (void)
   g_assert_error (error, TURN_CONNECT_ERROR, TURN_CONNECT_ERROR_INVALID);
 }
 
+/* TCP */
+
+typedef struct {
+  int listener, connections[4];
+  guint n_connections, n_mute; /* the first ones are not answered */
+} Door;
+
+static gboolean
+door_asked (gint descriptor, GIOCondition condition, gpointer data)
+{
+  guint8 request[2048], answer[512];
+  StunExtAddress source = { 0 };
+  StunExtMessage message;
+  Server honest = { .manner = HONEST };
+  ssize_t n = recv (descriptor, request, sizeof request, MSG_DONTWAIT);
+
+  if (n <= 0)
+    return G_SOURCE_REMOVE;
+  g_assert_cmpint (stun_ext_message_parse (&message, request, (gsize)n), ==, STUN_EXT_PARSE_OK);
+  g_assert_true (stun_ext_address_parse (SERVER, &source));
+  send (descriptor, answer, write_answer (&honest, &message, &source, answer), MSG_NOSIGNAL);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+door_knocked (gint descriptor, GIOCondition condition, gpointer data)
+{
+  Door *door = data;
+  int connection = support_accept (descriptor);
+
+  g_assert_cmpuint (door->n_connections, <, G_N_ELEMENTS (door->connections));
+  door->connections[door->n_connections++] = connection;
+  if (door->n_connections > door->n_mute)
+    g_unix_fd_add (connection, G_IO_IN, door_asked, door);
+  return G_SOURCE_CONTINUE;
+}
+
+/* A box that takes connections in the far end's place begins them anew, and may lose its first packet. */
+static void
+test_a_connection_that_stays_unanswered_is_joined_by_another (void)
+{
+  for (guint n_mute = 0; n_mute < 2; n_mute++) {
+    Door door = { .n_mute = n_mute };
+    Server named = { 0 };
+    g_autoptr (TurnConnectDetection) detection = NULL;
+    Run run = { 0 };
+    guint listening;
+
+    door.listener = support_listen (SERVER, 8, &named.port);
+    listening = g_unix_fd_add (door.listener, G_IO_IN, door_knocked, &door);
+    detection = make_detection (&named);
+    turn_connect_detection_set_probes (detection, TURN_CONNECT_PROBE_SET_PORTS);
+    turn_connect_detection_run_async (detection, NULL, run_done, &run);
+    support_run_until (&run.is_done);
+    g_assert_no_error (run.error);
+    g_assert_cmpint (find_tcp_probe (detection, named.port)->outcome, ==,
+                     TURN_CONNECT_OUTCOME_ANSWER);
+    g_assert_cmpuint (door.n_connections, ==, n_mute + 1);
+    g_source_remove (listening);
+    for (guint i = 0; i < door.n_connections; i++) {
+      support_run_for (1);
+      close (door.connections[i]);
+    }
+    close (door.listener);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -285,6 +366,9 @@ main (int argc, char **argv)
                    test_servers_may_answer_as_they_please);
   g_test_add_func ("/turn-connect/detection/it-can-be-cancelled-at-any-time",
                    test_it_can_be_cancelled_at_any_time);
+  g_test_add_func (
+      "/turn-connect/detection/a-connection-that-stays-unanswered-is-joined-by-another",
+      test_a_connection_that_stays_unanswered_is_joined_by_another);
   g_test_add_func ("/turn-connect/detection/progress-tells-of-every-probe",
                    test_progress_tells_of_every_probe);
   g_test_add_func ("/turn-connect/detection/an-interface-that-is-not-there-is-refused",

@@ -22,7 +22,8 @@ typedef struct {
   const TurnConnectProbe *like; /* the first of them */
   guint index;
   guint n_runs, n_passed, n_agreed;
-  guint n_cut; /* that had not ended when time was over; none of the runs */
+  guint n_cut;    /* that had not ended when time was over; none of the runs */
+  guint n_denied; /* that a server's own rules refused; none of the runs */
 } Cell;
 
 typedef struct {
@@ -66,6 +67,13 @@ static gboolean
 is_cut (const TurnConnectProbe *probe)
 {
   return probe->outcome == TURN_CONNECT_OUTCOME_CANCELLED;
+}
+
+/* By an alert in clear, which proves nothing; but who holds something back never lets it come so far. */
+static gboolean
+is_denied (const TurnConnectProbe *probe)
+{
+  return probe->outcome == TURN_CONNECT_OUTCOME_DENIED;
 }
 
 static Cell *
@@ -122,16 +130,17 @@ gather (const TurnConnectObservations *observations, gboolean passes, Matrix *ma
     Cell *cell;
 
     /* That of a proxy that nobody needs is no firewall's. */
-    if (probe->kind != TURN_CONNECT_PROBE_PAYLOAD || !(says_something (probe) || is_cut (probe)) ||
+    if (probe->kind != TURN_CONNECT_PROBE_PAYLOAD ||
+        !(says_something (probe) || is_cut (probe) || is_denied (probe)) ||
         (probe->via != NULL && passes))
       continue;
     cell = find_cell (matrix, probe);
     if (cell == NULL)
       continue;
-    if (is_cut (probe)) {
-      cell->n_cut++;
+    cell->n_cut += is_cut (probe);
+    cell->n_denied += is_denied (probe);
+    if (!says_something (probe))
       continue;
-    }
     if (cell->n_runs++ == 0) {
       cell->index = i;
       cell->like = probe;
@@ -272,8 +281,9 @@ is_chance (const Matrix *matrix, const Cell *cell)
 static gboolean
 is_held (const TurnConnectObservations *observations, const Matrix *matrix, const Cell *cell)
 {
-  return cell->n_passed == 0 && cell->n_runs > 0 && !is_chance (matrix, cell) &&
-         find_passing (matrix, cell) != NULL && controls_passed (observations, cell);
+  return cell->n_passed == 0 && cell->n_runs > 0 && cell->n_denied == 0 &&
+         !is_chance (matrix, cell) && find_passing (matrix, cell) != NULL &&
+         controls_passed (observations, cell);
 }
 
 static gboolean
@@ -291,6 +301,8 @@ has_passing_neighbour (const Matrix *matrix, const Cell *cell)
 static gboolean
 is_in_doubt (const TurnConnectObservations *observations, const Matrix *matrix, const Cell *cell)
 {
+  if (cell->n_denied > 0)
+    return FALSE;
   if (cell->n_runs == 0)
     return cell->n_cut > 0;
   return has_passing_neighbour (matrix, cell) &&
@@ -417,7 +429,7 @@ judge_matrix (const TurnConnectObservations *observations,
               const Matrix *matrix)
 {
   TurnConnectInspection *inspection = &verdict->inspection;
-  guint n_held = 0, n_open = 0;
+  guint n_held = 0, n_open = 0, n_refused = 0;
 
   for (guint i = 0; i < matrix->n; i++)
     n_held += is_held (observations, matrix, &matrix->cells[i]);
@@ -435,6 +447,7 @@ judge_matrix (const TurnConnectObservations *observations,
       add_class (inspection->blocked, cell->like, is_udp);
       judge_cell (inspection, cell, n_held);
     } else {
+      n_refused += cell->n_denied > 0;
       inspection->is_in_doubt |= is_in_doubt (observations, matrix, cell);
     }
   }
@@ -444,7 +457,8 @@ judge_matrix (const TurnConnectObservations *observations,
   }
   if (inspection->is_seen == TURN_CONNECT_TELL_YES)
     explain_silence (verdict);
-  if (inspection->is_seen == TURN_CONNECT_TELL_UNKNOWN && n_open > 1 && n_open == matrix->n)
+  if (inspection->is_seen == TURN_CONNECT_TELL_UNKNOWN && n_open > 1 &&
+      n_open + n_refused == matrix->n)
     inspection->is_seen = TURN_CONNECT_TELL_NO;
 }
 

@@ -114,10 +114,6 @@ turn_connect_classify_ways (const TurnConnectObservations *observations,
 
 /* Methods */
 
-/* Of packets that go there and back: 18 of a hundred each way, with which the E-model still has a rating
- * above 50, below which ITU-T G.107 annex B advises against. Of 16 packets 5 may be lost: at 5 % each way
- * one trial in 250 loses more. */
-#define LOSS_MAX (1.0 / 3)
 #define LISTENED                                                                                   \
   100 /* packets from which on what is late says something of the way, not of this machine */
 
@@ -170,7 +166,7 @@ turn_connect_classify_method (const TurnConnectProbe *probe)
   }
   if (!turn_connect_probe_passed (probe))
     return TURN_CONNECT_TELL_NO;
-  if (get_useless (&probe->quality) <= LOSS_MAX)
+  if (get_useless (&probe->quality) <= TURN_CONNECT_LOSS_MAX)
     return TURN_CONNECT_TELL_YES;
   /* A STUN server that is not made for this answers as often as it pleases. */
   return probe->proof == TURN_CONNECT_PROOF_NONE && strcmp (probe->variant, "direct-udp") == 0

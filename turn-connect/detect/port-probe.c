@@ -18,10 +18,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define DEADLINE_US 3000000 /* SYNs of three sockets at 0, 0.4, 1, 1.2, 1.4 and 2.2 s */
-#define ANSWER_US 1600000   /* from the connection on; TCP repeats after 0.2, 0.6 and 1.4 s */
-#define DECOY_US 1200000    /* who accepts for others is near */
-#define ANSWER_MAX 1024     /* octets of an answer; ours has 240 */
+#define DEADLINE_US 3000000  /* SYNs of three sockets at 0, 0.4, 1, 1.2, 1.4 and 2.2 s */
+#define ANSWER_US 1600000    /* from the connection on; TCP repeats after 0.2, 0.6 and 1.4 s */
+#define UNANSWERED_US 600000 /* then a connection joins: a box may begin it anew, and lose that */
+#define DECOY_US 1200000     /* who accepts for others is near */
+#define ANSWER_MAX 1024      /* octets of an answer; ours has 240 */
 #define DECOY_PORT 443
 static const gint64 joins_us[] = { 0, 400000, 1200000 };
 #define TRIES G_N_ELEMENTS (joins_us)
@@ -116,6 +117,7 @@ end_try (Port *port, Try *try, TurnConnectOutcome outcome)
 /* Over a connection */
 
 static void ask (Port *port, Try *try);
+static gboolean join (gpointer data);
 
 static void
 read_answer (Port *port, Try *try, gint64 now)
@@ -191,6 +193,8 @@ note_connection (Port *port, const Try *try)
   if (getsockname (try->descriptor, (struct sockaddr *)&native, &length) == 0)
     stun_ext_address_from_sockaddr (&probe->local, (struct sockaddr *)&native, length);
   turn_connect_run_clear_source (&port->join);
+  if (port->n_tries < TRIES)
+    port->join = turn_connect_run_add_timer (port->owner->run, UNANSWERED_US, join, port);
   turn_connect_run_clear_source (&port->limit);
   port->limit = turn_connect_run_add_timer (port->owner->run, ANSWER_US, time_is_over, port);
   probe->deadline_us = turn_connect_run_get_now (port->owner->run) + ANSWER_US;
@@ -252,8 +256,6 @@ connected (gint descriptor, GIOCondition condition, gpointer data)
 }
 
 /* Connecting */
-
-static gboolean join (gpointer data);
 
 static void
 begin_try (Port *port)
