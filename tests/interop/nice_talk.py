@@ -41,5 +41,6 @@ def ends(lab, trusted, *causes, options=(), **settings):
         gathered = [e for e in events if e["event"] == "gathered"][0]
         assert status == 3 and not gathered["relayed"], gathered
         assert all(words in gathered["cause"] for words in causes), gathered
+        # Two threads pass it on to each other, libnice's and the bridge's: how long each was kept waiting does not add up to what the row was.
         if gathered["ms"] >= LIMIT_MS:
             raise Late(gathered)

@@ -94,7 +94,8 @@ def _():
         for name in ("direct-udp", "tep-tls"):
             method = found[name]
             assert method["works"] and method["packets"] == 750, method
-            if method["loss"] >= 0.02 or method["mos"] <= 4:  # the machine stood still meanwhile: what is heard is heard truly
+            # A machine that stands still does lose calls their quality, and the program says so: that is right, and told from a fault by trying again.
+            if method["loss"] >= 0.02 or method["mos"] <= 4:
                 raise Late(method)
         assert sum(method["packets"] == 750 for method in found.values()) == 3, found
         assert "methods for 15 s" in progress, progress
