@@ -37,6 +37,8 @@ static const Row dhclient[] = {
   { "the-last-one-counts", LEASE (WPAD ("http://old.example/"), FRESH) LEASE (WPAD (URL), FRESH),
     URL },
   { "a-network-left-says-nothing", LEASE (WPAD (URL), OLD) LEASE ("", FRESH), NULL },
+  { "an-end-in-seconds", LEASE (WPAD (URL), "epoch 1790000001; # Monday"), URL },
+  { "an-end-in-seconds-that-has-been", LEASE (WPAD (URL), "epoch 1789999999; # Monday"), NULL },
   { "an-end-that-cannot-be-read", LEASE (WPAD (URL), "soon"), NULL },
   { "a-lease-that-does-not-end", "lease {\n" WPAD (URL), NULL },
   { "no-end-of-the-text", "lease {\n  option wpad-url \"http://x/\n}\n", NULL },
@@ -53,10 +55,28 @@ test_tables (void)
     g_assert_cmpstr (url, ==, networkd[i].url);
   }
   for (guint i = 0; i < G_N_ELEMENTS (dhclient); i++) {
-    g_autofree char *url = turn_connect_lease_read_dhclient (dhclient[i].text, NOW);
+    g_autofree char *url = turn_connect_lease_read_dhclient (dhclient[i].text, NULL, NOW);
 
     g_test_message ("dhclient: %s", dhclient[i].name);
     g_assert_cmpstr (url, ==, dhclient[i].url);
+  }
+}
+
+static void
+test_an_interface_has_its_own_leases (void)
+{
+  static const char text[] = LEASE (WPAD (URL), FRESH) "lease {\n  interface \"wlan0\";\n" WPAD (
+      "http://wlan/") "  expire " FRESH ";\n}\n";
+  static const struct {
+    const char *interface, *url;
+  } cases[] = {
+    { "eth0", URL }, { "wlan0", "http://wlan/" }, { "eth", NULL }, { NULL, "http://wlan/" }
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *url = turn_connect_lease_read_dhclient (text, cases[i].interface, NOW);
+
+    g_assert_cmpstr (url, ==, cases[i].url);
   }
 }
 
@@ -68,7 +88,7 @@ test_every_beginning_is_read (void)
 
   for (gsize n = 0; n < sizeof text; n++) {
     g_autofree char *beginning = g_strndup (text, n);
-    g_autofree char *url = turn_connect_lease_read_dhclient (beginning, NOW);
+    g_autofree char *url = turn_connect_lease_read_dhclient (beginning, NULL, NOW);
 
     g_assert_true (url == NULL || strcmp (url, URL) == 0);
   }
@@ -95,7 +115,7 @@ write_file (const char *root, const char *folder, const char *name, const char *
 static void
 assert_found (const char *root, const char *expected)
 {
-  g_autofree char *url = turn_connect_lease_find_pac (root, NOW);
+  g_autofree char *url = turn_connect_lease_find_pac (root, NULL, NOW);
 
   g_assert_cmpstr (url, ==, expected);
 }
@@ -127,6 +147,8 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/turn-connect/proxy-lease/tables", test_tables);
+  g_test_add_func ("/turn-connect/proxy-lease/an-interface-has-its-own-leases",
+                   test_an_interface_has_its_own_leases);
   g_test_add_func ("/turn-connect/proxy-lease/every-beginning-is-read",
                    test_every_beginning_is_read);
   g_test_add_func ("/turn-connect/proxy-lease/the-machines-files-are-read",

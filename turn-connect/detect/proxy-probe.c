@@ -266,7 +266,8 @@ has_candidate (ProxyProbe *self, const TurnConnectProxy *proxy)
 static void
 note_lease (ProxyProbe *self)
 {
-  g_autofree char *url = turn_connect_lease_find_pac ("/", g_get_real_time () / G_USEC_PER_SEC);
+  g_autofree char *url = turn_connect_lease_find_pac (
+      "/", turn_connect_run_get_plan (self->run)->interface, g_get_real_time () / G_USEC_PER_SEC);
   g_autofree char *quoted = NULL;
 
   if (url == NULL)

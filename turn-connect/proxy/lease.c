@@ -10,6 +10,7 @@
 #include "turn-connect/proxy/pac.h"
 
 #include <glib/gstdio.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -71,13 +72,16 @@ turn_connect_lease_read_networkd (const char *text)
   return NULL;
 }
 
-/* "expire 4 2026/11/26 10:00:00;", in UTC; or "never". */
+/* "expire 4 2026/11/26 10:00:00;", in UTC; "expire epoch 1795687200; # ..."; or "never". */
 static gboolean
 is_over (const char *line, gint64 now)
 {
+  gint64 epoch;
   guint parts[6];
   g_autoptr (GDateTime) when = NULL;
 
+  if (sscanf (line, "expire epoch %" G_GINT64_FORMAT, &epoch) == 1)
+    return epoch < now;
   if (sscanf (line, "expire %*1u %4u/%2u/%2u %2u:%2u:%2u", &parts[0], &parts[1], &parts[2],
               &parts[3], &parts[4], &parts[5]) != (int)G_N_ELEMENTS (parts))
     return strstr (line, "never") == NULL;
@@ -98,11 +102,12 @@ take_quoted (const char *line)
 
 /* Leases one after the other, the newest last. */
 char *
-turn_connect_lease_read_dhclient (const char *text, gint64 now)
+turn_connect_lease_read_dhclient (const char *text, const char *interface, gint64 now)
 {
   g_auto (GStrv) lines = g_strsplit (text, "\n", LINES_MAX);
   g_autofree char *url = NULL, *last = NULL;
-  gboolean has_ended = FALSE;
+  g_autofree char *wanted = g_strdup_printf ("\"%s\"", interface != NULL ? interface : "");
+  gboolean has_ended = FALSE, is_ours = TRUE;
 
   for (guint i = 0; lines[i] != NULL; i++) {
     const char *line = g_strchug (lines[i]);
@@ -110,13 +115,16 @@ turn_connect_lease_read_dhclient (const char *text, gint64 now)
     if (g_str_has_prefix (line, "lease")) {
       g_clear_pointer (&url, g_free);
       has_ended = FALSE;
-    } else if (g_str_has_prefix (line, "option ") &&
-               (strstr (line, "wpad") != NULL || strstr (line, "unknown-252") != NULL)) {
+      is_ours = TRUE;
+    } else if (g_str_has_prefix (line, "interface "))
+      is_ours = interface == NULL || strstr (line, wanted) != NULL;
+    else if (g_str_has_prefix (line, "option ") &&
+             (strstr (line, "wpad") != NULL || strstr (line, "unknown-252") != NULL)) {
       g_free (url);
       url = take_quoted (line);
     } else if (g_str_has_prefix (line, "expire"))
       has_ended = is_over (line, now);
-    else if (*line == '}') {
+    else if (*line == '}' && is_ours) {
       g_free (last);
       last = has_ended ? NULL : g_steal_pointer (&url);
     }
@@ -125,7 +133,7 @@ turn_connect_lease_read_dhclient (const char *text, gint64 now)
 }
 
 static char *
-read_file (const char *path, gboolean is_dhclient, gint64 now)
+read_file (const char *path, gboolean is_dhclient, const char *interface, gint64 now)
 {
   g_autofree char *text = NULL;
   GStatBuf about;
@@ -134,12 +142,26 @@ read_file (const char *path, gboolean is_dhclient, gint64 now)
   if (g_stat (path, &about) != 0 || !S_ISREG (about.st_mode) || about.st_size > FILE_MAX ||
       !g_file_get_contents (path, &text, &length, NULL) || strlen (text) != length)
     return NULL;
-  return is_dhclient ? turn_connect_lease_read_dhclient (text, now)
+  return is_dhclient ? turn_connect_lease_read_dhclient (text, interface, now)
                      : turn_connect_lease_read_networkd (text);
 }
 
+/* networkd calls them by the number of the interface, dhclient as the system's scripts please. */
+static gboolean
+may_be_of (const char *name, gsize place, const char *interface)
+{
+  guint64 number;
+
+  if (!g_str_has_prefix (name, places[place].prefix) ||
+      !g_str_has_suffix (name, places[place].suffix))
+    return FALSE;
+  return interface == NULL || places[place].is_dhclient ||
+         (g_ascii_string_to_unsigned (name, 10, 1, G_MAXUINT, &number, NULL) &&
+          number == if_nametoindex (interface));
+}
+
 char *
-turn_connect_lease_find_pac (const char *root, gint64 now)
+turn_connect_lease_find_pac (const char *root, const char *interface, gint64 now)
 {
   for (gsize i = 0; i < G_N_ELEMENTS (places); i++) {
     g_autofree char *folder = g_build_filename (root, places[i].folder, NULL);
@@ -148,10 +170,9 @@ turn_connect_lease_find_pac (const char *root, gint64 now)
 
     for (guint n = 0; dir != NULL && n < FILES_MAX && (name = g_dir_read_name (dir)) != NULL; n++) {
       g_autofree char *path = g_build_filename (folder, name, NULL);
-      char *url =
-          g_str_has_prefix (name, places[i].prefix) && g_str_has_suffix (name, places[i].suffix)
-              ? read_file (path, places[i].is_dhclient, now)
-              : NULL;
+      char *url = may_be_of (name, i, interface)
+                      ? read_file (path, places[i].is_dhclient, interface, now)
+                      : NULL;
 
       if (url != NULL)
         return url;
