@@ -193,6 +193,40 @@ test_nobody_names_one_and_nobody_could_be_asked_are_two_things (void)
   g_assert_cmpint (other->proxy, ==, TURN_CONNECT_WAY_UNKNOWN);
 }
 
+static gboolean
+is_said (const TurnConnectVerdict *verdict, const char *words)
+{
+  for (guint i = 0; i < verdict->reasons->len; i++) {
+    if (strstr (g_ptr_array_index (verdict->reasons, i), words) != NULL)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* Who named it may hope that it is pasted into a shell. */
+static void
+test_a_strangers_place_is_told_as_one_word (void)
+{
+  static const struct {
+    const char *url, *said;
+  } rows[] = {
+    { "http://w.example/wpad.dat", "--proxy 'pac+http://w.example/wpad.dat'" },
+    { "http://w.example/;reboot", "--proxy 'pac+http://w.example/;reboot'" },
+    { "http://w.example/$(reboot)`reboot`", "--proxy 'pac+http://w.example/$(reboot)`reboot`'" },
+    { "http://w.example/';reboot'", "--proxy 'pac+http://w.example/'\\'';reboot'\\'''" },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autoptr (TurnConnectObservations) observations = make_observations ();
+    g_autoptr (TurnConnectVerdict) verdict = NULL;
+
+    turn_connect_probe_set_fact (add_source (observations, TURN_CONNECT_OUTCOME_SKIPPED),
+                                 "dhcp-pac", rows[i].url);
+    verdict = turn_connect_classify (observations);
+    g_assert_true (is_said (verdict, rows[i].said));
+  }
+}
+
 static void
 test_words_of_a_record_that_are_none_of_ours_say_nothing (void)
 {
@@ -283,6 +317,7 @@ main (int argc, char **argv)
        test_one_port_of_several_that_leads_there_is_enough);
   ADD ("nobody-names-one-and-nobody-could-be-asked-are-two-things",
        test_nobody_names_one_and_nobody_could_be_asked_are_two_things);
+  ADD ("a-strangers-place-is-told-as-one-word", test_a_strangers_place_is_told_as_one_word);
   ADD ("words-of-a-record-that-are-none-of-ours-say-nothing",
        test_words_of_a_record_that_are_none_of_ours_say_nothing);
   ADD ("a-changed-request-shows-a-proxy-that-nobody-named",

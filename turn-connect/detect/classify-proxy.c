@@ -114,6 +114,19 @@ judge_way (const TurnConnectObservations *observations, TurnConnectVerdict *verd
   }
 }
 
+/* To be pasted into a shell, and from a stranger. */
+static void
+say_how_to_try (TurnConnectVerdict *verdict, const char *pac)
+{
+  g_autofree char *words = g_strconcat ("pac+", pac, NULL);
+  g_autofree char *quoted = g_shell_quote (words);
+
+  turn_connect_classify_say (verdict,
+                             "the network names a proxy configuration file, which was not run "
+                             "(DHCP option 252): to try it, --proxy %s",
+                             quoted);
+}
+
 /* Who names it; that nobody does is an answer, and that nobody could be asked is none. */
 static void
 judge_source (const TurnConnectObservations *observations, TurnConnectVerdict *verdict)
@@ -130,10 +143,7 @@ judge_source (const TurnConnectObservations *observations, TurnConnectVerdict *v
       verdict->proxy_probe = (gint)i;
       pac = turn_connect_probe_get_fact (probe, "dhcp-pac");
       if (pac != NULL)
-        turn_connect_classify_say (verdict,
-                                   "the network names a proxy configuration file, which was not "
-                                   "run (DHCP option 252): to try it, --proxy pac+%s",
-                                   pac);
+        say_how_to_try (verdict, pac);
     } else if (probe->outcome == TURN_CONNECT_OUTCOME_ANSWER) {
       verdict->proxy_source = turn_connect_probe_get_fact (probe, "source");
       if (verdict->proxy_url == NULL)
