@@ -10,6 +10,7 @@
 #include "turn-connect/detect/detection.h"
 #include "turn-connect/detect/record.h"
 #include "turn-connect/error.h"
+#include "turn-connect/proxy/learn.h"
 
 #include <glib-unix.h>
 #include <signal.h>
@@ -261,11 +262,41 @@ make_target (const char *text, GError **error)
   target = turn_connect_target_new (host, port, error);
   if (target == NULL || !reach_options_apply (&reach, target, error))
     return NULL;
+  if (interface != NULL)
+    turn_connect_target_set_interface (target, interface);
   tls = reach_options_make_tls (&reach, NULL, NULL, error);
   if (tls == NULL)
     return NULL;
   turn_connect_target_set_tls (target, tls);
   return g_steal_pointer (&target);
+}
+
+static void
+learnt (GObject *source, GAsyncResult *result, gpointer data)
+{
+  char **words = data;
+
+  *words = turn_connect_learn_proxy_finish (result);
+  if (*words == NULL)
+    *words = g_strdup ("auto");
+}
+
+/* Where only the network names a proxy: everything that follows is as if that had been asked for. */
+static TurnConnectTarget *
+learn_proxy (const char *text, TurnConnectTarget *target, GError **error)
+{
+  char *words = NULL;
+
+  if (strcmp (reach.proxy, "auto") != 0)
+    return target;
+  turn_connect_learn_proxy_async (target, NULL, learnt, &words);
+  while (words == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  reach.proxy = words; /* until the end of the program, as what the command line said */
+  if (strcmp (words, "auto") == 0)
+    return target;
+  g_object_unref (target);
+  return make_target (text, error);
 }
 
 static gboolean
@@ -445,6 +476,8 @@ main (int argc, char **argv)
   if (done >= 0)
     return done;
   target = make_target (argv[1], &error);
+  if (target != NULL)
+    target = learn_proxy (argv[1], target, &error);
   if (target == NULL || (options = make_options (target, &error)) == NULL)
     return reach_options_fail (error);
   note_private_words (options);

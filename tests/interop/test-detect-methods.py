@@ -9,7 +9,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support
 from coturn import PASSWORD, USER, coturn  # noqa: E402
 from ends import PASSWORD as TEP_PASSWORD, USER as TEP_USER, Scratch, Server, secret  # noqa: E402
 from lab import Lab  # noqa: E402
-from process import SANITIZER, program  # noqa: E402
+from process import Process, SANITIZER, program, wait_for_tcp  # noqa: E402
 from tap import run, test  # noqa: E402
 
 PACKETS = 16
@@ -106,6 +106,32 @@ def _():
     for name in ("turn-tls-proxy", "sip-tls-proxy"):
         method, probe = found[name]
         assert (method["works"], probe["outcome"]) == (None, "skipped") and "not tried again" in probe["detail"], (method, probe)
+
+
+@test("/interop/detect-methods/a-proxy-that-only-dhcp-names-is-found-and-used")
+def _():
+    with Scratch() as scratch, Lab.up("proxy-only") as lab, Server(lab, scratch):
+        web, leases = scratch.path / "web", scratch.path / "leases"
+        web.mkdir()
+        leases.mkdir()
+        (web / "wpad.dat").write_text('function FindProxyForURL(url, host) { return "PROXY %s:%s"; }'
+                                      % (lab["PROXY_ADDR"], lab["PROXY_PORT"]), encoding="ascii")
+        url = "http://127.0.0.1:8000/wpad.dat"
+        (leases / "2").write_text(f"ADDRESS=192.0.2.7\nOPTION_252={url.encode().hex()}\n", encoding="ascii")
+        words = [program("tep-detect"), "core.lab:443", "-4", "--json", "--ca", scratch.certificate(),
+                 "--credentials", secret(scratch.path, "login.secret", f"{TEP_USER}:{TEP_PASSWORD}")]
+        where = 'mount -t tmpfs none /run && mkdir -p /run/systemd/netif && cp -r "$0" /run/systemd/netif/leases && exec "$@"'
+        with Process([sys.executable, "-m", "http.server", "-d", web, "-b", "127.0.0.1", "8000"], lab, "device"):
+            wait_for_tcp(lab, "device", "127.0.0.1", 8000)
+            done = lab.run("device", ["unshare", "-m", "sh", "-c", where, leases, *words], timeout=60)
+    print(done.stdout[-12000:], done.stderr, file=sys.stderr)
+    assert not SANITIZER.search(done.stderr) and "CRITICAL" not in done.stderr, done.stderr
+    said = json.loads(done.stdout)
+    assert said["type"] == 8 and said["proxy"]["state"] == "works", said["proxy"]
+    assert any("DHCP option 252" in reason and url in reason for reason in said["reasons"]), said["reasons"]
+    for name in ("tep-443-proxy", "tep-tls-proxy"):
+        is_measured(*by_name(said)[name])
+        assert f"--proxy http://{lab['PROXY_ADDR']}:{lab['PROXY_PORT']}" in by_name(said)[name][0]["config"], by_name(said)[name]
 
 
 @test("/interop/detect-methods/people-are-told-how-to-use-what-works-and-why-the-rest-does-not")

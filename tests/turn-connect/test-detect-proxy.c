@@ -227,6 +227,29 @@ test_a_strangers_place_is_told_as_one_word (void)
   }
 }
 
+/* Of one that was run nobody has to be told how, whatever came of it. */
+static void
+test_the_networks_file_is_said_to_be_the_networks (void)
+{
+  static const TurnConnectOutcome outcomes[] = { TURN_CONNECT_OUTCOME_ANSWER,
+                                                 TURN_CONNECT_OUTCOME_SKIPPED,
+                                                 TURN_CONNECT_OUTCOME_FAILED,
+                                                 TURN_CONNECT_OUTCOME_SILENCE };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (outcomes); i++) {
+    g_autoptr (TurnConnectObservations) observations = make_observations ();
+    TurnConnectProbe *probe = add_source (observations, outcomes[i]);
+    g_autoptr (TurnConnectVerdict) verdict = NULL;
+
+    turn_connect_probe_set_fact (probe, "source", "pac");
+    turn_connect_probe_set_fact (probe, "dhcp-pac", "http://w.example/wpad.dat");
+    verdict = turn_connect_classify (observations);
+    g_assert_true (
+        is_said (verdict, "http://w.example/wpad.dat is the one that the network names"));
+    g_assert_false (is_said (verdict, "to try it"));
+  }
+}
+
 static void
 test_words_of_a_record_that_are_none_of_ours_say_nothing (void)
 {
@@ -318,6 +341,8 @@ main (int argc, char **argv)
   ADD ("nobody-names-one-and-nobody-could-be-asked-are-two-things",
        test_nobody_names_one_and_nobody_could_be_asked_are_two_things);
   ADD ("a-strangers-place-is-told-as-one-word", test_a_strangers_place_is_told_as_one_word);
+  ADD ("the-networks-file-is-said-to-be-the-networks",
+       test_the_networks_file_is_said_to_be_the_networks);
   ADD ("words-of-a-record-that-are-none-of-ours-say-nothing",
        test_words_of_a_record_that_are_none_of_ours_say_nothing);
   ADD ("a-changed-request-shows-a-proxy-that-nobody-named",

@@ -114,17 +114,26 @@ judge_way (const TurnConnectObservations *observations, TurnConnectVerdict *verd
   }
 }
 
-/* To be pasted into a shell, and from a stranger. */
+/* What the network named when it gave out the address; words to be pasted into a shell are quoted, for
+ * they come from a stranger. */
 static void
-say_how_to_try (TurnConnectVerdict *verdict, const char *pac)
+say_who_named_it (TurnConnectVerdict *verdict, const TurnConnectProbe *probe)
 {
-  g_autofree char *words = g_strconcat ("pac+", pac, NULL);
+  const char *pac = turn_connect_probe_get_fact (probe, "dhcp-pac");
+  g_autofree char *words = g_strconcat ("pac+", pac != NULL ? pac : "", NULL);
   g_autofree char *quoted = g_shell_quote (words);
 
-  turn_connect_classify_say (verdict,
-                             "the network names a proxy configuration file, which was not run "
-                             "(DHCP option 252): to try it, --proxy %s",
-                             quoted);
+  if (pac == NULL)
+    return;
+  if (g_strcmp0 (turn_connect_probe_get_fact (probe, "source"), "pac") == 0)
+    turn_connect_classify_say (
+        verdict,
+        "the proxy configuration file %s is the one that the network names (DHCP option 252)", pac);
+  else if (probe->outcome == TURN_CONNECT_OUTCOME_SKIPPED)
+    turn_connect_classify_say (verdict,
+                               "the network names a proxy configuration file, which was not run "
+                               "(DHCP option 252): to try it, --proxy %s",
+                               quoted);
 }
 
 /* Who names it; that nobody does is an answer, and that nobody could be asked is none. */
@@ -133,17 +142,14 @@ judge_source (const TurnConnectObservations *observations, TurnConnectVerdict *v
 {
   for (guint i = 0; i < observations->probes->len; i++) {
     const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
-    const char *pac;
 
     if (probe->kind != TURN_CONNECT_PROBE_PROXY || !is_variant (probe, "source"))
       continue;
+    say_who_named_it (verdict, probe);
     if (probe->outcome == TURN_CONNECT_OUTCOME_SKIPPED &&
         verdict->proxy == TURN_CONNECT_WAY_UNKNOWN) {
       verdict->proxy = TURN_CONNECT_WAY_NONE;
       verdict->proxy_probe = (gint)i;
-      pac = turn_connect_probe_get_fact (probe, "dhcp-pac");
-      if (pac != NULL)
-        say_how_to_try (verdict, pac);
     } else if (probe->outcome == TURN_CONNECT_OUTCOME_ANSWER) {
       verdict->proxy_source = turn_connect_probe_get_fact (probe, "source");
       if (verdict->proxy_url == NULL)

@@ -261,16 +261,17 @@ has_candidate (ProxyProbe *self, const TurnConnectProxy *proxy)
   return FALSE;
 }
 
-/* Where nobody else names a proxy, the network itself may have done so when it gave out the address.
- * A script of who runs the network is only located here, and run by who asks for it. */
+/* The network itself may have named a configuration file when it gave out the address. Here it is only
+ * said that it is the one @used, or that there is one where nobody names a proxy: who wants it to be
+ * used asks proxy/learn.h before a run. */
 static void
-note_lease (ProxyProbe *self)
+note_lease (ProxyProbe *self, const char *used)
 {
   g_autofree char *url = turn_connect_lease_find_pac (
       "/", turn_connect_run_get_plan (self->run)->interface, g_get_real_time () / G_USEC_PER_SEC);
   g_autofree char *quoted = NULL;
 
-  if (url == NULL)
+  if (url == NULL || (used != NULL && strcmp (url, used) != 0))
     return;
   quoted = turn_connect_error_quote (url, strlen (url), strlen (url));
   turn_connect_probe_set_fact (self->source, "dhcp-pac", quoted);
@@ -295,7 +296,8 @@ take_ways (ProxyProbe *self, GPtrArray *ways, gboolean is_told)
     add_candidate (self, target);
   }
   if (self->candidates->len == 0) {
-    note_lease (self);
+    if (model->pac_url == NULL)
+      note_lease (self, NULL);
     end_source (self, TURN_CONNECT_OUTCOME_SKIPPED, "no proxy is named");
   } else
     end_source (self, TURN_CONNECT_OUTCOME_ANSWER,
@@ -386,6 +388,8 @@ turn_connect_proxy_probe_start (TurnConnectRun *run)
                                          TURN_CONNECT_CARRY_NONE, NULL);
   self->source->deadline_us += FIND_US;
   turn_connect_probe_set_fact (self->source, "source", sources[target->source]);
+  if (target->pac_url != NULL)
+    note_lease (self, target->pac_url);
   if (target->proxy != NULL) {
     add_candidate (self, turn_connect_target_copy (target));
     end_source (self, TURN_CONNECT_OUTCOME_ANSWER, NULL);
