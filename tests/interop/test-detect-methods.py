@@ -134,6 +134,18 @@ def _():
         assert f"--proxy http://{lab['PROXY_ADDR']}:{lab['PROXY_PORT']}" in by_name(said)[name][0]["config"], by_name(said)[name]
 
 
+@test("/interop/detect-methods/a-front-door-elsewhere-that-waits-for-the-client-is-no-inspection")
+def _():
+    with Scratch() as scratch, Lab.up("full-cone") as lab:
+        settings = {"server": {"listen": f"{lab['CORE_ADDR']}:8443"},
+                    "detect": {"addresses": f"{lab['CORE_ADDR']};{lab['CORE_2_ADDR']}", "stun-ports": "3478;5060"}}
+        with Server(lab, scratch, settings):
+            said = run_in(lab, scratch, scratch.certificate(), "core.lab:8443", "-4", login=f"{TEP_USER}:{TEP_PASSWORD}")
+    asked = {(probe["target"].rpartition(":")[2], probe["variant"]) for probe in said["probes"] if probe["kind"] == "payload"}
+    assert ("8443", "printable") in asked and ("5060", "silence") in asked and ("8443", "silence") not in asked, asked
+    assert said["type"] == 1 and said["inspection"]["seen"] is False, (said["types"], said["inspection"])
+
+
 @test("/interop/detect-methods/people-are-told-how-to-use-what-works-and-why-the-rest-does-not")
 def _():
     said, _ = detect("proxy-basic", as_json=False)

@@ -306,6 +306,27 @@ test_that_clients_must_speak_first_is_said_in_words (void)
   }
 }
 
+/* There the far end, too, says nothing as long as the client does not. */
+static void
+test_silence_at_a_front_door_is_no_inspection (void)
+{
+  for (guint is_door = 0; is_door <= 1; is_door++) {
+    g_autoptr (TurnConnectObservations) observations = observe (find_network ("port-restricted"));
+    g_autoptr (TurnConnectVerdict) verdict = NULL;
+
+    add_silence (observations, TURN_CONNECT_OUTCOME_SILENCE, TRUE);
+    for (guint i = 0; i < observations->listeners->len; i++) {
+      TurnConnectListener *listener =
+          &g_array_index (observations->listeners, TurnConnectListener, i);
+
+      listener->is_front_door =
+          is_door == (listener->carry == TURN_CONNECT_CARRY_TCP && listener->port == 5060);
+    }
+    verdict = turn_connect_classify (observations);
+    g_assert_cmpint (verdict->type, ==, is_door ? 3 : 9);
+  }
+}
+
 #define ADD(name, func) g_test_add_func ("/turn-connect/detect-classifier/" name, func)
 
 int
@@ -321,6 +342,7 @@ main (int argc, char **argv)
   ADD ("without-the-password-nothing-is-confirmed", test_without_the_password_nothing_is_confirmed);
   ADD ("a-server-that-refuses-everything-is-not-there",
        test_a_server_that_refuses_everything_is_not_there);
+  ADD ("silence-at-a-front-door-is-no-inspection", test_silence_at_a_front_door_is_no_inspection);
   ADD ("that-clients-must-speak-first-is-said-in-words",
        test_that_clients_must_speak_first_is_said_in_words);
   ADD ("nothing-seen-determines-nothing", test_nothing_seen_determines_nothing);

@@ -72,7 +72,11 @@ test_listeners (void)
     TurnConnectCarry carry;
     guint port; /* 0: there is none */
     gint heard_ago_s;
+    gboolean is_front_door;
   } rows[] = {
+    { UDP (",\"door\":true,\"heard\":0}\n"), TURN_CONNECT_CARRY_UDP, 3478, -1, TRUE },
+    { UDP (",\"door\":false,\"heard\":0}\n"), TURN_CONNECT_CARRY_UDP, 3478, -1, FALSE },
+    { UDP (",\"door\":1,\"heard\":0}\n"), TURN_CONNECT_CARRY_UDP, 3478, -1, FALSE },
     { UDP (",\"heard\":1795000000000}\n"), TURN_CONNECT_CARRY_UDP, 3478, -1 },
     { SELF UDP (",\"heard\":1795000000000}\n"), TURN_CONNECT_CARRY_UDP, 3478, 9 },
     { SELF UDP (",\"heard\":1795000010000}\n"), TURN_CONNECT_CARRY_UDP, 3478, -1 },
@@ -116,6 +120,7 @@ test_listeners (void)
     g_assert_cmpint (listener.carry, ==, rows[i].carry);
     g_assert_cmpuint (listener.port, ==, rows[i].port);
     g_assert_cmpint (listener.heard_ago_s, ==, rows[i].heard_ago_s);
+    g_assert_cmpint (listener.is_front_door, ==, rows[i].is_front_door);
     g_assert_false (turn_connect_far_lines_next_listener (&lines, &listener));
   }
 }

@@ -58,7 +58,7 @@ static TurnConnectObservations *
 make_full (void)
 {
   TurnConnectObservations *observations = turn_connect_observations_new ();
-  TurnConnectListener listener = { TURN_CONNECT_CARRY_UDP, 3478, 12 };
+  TurnConnectListener listener = { TURN_CONNECT_CARRY_UDP, 3478, 12, TRUE };
   StunExtAddress address;
 
   observations->host = g_strdup ("far.example");

@@ -6,6 +6,7 @@
  */
 #include "turn-connect/detect/classify-private.h"
 #include "turn-connect/detect/hops.h"
+#include "turn-connect/detect/payload-class.h"
 
 #include "stun-ext/detect-payload.h"
 
@@ -122,6 +123,15 @@ agrees (const TurnConnectProbe *probe)
   }
 }
 
+static gboolean
+is_unanswerable (const TurnConnectObservations *observations, const TurnConnectProbe *probe)
+{
+  return g_strcmp0 (probe->variant,
+                    stun_ext_detect_payload_name (STUN_EXT_DETECT_PAYLOAD_SILENCE)) == 0 &&
+         turn_connect_payload_is_silence_answered (observations, probe->target.port) ==
+             TURN_CONNECT_TELL_NO;
+}
+
 static void
 gather (const TurnConnectObservations *observations, gboolean passes, Matrix *matrix)
 {
@@ -132,7 +142,7 @@ gather (const TurnConnectObservations *observations, gboolean passes, Matrix *ma
     /* That of a proxy that nobody needs is no firewall's. */
     if (probe->kind != TURN_CONNECT_PROBE_PAYLOAD ||
         !(says_something (probe) || is_cut (probe) || is_denied (probe)) ||
-        (probe->via != NULL && passes))
+        (probe->via != NULL && passes) || is_unanswerable (observations, probe))
       continue;
     cell = find_cell (matrix, probe);
     if (cell == NULL)

@@ -96,7 +96,8 @@ read_listener (StunExtSpan line, gint64 now_ms, TurnConnectListener *listener)
     return FALSE;
   *listener = (TurnConnectListener){ .carry = TURN_CONNECT_CARRY_UDP,
                                      .port = bound.port,
-                                     .heard_ago_s = -1 };
+                                     .heard_ago_s = -1,
+                                     .is_front_door = stun_ext_detect_line_is_true (line, "door") };
   if (has_word (line, "transport", "tcp"))
     listener->carry = TURN_CONNECT_CARRY_TCP;
   else if (!has_word (line, "transport", "udp"))

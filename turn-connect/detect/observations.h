@@ -262,6 +262,7 @@ typedef struct {
  * @carry: UDP or TCP
  * @port: the port
  * @heard_ago_s: seconds since somebody from outside was heard there; -1 if never or not told
+ * @is_front_door: what comes there is for the far end's tunnels first: it does not speak before the client
  *
  * A port on which the far end says that it listens.
  */
@@ -269,6 +270,7 @@ typedef struct {
   TurnConnectCarry carry;
   guint16 port;
   gint heard_ago_s;
+  gboolean is_front_door;
 } TurnConnectListener;
 
 /**

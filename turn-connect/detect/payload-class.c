@@ -42,3 +42,16 @@ turn_connect_payload_class_is_for (const TurnConnectPayloadClass *class,
   return is_udp ? !turn_connect_payload_class_is_fetched (class)
                 : !stun_ext_detect_payload_is_datagram (class->payload);
 }
+
+TurnConnectTell
+turn_connect_payload_is_silence_answered (const TurnConnectObservations *observations, guint16 port)
+{
+  for (guint i = 0; i < observations->listeners->len; i++) {
+    const TurnConnectListener *listener =
+        &g_array_index (observations->listeners, TurnConnectListener, i);
+
+    if (listener->carry == TURN_CONNECT_CARRY_TCP && listener->port == port)
+      return listener->is_front_door ? TURN_CONNECT_TELL_NO : TURN_CONNECT_TELL_YES;
+  }
+  return TURN_CONNECT_TELL_UNKNOWN;
+}

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "stun-ext/detect-payload.h"
+#include "turn-connect/detect/classifier.h"
 
 /* What one connection, or datagram, begins with. */
 typedef struct {
@@ -22,3 +23,8 @@ gboolean turn_connect_payload_class_is_fetched (const TurnConnectPayloadClass *c
 gboolean turn_connect_payload_class_is_for (const TurnConnectPayloadClass *class,
                                             gboolean is_udp,
                                             gboolean is_web);
+/* Whether the far end speaks on this TCP port when nobody else does: on its own ports, and not at its
+ * front door. Unknown as long as it has not said that it listens there. */
+TurnConnectTell
+turn_connect_payload_is_silence_answered (const TurnConnectObservations *observations,
+                                          guint16 port);

@@ -269,6 +269,26 @@ compare_exporters (PayloadProbe *self)
 }
 
 static gboolean
+can_be_answered (PayloadProbe *self, const Job *job)
+{
+  guint16 port = g_array_index (self->ports, Port, job->port).target.port;
+
+  return turn_connect_payload_classes[job->class].payload != STUN_EXT_DETECT_PAYLOAD_SILENCE ||
+         turn_connect_payload_is_silence_answered (turn_connect_run_get_observations (self->run),
+                                                   port) == TURN_CONNECT_TELL_YES;
+}
+
+/* What the far end did not say until now it does not say any more. */
+static void
+drop_unanswerable (PayloadProbe *self)
+{
+  for (guint i = self->jobs->len; i > 0; i--) {
+    if (!can_be_answered (self, &g_array_index (self->jobs, Job, i - 1)))
+      g_array_remove_index (self->jobs, i - 1);
+  }
+}
+
+static gboolean
 has_room (PayloadProbe *self, const Port *port)
 {
   gint64 now = turn_connect_run_get_now (self->run);
@@ -287,7 +307,8 @@ launch_next (PayloadProbe *self)
   for (guint i = 0; i < self->jobs->len; i++) {
     Job job = g_array_index (self->jobs, Job, i);
 
-    if (!has_room (self, &g_array_index (self->ports, Port, job.port)))
+    if (!has_room (self, &g_array_index (self->ports, Port, job.port)) ||
+        !can_be_answered (self, &job))
       continue;
     g_array_remove_index (self->jobs, i);
     launch (self, &job);
@@ -428,6 +449,8 @@ go_on (gpointer data)
     go_on_soon (self, PACE_US);
     return G_SOURCE_REMOVE;
   }
+  if (self->n_flying == 0)
+    drop_unanswerable (self);
   while (self->n_flying == 0 && self->jobs->len == 0) {
     if (self->phase == PHASE_AFTER) {
       turn_connect_run_done (self->run, TURN_CONNECT_FAMILY_PAYLOAD);
@@ -544,6 +567,7 @@ turn_connect_payload_probe_stop (gpointer state)
 {
   PayloadProbe *self = state;
 
+  drop_unanswerable (self);
   note_waiting (self);
   turn_connect_run_clear_source (&self->pace);
   g_ptr_array_unref (self->flights);

@@ -353,6 +353,7 @@ get_listener (Reader *reader, TurnConnectObservations *observations)
     .carry = (TurnConnectCarry)get_word (reader, "carry", carry_word, TURN_CONNECT_N_CARRIES),
     .port = (guint16)get_number (reader, "port", 1, G_MAXUINT16, 1),
     .heard_ago_s = (gint)get_number (reader, "heard_ago_s", 0, G_MAXINT32, -1),
+    .is_front_door = get_flag (reader, "front_door"),
   };
 
   g_array_append_val (observations->listeners, listener);

@@ -243,6 +243,8 @@ put_listeners (JsonBuilder *out, const GArray *listeners)
     put_text (out, "carry", turn_connect_carry_to_string (listener->carry));
     put_number (out, "port", listener->port);
     put_us (out, "heard_ago_s", listener->heard_ago_s);
+    if (listener->is_front_door)
+      put_flag (out, "front_door", TRUE);
     json_builder_end_object (out);
   }
   json_builder_end_array (out);

@@ -29,6 +29,7 @@ add_listener (TurnConnectObservations *observations, const TurnConnectListener *
 
     if (known->carry != listener->carry || known->port != listener->port)
       continue;
+    known->is_front_door |= listener->is_front_door;
     if (known->heard_ago_s < 0 ||
         (listener->heard_ago_s >= 0 && listener->heard_ago_s < known->heard_ago_s))
       known->heard_ago_s = listener->heard_ago_s;
