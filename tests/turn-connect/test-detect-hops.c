@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* At which hop octets are held back, and when nobody can say so. */
 #include "made-up-network.h"
+#include "turn-connect/detect/hops.h"
 #include "turn-connect/detect/record.h"
 
 #include <string.h>
@@ -198,6 +199,45 @@ test_others_say_nothing (void)
   g_assert_cmpuint (verdict->inspection.hop, ==, 0);
 }
 
+/* Asked as a run asks: a box that far away, which does so to what it holds back; routers everywhere,
+ * and the far end behind the tenth. */
+static guint
+find_box (guint box, char letter, guint *n_asked)
+{
+  g_autoptr (TurnConnectObservations) observations = observe (find_network ("inspection"));
+  TurnConnectProbe *held = (TurnConnectProbe *)find_held (observations);
+  TurnConnectHopsPlan plan;
+  TurnConnectHops hops;
+
+  held->outcome = outcome_of (letter);
+  *n_asked = 0;
+  turn_connect_hops_plan_init (&plan);
+  do {
+    for (guint i = plan.first; i <= plan.last; i++, (*n_asked)++) {
+      add_hop (observations, held, FALSE, i, i < box ? 'e' : letter);
+      add_hop (observations, held, TRUE, i, 'e');
+    }
+    turn_connect_hops_read (observations, held, &hops);
+  } while (turn_connect_hops_plan_next (&plan, &hops));
+  return turn_connect_hops_conclude (&hops);
+}
+
+static void
+test_a_box_is_found_at_every_hop (void)
+{
+  static const char letters[] = "rcfq";
+
+  for (guint i = 0; i < strlen (letters); i++) {
+    for (guint box = 1; box <= HOPS_MAX + 1; box++) {
+      guint n_asked;
+
+      g_test_message ("%c at %u", letters[i], box);
+      g_assert_cmpuint (find_box (box, letters[i], &n_asked), ==, box <= HOPS_MAX ? box : 0);
+      g_assert_cmpuint (n_asked, <=, 13);
+    }
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -208,6 +248,8 @@ main (int argc, char **argv)
     g_test_add_data_func (path, GUINT_TO_POINTER (row), test_row);
   }
   g_test_add_func ("/turn-connect/detect-hops/it-stands-in-records", test_it_stands_in_records);
+  g_test_add_func ("/turn-connect/detect-hops/a-box-is-found-at-every-hop",
+                   test_a_box_is_found_at_every_hop);
   g_test_add_func ("/turn-connect/detect-hops/others-say-nothing", test_others_say_nothing);
   return g_test_run ();
 }

@@ -10,16 +10,14 @@
 
 #include <string.h>
 
-#define AT_ONCE 4     /* hops, of each class */
-#define ROUNDS 2      /* of those hops that show something */
 #define PACE_US 15000 /* between hops, so that this is no flood */
 
 typedef struct {
   TurnConnectRun *run;
   const TurnConnectProbe *held;              /* that failed */
   const TurnConnectPayloadClass *classes[2]; /* its, and that of the control */
-  guint first, next;                         /* hops */
-  guint round;
+  TurnConnectHopsPlan plan;
+  guint next; /* hops */
   guint n_flying;
   GPtrArray *flights; /* TurnConnectFlight */
   GSource *pace;
@@ -51,7 +49,7 @@ launch (HopProbe *self)
     const TurnConnectFlightWay way = { .target = self->held->target,
                                        .payload = self->classes[i]->payload,
                                        .twin = self->classes[i]->twin,
-                                       .round = self->round,
+                                       .round = self->plan.round,
                                        .is_control = i == 1,
                                        .is_datagram = self->held->carry == TURN_CONNECT_CARRY_UDP,
                                        .hops = self->next };
@@ -62,24 +60,15 @@ launch (HopProbe *self)
   self->next++;
 }
 
-/* FALSE if there is nothing more to ask. */
 static gboolean
 plan_more (HopProbe *self)
 {
   TurnConnectHops hops;
-  guint last = self->first + AT_ONCE - 1;
 
   turn_connect_hops_read (turn_connect_run_get_observations (self->run), self->held, &hops);
-  if (turn_connect_hops_is_over (&hops, last)) {
-    if (++self->round == ROUNDS)
-      return FALSE;
-  } else {
-    /* What shows at the next may have begun at the last of these. */
-    if (self->round > 0 || last == TURN_CONNECT_HOPS_MAX)
-      return FALSE;
-    self->first = last + 1;
-  }
-  self->next = self->first;
+  if (!turn_connect_hops_plan_next (&self->plan, &hops))
+    return FALSE;
+  self->next = self->plan.first;
   return TRUE;
 }
 
@@ -89,7 +78,7 @@ go_on (gpointer data)
   HopProbe *self = data;
 
   turn_connect_run_clear_source (&self->pace);
-  if (self->next < self->first + AT_ONCE) {
+  if (self->next <= self->plan.last) {
     launch (self);
     go_on_soon (self, PACE_US);
   } else if (self->n_flying == 0) {
@@ -167,7 +156,8 @@ turn_connect_hop_probe_start (TurnConnectRun *run)
 
   self->run = run;
   self->flights = g_ptr_array_new_with_free_func ((GDestroyNotify)turn_connect_flight_free);
-  self->first = self->next = 1;
+  turn_connect_hops_plan_init (&self->plan);
+  self->next = self->plan.first;
   self->held = find_held (run);
   if (self->held != NULL)
     self->classes[0] = find_class (self->held->variant);

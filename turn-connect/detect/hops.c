@@ -9,6 +9,7 @@
 #include "turn-connect/detect/hops.h"
 
 #define TIMES 2
+#define AT_ONCE 4 /* hops, of each class */
 
 static TurnConnectHopEffect
 effect_of (const TurnConnectProbe *probe, const TurnConnectProbe *held)
@@ -92,6 +93,29 @@ turn_connect_hops_is_over (const TurnConnectHops *hops, guint n)
       return TRUE;
   }
   return FALSE;
+}
+
+void
+turn_connect_hops_plan_init (TurnConnectHopsPlan *plan)
+{
+  *plan = (TurnConnectHopsPlan){ .first = 1, .last = AT_ONCE };
+}
+
+gboolean
+turn_connect_hops_plan_next (TurnConnectHopsPlan *plan, const TurnConnectHops *hops)
+{
+  if (turn_connect_hops_is_over (hops, plan->last)) {
+    if (++plan->round == TIMES)
+      return FALSE;
+    /* A step is two hops: what shows at the first of these may not have at the one before them. */
+    plan->first = MAX (plan->first, 2) - 1;
+    return TRUE;
+  }
+  if (plan->round > 0 || plan->last == TURN_CONNECT_HOPS_MAX)
+    return FALSE;
+  plan->first = plan->last + 1;
+  plan->last = MIN (plan->last + AT_ONCE, TURN_CONNECT_HOPS_MAX);
+  return TRUE;
 }
 
 /* The first hop at which the class has this effect; 0 for none. */

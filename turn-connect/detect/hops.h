@@ -27,6 +27,17 @@ typedef struct {
   TurnConnectHop control[TURN_CONNECT_HOPS_MAX + 1];
 } TurnConnectHops;
 
+/* Between which hops, these two included, each is asked once more. */
+typedef struct {
+  guint first, last;
+  guint round; /* 1: what showed something is asked a second time */
+} TurnConnectHopsPlan;
+
+/* Where to begin. */
+void turn_connect_hops_plan_init (TurnConnectHopsPlan *plan);
+/* What to ask after that; FALSE if there is nothing more to ask. */
+gboolean turn_connect_hops_plan_next (TurnConnectHopsPlan *plan, const TurnConnectHops *hops);
+
 /* What the probes of kind "hop" say of the class, port and carrier of @held, which failed. */
 void turn_connect_hops_read (const TurnConnectObservations *observations,
                              const TurnConnectProbe *held,
