@@ -117,6 +117,71 @@ test_case_cut_short (gconstpointer data)
   }
 }
 
+static TurnConnectObservations *
+read_case (const char *name)
+{
+  const char *source = g_getenv ("TEPKIT_SOURCE");
+  g_autofree char *path = g_build_filename (source != NULL ? source : ".",
+                                            "tests/turn-connect/detect-cases", name, NULL);
+  g_autofree char *text = NULL;
+  gsize length;
+  g_autoptr (GError) error = NULL;
+  TurnConnectObservations *observations = NULL;
+
+  if (g_file_get_contents (path, &text, &length, &error))
+    observations = turn_connect_record_read (text, length, &error);
+  g_assert_no_error (error);
+  return observations;
+}
+
+#define TCP TURN_CONNECT_CARRY_TCP
+#define TLS TURN_CONNECT_CARRY_TLS
+
+/* What is confirmed by more than anybody who knows the protocol could have answered. */
+static void
+test_inspection_is_confirmed_by_who_is_proven (void)
+{
+  static const struct {
+    TurnConnectProbeKind kind;
+    const char *variant;
+    TurnConnectCarry carry, becomes;
+    guint16 port;
+    gboolean is_confirmed; /* though these are not proven with the password */
+  } rows[] = {
+    { TURN_CONNECT_PROBE_PAYLOAD, NULL, TCP, TCP, 5060, FALSE },
+    { TURN_CONNECT_PROBE_PAYLOAD, NULL, TCP, TCP, 443, TRUE },
+    { TURN_CONNECT_PROBE_RECORD, "record", TCP, TCP, 0, FALSE },
+    { TURN_CONNECT_PROBE_RECORD, "record", TCP, TLS, 0, TRUE },
+    { TURN_CONNECT_PROBE_RECORD, "self", TCP, TCP, 0, TRUE },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autoptr (TurnConnectObservations) observations = read_case ("sip-dropped.json");
+    g_autoptr (TurnConnectVerdict) verdict = NULL;
+    guint n = 0;
+
+    for (guint j = 0; j < observations->probes->len; j++) {
+      TurnConnectProbe *probe = g_ptr_array_index (observations->probes, j);
+
+      if (probe->kind != rows[i].kind || probe->carry != rows[i].carry ||
+          probe->proof != TURN_CONNECT_PROOF_KEYED ||
+          (rows[i].variant != NULL && g_strcmp0 (probe->variant, rows[i].variant) != 0) ||
+          (rows[i].port != 0 && probe->target.port != rows[i].port))
+        continue;
+      probe->proof = TURN_CONNECT_PROOF_UNKEYED;
+      probe->carry = rows[i].becomes;
+      n++;
+    }
+    verdict = turn_connect_classify (observations);
+    g_test_message ("%" G_GSIZE_FORMAT ": %u", i, n);
+    g_assert_cmpuint (n, >, 0);
+    g_assert_cmpint (verdict->inspection.is_seen, ==, TURN_CONNECT_TELL_YES);
+    g_assert_cmpint (verdict->inspection.confidence, ==,
+                     rows[i].is_confirmed ? TURN_CONNECT_CONFIDENCE_CONFIRMED
+                                          : TURN_CONNECT_CONFIDENCE_PROBABLE);
+  }
+}
+
 static void
 add_cases (void)
 {
@@ -144,5 +209,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   add_cases ();
+  g_test_add_func ("/turn-connect/detect-cases/inspection-is-confirmed-by-who-is-proven",
+                   test_inspection_is_confirmed_by_who_is_proven);
   return g_test_run ();
 }

@@ -92,6 +92,18 @@ turn_connect_classify_is_proxy_proven (const TurnConnectObservations *observatio
   return FALSE;
 }
 
+/* What inspection is judged by: what passed at the port of what did not, and what the far end says of
+ * both; whose certificate was verified is who he is. */
+static gboolean
+tells_of_content (const TurnConnectProbe *probe, const TurnConnectProbe *held)
+{
+  if (probe->kind == TURN_CONNECT_PROBE_RECORD)
+    return g_strcmp0 (probe->variant, "record") == 0 && probe->carry != TURN_CONNECT_CARRY_TLS;
+  return probe->kind == TURN_CONNECT_PROBE_PAYLOAD && probe->via == NULL &&
+         (probe->carry == TURN_CONNECT_CARRY_UDP) == (held->carry == TURN_CONNECT_CARRY_UDP) &&
+         stun_ext_address_equal (&probe->target, &held->target);
+}
+
 static void
 cap (TurnConnectConfidence *confidence)
 {
@@ -104,6 +116,8 @@ turn_connect_classify_proof (const TurnConnectObservations *observations,
 {
   const Proofs proofs = count (observations);
   TurnConnectInspection *inspection = &verdict->inspection;
+  const TurnConnectProbe *held =
+      inspection->probe >= 0 ? g_ptr_array_index (observations->probes, inspection->probe) : NULL;
 
   for (guint i = 0; i < observations->probes->len; i++) {
     const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
@@ -116,7 +130,8 @@ turn_connect_classify_proof (const TurnConnectObservations *observations,
       cap (&family->confidence);
       cap (&family->nat_confidence);
     }
-    if ((gint)i == inspection->probe && probe->proof == TURN_CONNECT_PROOF_UNKEYED)
+    if (held != NULL && probe->proof == TURN_CONNECT_PROOF_UNKEYED &&
+        (probe == held || tells_of_content (probe, held)))
       cap (&inspection->confidence);
   }
   if (proofs.n_keyed == 0 && proofs.n_unkeyed > 0)
