@@ -202,6 +202,70 @@ test_what_was_believed_is_not_once_the_password_is_proven (void)
   world_clear (&world);
 }
 
+/* Whoever says more after the far end: what he says is worth nothing, and what it proved stays. */
+static void
+test_what_is_proven_with_the_password_stays_so (void)
+{
+  static const struct {
+    const char *password;
+    StunExtDetectProof later;
+    gboolean is_refusal, is_told;
+  } rows[] = {
+    { LONG_PASSWORD, UNKEYED, FALSE, TRUE },
+    { LONG_PASSWORD, UNKEYED, TRUE, TRUE },
+    { LONG_PASSWORD, STUN_EXT_DETECT_PROOF_NONE, FALSE, FALSE },
+    { SHORT_PASSWORD, UNKEYED, FALSE, TRUE },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    World world;
+    TurnConnectProbe *probe;
+
+    world_init (&world, rows[i].password);
+    probe = add (&world, "192.0.2.1:3478", 0);
+    weigh (&world, probe, TRUE, KEYED, FALSE, 5);
+    g_assert_cmpint (turn_connect_trust_weigh (&world.trust, world.observations, probe,
+                                               rows[i].later, rows[i].is_refusal, 6),
+                     ==, TURN_CONNECT_PROOF_NONE);
+    g_assert_cmpint (probe->proof, ==, TURN_CONNECT_PROOF_KEYED);
+    g_assert_cmpint (probe->outcome, ==, TURN_CONNECT_OUTCOME_PROOF);
+    g_assert_cmpint (turn_connect_probe_get_fact (probe, "proof") != NULL, ==, rows[i].is_told);
+    world_clear (&world);
+  }
+}
+
+/* Where the far end listens may have been told by somebody else, too. */
+static void
+test_listeners_of_who_is_not_believed_are_forgotten (void)
+{
+  static const struct {
+    const char *variant;
+    gboolean is_signed;
+    guint n_left;
+  } rows[] = { { "self", TRUE, 0 }, { "self", FALSE, 1 }, { "record", TRUE, 1 } };
+  const TurnConnectListener listener = { .carry = TURN_CONNECT_CARRY_TCP, .port = 5060 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    World world;
+    TurnConnectProbe *told, *other;
+
+    world_init (&world, LONG_PASSWORD);
+    told = turn_connect_observations_add (world.observations, TURN_CONNECT_PROBE_RECORD,
+                                          rows[i].variant);
+    weigh (&world, told, rows[i].is_signed, UNKEYED, TRUE, 5);
+    g_array_append_val (world.observations->listeners, listener);
+    other = add (&world, "192.0.2.1:443", 0);
+    weigh (&world, other, TRUE, UNKEYED, TRUE, 8);
+    g_assert_cmpuint (world.observations->listeners->len, ==, 1);
+    weigh (&world, other, TRUE, KEYED, FALSE, 10);
+    g_assert_cmpuint (world.observations->listeners->len, ==, rows[i].n_left);
+    g_assert_cmpint (told->outcome, ==,
+                     rows[i].is_signed ? TURN_CONNECT_OUTCOME_WRONG_ANSWER
+                                       : TURN_CONNECT_OUTCOME_PROOF);
+    world_clear (&world);
+  }
+}
+
 /* Of a probe with requests of both kinds nobody can say which one was answered. */
 static void
 test_a_probe_with_one_unsigned_request_is_no_signed_one (void)
@@ -229,6 +293,9 @@ main (int argc, char **argv)
        test_what_anybody_can_make_is_worth_nothing_beside_the_password);
   ADD ("what-was-believed-is-not-once-the-password-is-proven",
        test_what_was_believed_is_not_once_the_password_is_proven);
+  ADD ("what-is-proven-with-the-password-stays-so", test_what_is_proven_with_the_password_stays_so);
+  ADD ("listeners-of-who-is-not-believed-are-forgotten",
+       test_listeners_of_who_is_not_believed_are_forgotten);
   ADD ("a-probe-with-one-unsigned-request-is-no-signed-one",
        test_a_probe_with_one_unsigned_request_is_no_signed_one);
   return g_test_run ();

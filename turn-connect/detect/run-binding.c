@@ -135,7 +135,7 @@ note_error (TurnConnectProbe *probe, const StunExtMessage *message)
                                                  : TURN_CONNECT_OUTCOME_DENIED;
 }
 
-static void
+static TurnConnectProof
 note_proof (TurnConnectRun *run,
             TurnConnectProbe *probe,
             StunExtDetectProof proof,
@@ -152,6 +152,7 @@ note_proof (TurnConnectRun *run,
                                      is_refusal, turn_connect_run_get_now (run));
   if (proven == TURN_CONNECT_PROOF_UNKEYED && is_refusal)
     turn_connect_probe_set_fact (probe, "credentials", "refused");
+  return proven;
 }
 
 /* Behind a NAT64 the far end has an IPv6 address that it does not know of: it says where else to ask it
@@ -180,12 +181,14 @@ note_answer (TurnConnectRun *run, TurnConnectProbe *probe, const StunExtMessage 
   StunExtDetectAnswer answer;
   StunExtDetectProof proof =
       stun_ext_detect_answer_read (message, &id, turn_connect_run_get_user_key (run), &answer);
+  TurnConnectProof worth = note_proof (run, probe, proof, &answer);
 
-  note_proof (run, probe, proof, &answer);
   if (message->message_class == STUN_EXT_CLASS_ERROR)
     return note_error (probe, message);
   if (answer.mapped.family == 0)
     return TURN_CONNECT_OUTCOME_WRONG_ANSWER;
+  if (worth < probe->proof)
+    return TURN_CONNECT_OUTCOME_ANSWER; /* of what is known from a better one nothing changes */
   probe->mapped = answer.mapped;
   probe->origin = answer.origin;
   probe->other = answer.other;
@@ -197,8 +200,8 @@ note_answer (TurnConnectRun *run, TurnConnectProbe *probe, const StunExtMessage 
     turn_connect_probe_set_fact (probe, "mapped-plain",
                                  stun_ext_address_print (&answer.mapped_plain, text));
   note_software (run, message);
-  return probe->proof != TURN_CONNECT_PROOF_NONE ? TURN_CONNECT_OUTCOME_PROOF
-                                                 : TURN_CONNECT_OUTCOME_ANSWER;
+  return worth != TURN_CONNECT_PROOF_NONE ? TURN_CONNECT_OUTCOME_PROOF
+                                          : TURN_CONNECT_OUTCOME_ANSWER;
 }
 
 /* Whether a server cannot read our signature, which is newer than it (RFC 8489 section 14.6). */

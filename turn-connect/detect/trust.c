@@ -148,14 +148,20 @@ take_proof_away (TurnConnectProbe *probe)
 }
 
 static void
-note_keyed (TurnConnectTrust *trust, gint64 now_us)
+note_keyed (TurnConnectTrust *trust, TurnConnectObservations *observations, gint64 now_us)
 {
   if (trust->keyed_us >= 0)
     return;
   trust->keyed_us = now_us;
   g_ptr_array_set_size (trust->refusers, 0);
-  for (guint i = 0; i < trust->unproven->len; i++)
-    take_proof_away (g_ptr_array_index (trust->unproven, i));
+  for (guint i = 0; i < trust->unproven->len; i++) {
+    TurnConnectProbe *probe = g_ptr_array_index (trust->unproven, i);
+
+    take_proof_away (probe);
+    /* Where it listens was told by somebody else. */
+    if (probe->kind == TURN_CONNECT_PROBE_RECORD && g_strcmp0 (probe->variant, "self") == 0)
+      g_array_set_size (observations->listeners, 0);
+  }
   g_ptr_array_set_size (trust->unproven, 0);
 }
 
@@ -181,21 +187,28 @@ turn_connect_trust_weigh (TurnConnectTrust *trust,
                           gint64 now_us)
 {
   gboolean is_signed = GPOINTER_TO_INT (g_hash_table_lookup (trust->requests, probe));
+  gboolean is_forged = proof == STUN_EXT_DETECT_PROOF_UNKEYED && trust->has_key &&
+                       !is_legitimate (trust, probe, is_signed, is_refusal);
 
   if (proof == STUN_EXT_DETECT_PROOF_KEYED) {
     g_ptr_array_remove_fast (trust->unproven, probe);
-    note_keyed (trust, now_us);
+    note_keyed (trust, observations, now_us);
     probe->proof = TURN_CONNECT_PROOF_KEYED;
     observations->is_far_end = TRUE;
-  } else if (proof == STUN_EXT_DETECT_PROOF_UNKEYED && trust->has_key &&
-             !is_legitimate (trust, probe, is_signed, is_refusal)) {
-    take_proof_away (probe);
-  } else if (proof == STUN_EXT_DETECT_PROOF_UNKEYED) {
-    probe->proof = TURN_CONNECT_PROOF_UNKEYED;
-    observations->is_far_end = TRUE;
-    if (is_signed)
-      g_ptr_array_add (trust->unproven, probe);
+    return probe->proof;
   }
+  if (is_forged)
+    turn_connect_probe_set_fact (probe, "proof", "without-password");
+  if (proof == STUN_EXT_DETECT_PROOF_NONE || probe->proof == TURN_CONNECT_PROOF_KEYED)
+    return TURN_CONNECT_PROOF_NONE; /* and it takes nothing away that an answer before it proved */
+  if (is_forged) {
+    take_proof_away (probe);
+    return TURN_CONNECT_PROOF_NONE;
+  }
+  probe->proof = TURN_CONNECT_PROOF_UNKEYED;
+  observations->is_far_end = TRUE;
+  if (is_signed && !g_ptr_array_find (trust->unproven, probe, NULL))
+    g_ptr_array_add (trust->unproven, probe);
   return probe->proof;
 }
 

@@ -38,8 +38,9 @@ void turn_connect_trust_note_request (TurnConnectTrust *trust,
  * there are not signed, until somebody proves that he knows the password. */
 gboolean turn_connect_trust_note_refusal (TurnConnectTrust *trust, const TurnConnectProbe *probe);
 
-/* What an answer's proof is worth, which the probe has from now on; the observations learn of a far
- * end. @is_refusal: it may be that the far end did not take the signature for the user's, and said so.
+/* What an answer's proof is worth; the probe has the best that any of its answers had, so that nobody
+ * takes from the far end what it has proven by saying more. The observations learn of a far end.
+ * @is_refusal: it may be that the far end did not take the signature for the user's, and said so.
  * @now_us: of the run. */
 TurnConnectProof turn_connect_trust_weigh (TurnConnectTrust *trust,
                                            TurnConnectObservations *observations,
