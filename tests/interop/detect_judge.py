@@ -132,8 +132,11 @@ class Findings:
             elif said.get("seen") is None and self.verdict.tcp:
                 self.missing.append("inspection: whether there is any")
             return
-        if said.get("mechanism") not in content.how:
-            (self.wrong if said.get("mechanism") else self.missing).append(f"mechanism: {said.get('mechanism')}, not {' or '.join(content.how)}")
+        how = content.how
+        if said.get("probe") is not None and self.probe(said["probe"])["carry"] == "udp":
+            how += (DROP,)  # there is nothing to reset
+        if said.get("mechanism") not in how:
+            (self.wrong if said.get("mechanism") else self.missing).append(f"mechanism: {said.get('mechanism')}, not {' or '.join(how)}")
         for which, what in ((blocked & content.never_blocked, "held back"), (passing & content.never_passing, "passing")):
             if which:
                 self.wrong.append(f"{what}, as it says: {', '.join(sorted(which))}")

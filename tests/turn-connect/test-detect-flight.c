@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a flight says of itself that could not be sent. */
+/* What a flight says of itself that could not be sent, or got lost. */
 #include "support.h"
 #include "turn-connect/detect/flight.h"
 
@@ -79,6 +79,37 @@ test_what_cannot_be_made_says_why (void)
   close (listener);
 }
 
+/* The kernel would repeat the first packet after a second, and the octets that follow after three. */
+static void
+test_a_lost_connection_is_tried_anew_from_another_socket (void)
+{
+  TurnConnectPlan plan = make_plan ("nobody.example");
+  TurnConnectRun *run = turn_connect_run_new (&plan, goes_on, works, is_done, NULL);
+  TurnConnectFlightWay way = { .payload = STUN_EXT_DETECT_PAYLOAD_PRINTABLE };
+  g_autoptr (TurnConnectFlight) flight = NULL;
+  const TurnConnectProbe *probe;
+  gboolean has_ended = FALSE;
+  SupportBlackHole hole;
+
+  support_black_hole_open (&hole, "127.83.0.7", 0);
+  g_assert_true (stun_ext_address_parse ("127.83.0.7", &way.target));
+  way.target.port = hole.port;
+  flight = turn_connect_flight_new (run, &way, ended, &has_ended);
+  probe = g_ptr_array_index (turn_connect_run_get_observations (run)->probes, 0);
+  support_run_for (50);
+  g_assert_cmpint (probe->connect_us, <, 0);
+  close (support_accept (hole.listener));
+  for (guint i = 0; i < 1000 && probe->connect_us < 0 && !has_ended; i++)
+    support_run_for (10);
+  g_assert_cmpuint (probe->attempts, >=, 2);
+  g_assert_cmpint (probe->connect_us, >=, 0);
+  g_assert_cmpint (probe->connect_us, <, 900000);
+  g_clear_pointer (&flight, turn_connect_flight_free);
+  turn_connect_run_free (run);
+  plan_clear (&plan);
+  support_black_hole_close (&hole);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -86,5 +117,8 @@ main (int argc, char **argv)
   support_resolver_install ();
   g_test_add_func ("/turn-connect/detect-flight/what-cannot-be-made-says-why",
                    test_what_cannot_be_made_says_why);
+  g_test_add_func (
+      "/turn-connect/detect-flight/a-lost-connection-is-tried-anew-from-another-socket",
+      test_a_lost_connection_is_tried_anew_from_another_socket);
   return g_test_run ();
 }

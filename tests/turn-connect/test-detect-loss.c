@@ -91,6 +91,28 @@ test_a_class_that_was_lost_once_is_not_named (gconstpointer data)
   g_assert_cmpuint (verdict->inspection.blocked->len, ==, does_little_pass ? 5 : 1);
 }
 
+/* Where as many fail as pass, in one run each, of two of which the first packet was lost. */
+static void
+test_what_was_lost_after_a_lost_syn_is_not_held_back (void)
+{
+  g_autoptr (TurnConnectObservations) observations = turn_connect_observations_new ();
+  g_autoptr (TurnConnectVerdict) verdict = NULL;
+
+  observations->is_far_end = TRUE;
+  for (guint run = 0; run < RUNS; run++) {
+    add_run (observations, "stun", FALSE, TURN_CONNECT_OUTCOME_RESET);
+    add_run (observations, "tls", run > 0, TURN_CONNECT_OUTCOME_PROOF);
+  }
+  add_run (observations, "sip-register", FALSE, TURN_CONNECT_OUTCOME_RESET);
+  add_run (observations, "http", FALSE, TURN_CONNECT_OUTCOME_CONNECTED);
+  ((TurnConnectProbe *)g_ptr_array_index (observations->probes, observations->probes->len - 1))
+      ->connect_us = 1010000;
+  verdict = turn_connect_classify (observations);
+  g_assert_cmpint (verdict->inspection.is_seen, ==, TURN_CONNECT_TELL_YES);
+  g_assert_cmpuint (verdict->inspection.blocked->len, ==, 2);
+  g_assert_false (verdict->inspection.is_in_doubt);
+}
+
 /* A server that refuses a name says so in clear; once its answer got lost. */
 static void
 test_what_is_refused_and_lost_once_is_not_held_back (void)
@@ -127,5 +149,8 @@ main (int argc, char **argv)
   g_test_add_func (
       "/turn-connect/detect-loss/content/what-is-refused-and-lost-once-is-not-held-back",
       test_what_is_refused_and_lost_once_is_not_held_back);
+  g_test_add_func (
+      "/turn-connect/detect-loss/content/what-was-lost-after-a-lost-syn-is-not-held-back",
+      test_what_was_lost_after_a_lost_syn_is_not_held_back);
   return g_test_run ();
 }

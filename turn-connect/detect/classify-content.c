@@ -16,7 +16,8 @@
 #define CONFIRM_RUNS 5   /* p = 1/252 against five */
 #define NEAR_PERCENT 70  /* of a round trip */
 #define NEAR_RTT_US 4000 /* shorter ones say nothing of where */
-#define CELLS_MAX 256    /* port and class; a run has some dozens */
+#define SYN_REPEATED_US 900000
+#define CELLS_MAX 256 /* port and class; a run has some dozens */
 
 /* One class of octets at one port. */
 typedef struct {
@@ -262,8 +263,9 @@ judge_cell (TurnConnectInspection *inspection, const Cell *cell, guint n_held)
   }
 }
 
-/* What failed in its only run, where fewer classes than pass are held back, of which the repeated
- * ones tell. Of a box that lets little through not all classes are repeated. */
+/* What failed in its only run: after a SYN that was lost, for then the kernel repeats what follows too
+ * late for a run; or where fewer classes than pass are held back, of which the repeated ones tell. Of
+ * a box that lets little through not all classes are repeated. */
 static gboolean
 is_chance (const Matrix *matrix, const Cell *cell)
 {
@@ -271,6 +273,8 @@ is_chance (const Matrix *matrix, const Cell *cell)
 
   if (cell->n_runs >= QUICK_RUNS)
     return FALSE;
+  if (cell->n_runs == 1 && cell->like->connect_us >= SYN_REPEATED_US)
+    return TRUE;
   for (guint i = 0; i < matrix->n; i++) {
     const Cell *other = &matrix->cells[i];
 

@@ -20,8 +20,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CONNECT_US 1600000 /* SYNs at 0 and 1 s; the port is known to be open */
-#define ANSWER_US 1600000  /* TCP repeats after 0.2, 0.6 and 1.4 s */
+#define CONNECT_US 1600000 /* for the last SYN; the port is known to be open */
+/* When to try anew, from another socket: the kernel repeats a SYN after 1 s, and what follows a
+ * repeated one after 3 s (RFC 6298 section 5.7). */
+#define CONNECT_ANEW_US 400000
+#define CONNECTIONS 3
+#define ANSWER_US 1600000 /* TCP repeats after 0.2, 0.6 and 1.4 s */
 #define ANSWER_MAX TURN_CONNECT_FLIGHT_ANSWER_MAX
 #define DATAGRAM_US 600000
 #define HOPS_US 400000 /* what is nearer than the far end is sooner than it */
@@ -274,7 +278,7 @@ read_answer (TurnConnectFlight *self)
     return;
   }
   /* Of one that was repeated nobody knows which was answered. */
-  if (self->probe->rtt_us < 0 && self->probe->attempts == 1)
+  if (self->probe->rtt_us < 0 && (!self->way.is_datagram || self->probe->attempts == 1))
     self->probe->rtt_us = g_get_monotonic_time () - self->sent_us;
   self->probe->answers = 1;
   outcome =
@@ -472,6 +476,7 @@ failed_at_once (gpointer data)
 static gboolean
 refuse (TurnConnectFlight *self, const char *why)
 {
+  g_free (self->probe->detail);
   self->probe->detail = g_strdup (why);
   return FALSE;
 }
@@ -495,22 +500,52 @@ begin_datagrams (TurnConnectFlight *self)
   return TRUE;
 }
 
+static gboolean connect_anew (gpointer data);
+
+/* FALSE, and why. */
 static gboolean
-begin (TurnConnectFlight *self)
+open_socket (TurnConnectFlight *self)
 {
   struct sockaddr_storage native;
   socklen_t length = (socklen_t)stun_ext_address_to_sockaddr (&self->way.target, &native);
 
+  self->began_us = g_get_monotonic_time ();
   self->descriptor = turn_connect_run_open_socket (
       self->run, self->way.target.family, self->way.is_datagram ? SOCK_DGRAM : SOCK_STREAM);
   if (self->descriptor < 0 ||
       (connect (self->descriptor, (struct sockaddr *)&native, length) != 0 && errno != EINPROGRESS))
     return refuse (self, g_strerror (errno));
+  return TRUE;
+}
+
+static gboolean
+begin (TurnConnectFlight *self)
+{
+  gint64 rtt_us = turn_connect_run_get_rtt (self->run, self->way.target.family);
+  gint64 anew_us = CONNECT_ANEW_US + 2 * MAX (rtt_us, 0);
+
+  if (!open_socket (self))
+    return FALSE;
   if (self->way.is_datagram)
     return begin_datagrams (self);
   watch (self, G_IO_OUT, connected);
   set_limit (self, CONNECT_US);
+  if (++self->probe->attempts == CONNECTIONS || anew_us >= CONNECT_US)
+    return TRUE;
+  turn_connect_run_clear_source (&self->limit);
+  self->limit = turn_connect_run_add_timer (self->run, anew_us, connect_anew, self);
   return TRUE;
+}
+
+static gboolean
+connect_anew (gpointer data)
+{
+  TurnConnectFlight *self = data;
+
+  let_go (self, FALSE);
+  if (!begin (self))
+    end (self, TURN_CONNECT_OUTCOME_FAILED);
+  return G_SOURCE_REMOVE;
 }
 
 static void
@@ -539,11 +574,9 @@ turn_connect_flight_new (TurnConnectRun *run,
   self->user_data = user_data;
   self->descriptor = -1;
   self->icmp = TURN_CONNECT_OUTCOME_SILENCE;
-  self->began_us = g_get_monotonic_time ();
   self->probe = turn_connect_run_begin (
       run, way->hops > 0 ? TURN_CONNECT_PROBE_HOP : TURN_CONNECT_PROBE_PAYLOAD, name,
       way->is_datagram ? TURN_CONNECT_CARRY_UDP : TURN_CONNECT_CARRY_TCP, &way->target);
-  self->probe->attempts = way->is_datagram ? 0 : 1;
   self->probe->round = way->round;
   self->probe->is_control = way->is_control;
   note_hops (self);
