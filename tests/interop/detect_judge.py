@@ -134,7 +134,7 @@ class Findings:
             return
         how = content.how
         if said.get("probe") is not None and self.probe(said["probe"])["carry"] == "udp":
-            how += (DROP,)  # there is nothing to reset
+            how = tuple(DROP if each in (RESET, CLOSED) else each for each in how)  # there is nothing to reset
         if said.get("mechanism") not in how:
             (self.wrong if said.get("mechanism") else self.missing).append(f"mechanism: {said.get('mechanism')}, not {' or '.join(how)}")
         for which, what in ((blocked & content.never_blocked, "held back"), (passing & content.never_passing, "passing")):

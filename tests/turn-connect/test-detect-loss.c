@@ -113,23 +113,61 @@ test_what_was_lost_after_a_lost_syn_is_not_held_back (void)
   g_assert_false (verdict->inspection.is_in_doubt);
 }
 
-/* A server that refuses a name says so in clear; once its answer got lost. */
+/* A server that refuses a name says so in clear; once its answer got lost. Who says so once and is silent
+ * then may be anybody. */
 static void
-test_what_is_refused_and_lost_once_is_not_held_back (void)
+test_what_is_refused_and_lost_once_is_not_held_back (gconstpointer data)
 {
+  guint n_denied = GPOINTER_TO_UINT (data);
   g_autoptr (TurnConnectObservations) observations = turn_connect_observations_new ();
   g_autoptr (TurnConnectVerdict) verdict = NULL;
 
   observations->is_far_end = TRUE;
   for (guint run = 0; run < RUNS; run++) {
     add_run (observations, "tls-other-name", FALSE,
-             run == 0 ? TURN_CONNECT_OUTCOME_CONNECTED : TURN_CONNECT_OUTCOME_DENIED);
+             run < n_denied ? TURN_CONNECT_OUTCOME_DENIED : TURN_CONNECT_OUTCOME_CONNECTED);
     add_run (observations, "printable", run > 0, TURN_CONNECT_OUTCOME_PROOF);
     add_run (observations, "stun", FALSE, TURN_CONNECT_OUTCOME_PROOF);
   }
   verdict = turn_connect_classify (observations);
-  g_assert_cmpint (verdict->inspection.is_seen, ==, TURN_CONNECT_TELL_NO);
-  g_assert_false (verdict->inspection.is_in_doubt);
+  g_assert_cmpint (verdict->inspection.is_seen, ==,
+                   n_denied > 1 ? TURN_CONNECT_TELL_NO : TURN_CONNECT_TELL_UNKNOWN);
+  g_assert_cmpint (verdict->inspection.is_in_doubt, ==, n_denied == 1);
+}
+
+/* Where the repetitions of what failed could not be sent any more. */
+static void
+test_what_was_lost_and_not_repeated_is_in_doubt (void)
+{
+  g_autoptr (TurnConnectObservations) observations = turn_connect_observations_new ();
+  g_autoptr (TurnConnectVerdict) verdict = NULL;
+
+  observations->is_far_end = TRUE;
+  add_run (observations, "tls", FALSE, TURN_CONNECT_OUTCOME_PROOF);
+  add_run (observations, "printable", FALSE, TURN_CONNECT_OUTCOME_PROOF);
+  add_run (observations, "http", FALSE, TURN_CONNECT_OUTCOME_CONNECTED);
+  ((TurnConnectProbe *)g_ptr_array_index (observations->probes, observations->probes->len - 1))
+      ->connect_us = 1010000;
+  add_run (observations, "http", FALSE, TURN_CONNECT_OUTCOME_CANCELLED);
+  verdict = turn_connect_classify (observations);
+  g_assert_true (verdict->inspection.is_in_doubt);
+}
+
+/* Of a class that was never sent at another port nothing is told. */
+static void
+test_a_finding_in_the_first_probe_is_told_alone (void)
+{
+  g_autoptr (TurnConnectObservations) observations = turn_connect_observations_new ();
+  g_autoptr (TurnConnectVerdict) verdict = NULL;
+
+  observations->is_far_end = TRUE;
+  add_run (observations, "stun", FALSE, TURN_CONNECT_OUTCOME_RESET);
+  add_run (observations, "tls", FALSE, TURN_CONNECT_OUTCOME_PROOF);
+  add_run (observations, "http", FALSE, TURN_CONNECT_OUTCOME_CANCELLED);
+  ((TurnConnectProbe *)g_ptr_array_index (observations->probes, 2))->target.port = 443;
+  verdict = turn_connect_classify (observations);
+  g_assert_cmpint (verdict->inspection.is_seen, ==, TURN_CONNECT_TELL_YES);
+  g_assert_cmpint (verdict->inspection.probe, ==, 0);
 }
 
 int
@@ -146,9 +184,16 @@ main (int argc, char **argv)
   g_test_add_data_func (
       "/turn-connect/detect-loss/content/where-little-passes-all-that-failed-once-is-named",
       GINT_TO_POINTER (TRUE), test_a_class_that_was_lost_once_is_not_named);
-  g_test_add_func (
+  g_test_add_data_func (
       "/turn-connect/detect-loss/content/what-is-refused-and-lost-once-is-not-held-back",
-      test_what_is_refused_and_lost_once_is_not_held_back);
+      GUINT_TO_POINTER (RUNS - 1), test_what_is_refused_and_lost_once_is_not_held_back);
+  g_test_add_data_func (
+      "/turn-connect/detect-loss/content/what-is-refused-once-and-silent-then-is-in-doubt",
+      GUINT_TO_POINTER (1), test_what_is_refused_and_lost_once_is_not_held_back);
+  g_test_add_func ("/turn-connect/detect-loss/content/what-was-lost-and-not-repeated-is-in-doubt",
+                   test_what_was_lost_and_not_repeated_is_in_doubt);
+  g_test_add_func ("/turn-connect/detect-loss/content/a-finding-in-the-first-probe-is-told-alone",
+                   test_a_finding_in_the_first_probe_is_told_alone);
   g_test_add_func (
       "/turn-connect/detect-loss/content/what-was-lost-after-a-lost-syn-is-not-held-back",
       test_what_was_lost_after_a_lost_syn_is_not_held_back);

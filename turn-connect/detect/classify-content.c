@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Does what passes depend on what it says? Compared are connections that differ in nothing but
- * their first octets: same address, same port. A class of octets is held back only if every run of
- * it failed where another class passed every time, and where the controls before and after passed.
+ * Does what passes depend on what it says? What is held back, by which mechanism, how sure that is, and
+ * where it is done.
  */
 #include "turn-connect/detect/classify-private.h"
+#include "turn-connect/detect/content-matrix.h"
 #include "turn-connect/detect/hops.h"
 #include "turn-connect/detect/payload-class.h"
 
@@ -12,184 +12,13 @@
 
 #include <string.h>
 
-#define QUICK_RUNS 3     /* one-sided exact p = 1/20 against three */
-#define CONFIRM_RUNS 5   /* p = 1/252 against five */
 #define NEAR_PERCENT 70  /* of a round trip */
 #define NEAR_RTT_US 4000 /* shorter ones say nothing of where */
-#define SYN_REPEATED_US 900000
-#define CELLS_MAX 256 /* port and class; a run has some dozens */
-
-/* One class of octets at one port. */
-typedef struct {
-  const TurnConnectProbe *like; /* the first of them */
-  guint index;
-  guint n_runs, n_passed, n_agreed;
-  guint n_cut;    /* that had not ended when time was over; none of the runs */
-  guint n_denied; /* that a server's own rules refused; none of the runs */
-} Cell;
-
-typedef struct {
-  Cell cells[CELLS_MAX];
-  guint n;
-} Matrix;
 
 static gboolean
 is_datagram (const TurnConnectProbe *probe)
 {
   return probe->carry == TURN_CONNECT_CARRY_UDP;
-}
-
-static gboolean
-is_same_port (const TurnConnectProbe *a, const TurnConnectProbe *b)
-{
-  return is_datagram (a) == is_datagram (b) && a->family == b->family &&
-         stun_ext_address_equal (&a->target, &b->target) && g_strcmp0 (a->via, b->via) == 0;
-}
-
-static gboolean
-says_something (const TurnConnectProbe *probe)
-{
-  /* Without a connection it is a matter of the port and not of content. */
-  if (probe->connect_us < 0 &&
-      (probe->outcome == TURN_CONNECT_OUTCOME_SILENCE ||
-       probe->outcome == TURN_CONNECT_OUTCOME_REFUSED ||
-       probe->outcome == TURN_CONNECT_OUTCOME_UNREACHABLE) &&
-      (probe->carry == TURN_CONNECT_CARRY_TCP || probe->carry == TURN_CONNECT_CARRY_TLS))
-    return FALSE;
-  return probe->outcome != TURN_CONNECT_OUTCOME_PENDING &&
-         probe->outcome != TURN_CONNECT_OUTCOME_DENIED &&
-         probe->outcome != TURN_CONNECT_OUTCOME_FAILED &&
-         probe->outcome != TURN_CONNECT_OUTCOME_SKIPPED &&
-         probe->outcome != TURN_CONNECT_OUTCOME_UNSUPPORTED &&
-         probe->outcome != TURN_CONNECT_OUTCOME_CANCELLED;
-}
-
-/* The run's time was over before it ended, or before it was sent. */
-static gboolean
-is_cut (const TurnConnectProbe *probe)
-{
-  return probe->outcome == TURN_CONNECT_OUTCOME_CANCELLED;
-}
-
-/* By an alert in clear, which proves nothing; but who holds something back never lets it come so far. */
-static gboolean
-is_denied (const TurnConnectProbe *probe)
-{
-  return probe->outcome == TURN_CONNECT_OUTCOME_DENIED;
-}
-
-static Cell *
-find_cell (Matrix *matrix, const TurnConnectProbe *probe)
-{
-  for (guint i = 0; i < matrix->n; i++) {
-    const TurnConnectProbe *like = matrix->cells[i].like;
-
-    if (is_same_port (like, probe) && g_strcmp0 (like->variant, probe->variant) == 0)
-      return &matrix->cells[i];
-  }
-  if (matrix->n == CELLS_MAX)
-    return NULL;
-  matrix->cells[matrix->n] = (Cell){ .like = probe };
-  return &matrix->cells[matrix->n++];
-}
-
-/* All runs passed, but for one in four: boxes do not draw lots, lost packets do. One that comes late
- * makes the far end answer to the half that it has. */
-static gboolean
-do_pass (guint n_runs, guint n_passed)
-{
-  return n_passed > 0 && n_runs - n_passed <= n_runs / 4;
-}
-
-/* The far end, too, says that this did not pass as it should, and that it was not its own doing. */
-static gboolean
-agrees (const TurnConnectProbe *probe)
-{
-  const char *said = turn_connect_probe_get_fact (probe, "far-out");
-  gboolean is_altered = probe->outcome == TURN_CONNECT_OUTCOME_ALTERED;
-
-  switch (probe->far_saw) {
-  case TURN_CONNECT_FAR_SAW_NOTHING:
-  case TURN_CONNECT_FAR_SAW_CONNECTION:
-    return !is_altered && probe->outcome != TURN_CONNECT_OUTCOME_PROOF;
-  case TURN_CONNECT_FAR_SAW_OTHER:
-    return probe->outcome != TURN_CONNECT_OUTCOME_PROOF;
-  case TURN_CONNECT_FAR_SAW_ALL:
-    /* It heard us and answered, and we heard it at first or not at all. */
-    return !is_altered && probe->outcome != TURN_CONNECT_OUTCOME_PROOF && said != NULL &&
-           g_ascii_strtoull (said, NULL, 10) > 0;
-  default:
-    /* That other octets arrived it says in its very answer. */
-    return is_altered && probe->proof != TURN_CONNECT_PROOF_NONE;
-  }
-}
-
-static gboolean
-is_unanswerable (const TurnConnectObservations *observations, const TurnConnectProbe *probe)
-{
-  return g_strcmp0 (probe->variant,
-                    stun_ext_detect_payload_name (STUN_EXT_DETECT_PAYLOAD_SILENCE)) == 0 &&
-         turn_connect_payload_is_silence_answered (observations, probe->target.port) ==
-             TURN_CONNECT_TELL_NO;
-}
-
-static void
-gather (const TurnConnectObservations *observations, gboolean passes, Matrix *matrix)
-{
-  for (guint i = 0; i < observations->probes->len; i++) {
-    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
-    Cell *cell;
-
-    /* That of a proxy that nobody needs is no firewall's. */
-    if (probe->kind != TURN_CONNECT_PROBE_PAYLOAD ||
-        !(says_something (probe) || is_cut (probe) || is_denied (probe)) ||
-        (probe->via != NULL && passes) || is_unanswerable (observations, probe))
-      continue;
-    cell = find_cell (matrix, probe);
-    if (cell == NULL)
-      continue;
-    cell->n_cut += is_cut (probe);
-    cell->n_denied += is_denied (probe);
-    if (!says_something (probe))
-      continue;
-    if (cell->n_runs++ == 0) {
-      cell->index = i;
-      cell->like = probe;
-    }
-    cell->n_passed += turn_connect_classify_counts (observations, probe);
-    cell->n_agreed += agrees (probe);
-  }
-}
-
-/* Whether the controls at the port of @cell passed; without any, the classes that pass have to do. */
-static gboolean
-controls_passed (const TurnConnectObservations *observations, const Cell *cell)
-{
-  guint n = 0, n_passed = 0;
-
-  for (guint i = 0; i < observations->probes->len; i++) {
-    const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
-
-    if (probe->kind != TURN_CONNECT_PROBE_PAYLOAD || !probe->is_control ||
-        !says_something (probe) || !is_same_port (probe, cell->like))
-      continue;
-    n++;
-    n_passed += turn_connect_classify_counts (observations, probe);
-  }
-  return n == 0 || do_pass (n, n_passed);
-}
-
-static const Cell *
-find_passing (const Matrix *matrix, const Cell *cell)
-{
-  for (guint i = 0; i < matrix->n; i++) {
-    const Cell *other = &matrix->cells[i];
-
-    if (is_same_port (other->like, cell->like) && do_pass (other->n_runs, other->n_passed) &&
-        other->n_passed + (other->n_passed >= QUICK_RUNS) >= cell->n_runs)
-      return other;
-  }
-  return NULL;
 }
 
 static void
@@ -240,17 +69,18 @@ name_mechanism (const TurnConnectProbe *probe)
 }
 
 static TurnConnectConfidence
-weigh (const Cell *cell, guint n_cells)
+weigh (const TurnConnectCell *cell, guint n_cells)
 {
-  if (cell->n_runs >= CONFIRM_RUNS && cell->n_agreed == cell->n_runs)
+  if (cell->n_runs >= TURN_CONNECT_MATRIX_CONFIRM_RUNS && cell->n_agreed == cell->n_runs)
     return TURN_CONNECT_CONFIDENCE_CONFIRMED;
-  if (cell->n_runs >= CONFIRM_RUNS || (cell->n_runs >= QUICK_RUNS && n_cells > 1))
+  if (cell->n_runs >= TURN_CONNECT_MATRIX_CONFIRM_RUNS ||
+      (cell->n_runs >= TURN_CONNECT_MATRIX_QUICK_RUNS && n_cells > 1))
     return TURN_CONNECT_CONFIDENCE_PROBABLE;
   return TURN_CONNECT_CONFIDENCE_SUSPECTED;
 }
 
 static void
-judge_cell (TurnConnectInspection *inspection, const Cell *cell, guint n_held)
+judge_cell (TurnConnectInspection *inspection, const TurnConnectCell *cell, guint n_held)
 {
   TurnConnectConfidence confidence = weigh (cell, n_held);
 
@@ -263,69 +93,11 @@ judge_cell (TurnConnectInspection *inspection, const Cell *cell, guint n_held)
   }
 }
 
-/* What failed in its only run: after a SYN that was lost, for then the kernel repeats what follows too
- * late for a run; or where fewer classes than pass are held back, of which the repeated ones tell. Of
- * a box that lets little through not all classes are repeated. */
-static gboolean
-is_chance (const Matrix *matrix, const Cell *cell)
-{
-  guint n_failed = 0, n_passed = 0, n_repeated = 0;
-
-  if (cell->n_runs >= QUICK_RUNS)
-    return FALSE;
-  if (cell->n_runs == 1 && cell->like->connect_us >= SYN_REPEATED_US)
-    return TRUE;
-  for (guint i = 0; i < matrix->n; i++) {
-    const Cell *other = &matrix->cells[i];
-
-    if (is_same_port (other->like, cell->like)) {
-      n_failed += other->n_passed == 0 && other->n_runs > 0;
-      n_passed += other->n_passed > 0;
-    }
-    if (other->n_passed > 0 || other->n_runs < QUICK_RUNS)
-      continue;
-    if (g_strcmp0 (other->like->variant, cell->like->variant) == 0)
-      return FALSE;
-    n_repeated++;
-  }
-  return n_repeated > 0 && n_failed <= n_passed;
-}
-
-/* A class that failed in every run while another passed in every run of as many, at one port. */
-static gboolean
-is_held (const TurnConnectObservations *observations, const Matrix *matrix, const Cell *cell)
-{
-  return cell->n_passed == 0 && cell->n_runs > 0 && cell->n_denied == 0 &&
-         !is_chance (matrix, cell) && find_passing (matrix, cell) != NULL &&
-         controls_passed (observations, cell);
-}
-
-static gboolean
-has_passing_neighbour (const Matrix *matrix, const Cell *cell)
-{
-  for (guint i = 0; i < matrix->n; i++) {
-    if (matrix->cells[i].n_passed > 0 && is_same_port (matrix->cells[i].like, cell->like))
-      return TRUE;
-  }
-  return FALSE;
-}
-
-/* Of what never passed, and is not shown to be held back, where others did: the port, or the way there, failed
- * meanwhile, or there was no time to repeat what failed as often as what passed, or to ask at all. */
-static gboolean
-is_in_doubt (const TurnConnectObservations *observations, const Matrix *matrix, const Cell *cell)
-{
-  if (cell->n_denied > 0)
-    return FALSE;
-  if (cell->n_runs == 0)
-    return cell->n_cut > 0;
-  return has_passing_neighbour (matrix, cell) &&
-         (!is_chance (matrix, cell) || !controls_passed (observations, cell));
-}
-
 /* A reset that came sooner than anything can have been at the far end and back. */
 static gint64
-find_early_reset (const TurnConnectObservations *observations, const Cell *cell, gint64 rtt_us)
+find_early_reset (const TurnConnectObservations *observations,
+                  const TurnConnectCell *cell,
+                  gint64 rtt_us)
 {
   gint64 earliest = -1;
 
@@ -334,7 +106,8 @@ find_early_reset (const TurnConnectObservations *observations, const Cell *cell,
     const char *text = turn_connect_probe_get_fact (probe, "ended-us");
     gint64 ended_us = text != NULL ? g_ascii_strtoll (text, NULL, 10) : -1;
 
-    if (probe->kind == TURN_CONNECT_PROBE_PAYLOAD && is_same_port (probe, cell->like) &&
+    if (probe->kind == TURN_CONNECT_PROBE_PAYLOAD &&
+        turn_connect_matrix_is_same_port (probe, cell->like) &&
         probe->outcome == TURN_CONNECT_OUTCOME_RESET && ended_us >= 0 &&
         ended_us < rtt_us * NEAR_PERCENT / 100 && (earliest < 0 || ended_us < earliest))
       earliest = ended_us;
@@ -344,14 +117,14 @@ find_early_reset (const TurnConnectObservations *observations, const Cell *cell,
 
 /* Of what passed at the same port; without the time that names and handshakes take. */
 static gint64
-find_rtt (const TurnConnectObservations *observations, const Cell *cell)
+find_rtt (const TurnConnectObservations *observations, const TurnConnectCell *cell)
 {
   gint64 shortest = -1;
 
   for (guint i = 0; i < observations->probes->len; i++) {
     const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
 
-    if (probe->rtt_us >= 0 && is_same_port (probe, cell->like) &&
+    if (probe->rtt_us >= 0 && turn_connect_matrix_is_same_port (probe, cell->like) &&
         turn_connect_classify_counts (observations, probe) &&
         (shortest < 0 || probe->rtt_us < shortest))
       shortest = probe->rtt_us;
@@ -361,7 +134,9 @@ find_rtt (const TurnConnectObservations *observations, const Cell *cell)
 
 /* Where it is held back. */
 static void
-locate (const TurnConnectObservations *observations, TurnConnectVerdict *verdict, const Cell *cell)
+locate (const TurnConnectObservations *observations,
+        TurnConnectVerdict *verdict,
+        const TurnConnectCell *cell)
 {
   TurnConnectHops hops;
   guint hop;
@@ -388,8 +163,8 @@ locate (const TurnConnectObservations *observations, TurnConnectVerdict *verdict
 static void
 explain (const TurnConnectObservations *observations,
          TurnConnectVerdict *verdict,
-         const Cell *cell,
-         const Cell *passing)
+         const TurnConnectCell *cell,
+         const TurnConnectCell *passing)
 {
   gint64 rtt_us = find_rtt (observations, cell);
   gint64 early_us = rtt_us >= NEAR_RTT_US ? find_early_reset (observations, cell, rtt_us) : -1;
@@ -440,15 +215,15 @@ explain_silence (TurnConnectVerdict *verdict)
 static void
 judge_matrix (const TurnConnectObservations *observations,
               TurnConnectVerdict *verdict,
-              const Matrix *matrix)
+              const TurnConnectMatrix *matrix)
 {
   TurnConnectInspection *inspection = &verdict->inspection;
   guint n_held = 0, n_open = 0, n_refused = 0;
 
   for (guint i = 0; i < matrix->n; i++)
-    n_held += is_held (observations, matrix, &matrix->cells[i]);
+    n_held += turn_connect_matrix_is_held (observations, matrix, &matrix->cells[i]);
   for (guint i = 0; i < 2 * matrix->n; i++) {
-    const Cell *cell = &matrix->cells[i % matrix->n];
+    const TurnConnectCell *cell = &matrix->cells[i % matrix->n];
     gboolean is_udp = i >= matrix->n;
 
     if (is_datagram (cell->like) != is_udp)
@@ -457,17 +232,18 @@ judge_matrix (const TurnConnectObservations *observations,
     if (cell->n_passed > 0) {
       add_class (inspection->passing, cell->like, is_udp);
       n_open++;
-    } else if (is_held (observations, matrix, cell)) {
+    } else if (turn_connect_matrix_is_held (observations, matrix, cell)) {
       add_class (inspection->blocked, cell->like, is_udp);
       judge_cell (inspection, cell, n_held);
     } else {
-      n_refused += cell->n_denied > 0;
-      inspection->is_in_doubt |= is_in_doubt (observations, matrix, cell);
+      n_refused += turn_connect_matrix_is_refused (cell);
+      inspection->is_in_doubt |= turn_connect_matrix_is_in_doubt (observations, matrix, cell);
     }
   }
   for (guint i = 0; i < matrix->n && inspection->is_seen == TURN_CONNECT_TELL_YES; i++) {
-    if ((gint)matrix->cells[i].index == inspection->probe)
-      explain (observations, verdict, &matrix->cells[i], find_passing (matrix, &matrix->cells[i]));
+    if (matrix->cells[i].n_runs > 0 && (gint)matrix->cells[i].index == inspection->probe)
+      explain (observations, verdict, &matrix->cells[i],
+               turn_connect_matrix_find_passing (matrix, &matrix->cells[i]));
   }
   if (inspection->is_seen == TURN_CONNECT_TELL_YES)
     explain_silence (verdict);
@@ -476,13 +252,12 @@ judge_matrix (const TurnConnectObservations *observations,
     inspection->is_seen = TURN_CONNECT_TELL_NO;
 }
 
-/* Another finding than that of the matrix stands for all; nothing of what that one said is left. */
-static void
-replace_finding (TurnConnectInspection *inspection,
-                 TurnConnectConfidence confidence,
-                 const char *mechanism,
-                 const TurnConnectProbe *probe,
-                 guint index)
+void
+turn_connect_classify_replace_finding (TurnConnectInspection *inspection,
+                                       TurnConnectConfidence confidence,
+                                       const char *mechanism,
+                                       const TurnConnectProbe *probe,
+                                       guint index)
 {
   inspection->is_seen = TURN_CONNECT_TELL_YES;
   inspection->confidence = confidence;
@@ -508,13 +283,14 @@ judge_tls (const TurnConnectObservations *observations, TurnConnectVerdict *verd
         (probe->via != NULL && turn_connect_classify_passes (verdict)))
       continue;
     n_through += turn_connect_classify_counts (observations, probe);
-    n_cut += is_cut (probe);
-    n_open += (says_something (probe) || is_cut (probe)) &&
+    n_cut += turn_connect_matrix_is_cut (probe);
+    n_open += (turn_connect_matrix_says_something (probe) || turn_connect_matrix_is_cut (probe)) &&
               !turn_connect_classify_counts (observations, probe);
     if (probe->outcome != TURN_CONNECT_OUTCOME_ALTERED)
       continue;
     inspection->tls_opened = TURN_CONNECT_TELL_YES;
-    replace_finding (inspection, TURN_CONNECT_CONFIDENCE_CONFIRMED, "altered", probe, i);
+    turn_connect_classify_replace_finding (inspection, TURN_CONNECT_CONFIDENCE_CONFIRMED, "altered",
+                                           probe, i);
   }
   inspection->is_in_doubt |= n_cut > 0;
   if (n_cut > 0 && inspection->is_seen == TURN_CONNECT_TELL_NO)
@@ -561,17 +337,17 @@ judge_forged (const TurnConnectObservations *observations, TurnConnectVerdict *v
   confidence = n_forged > 1 && observations->listeners->len > 0 ? TURN_CONNECT_CONFIDENCE_CONFIRMED
                                                                 : TURN_CONNECT_CONFIDENCE_SUSPECTED;
   if (inspection->probe == TURN_CONNECT_NO_PROBE || confidence > inspection->confidence)
-    replace_finding (inspection, confidence, "forged-answer",
-                     g_ptr_array_index (observations->probes, first), first);
+    turn_connect_classify_replace_finding (inspection, confidence, "forged-answer",
+                                           g_ptr_array_index (observations->probes, first), first);
 }
 
 void
 turn_connect_classify_content (const TurnConnectObservations *observations,
                                TurnConnectVerdict *verdict)
 {
-  g_autofree Matrix *matrix = g_new0 (Matrix, 1);
+  g_autofree TurnConnectMatrix *matrix = g_new0 (TurnConnectMatrix, 1);
 
-  gather (observations, turn_connect_classify_passes (verdict), matrix);
+  turn_connect_matrix_gather (observations, turn_connect_classify_passes (verdict), matrix);
   judge_matrix (observations, verdict, matrix);
   judge_tls (observations, verdict);
   judge_forged (observations, verdict);

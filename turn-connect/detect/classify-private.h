@@ -29,6 +29,12 @@ void turn_connect_classify_content (const TurnConnectObservations *observations,
                                     TurnConnectVerdict *verdict);
 /* Nothing that was said is held back, but that nothing was said. */
 gboolean turn_connect_classify_is_silence_held (const TurnConnectInspection *inspection);
+/* A finding that stands for all; nothing of what another said is left. */
+void turn_connect_classify_replace_finding (TurnConnectInspection *inspection,
+                                            TurnConnectConfidence confidence,
+                                            const char *mechanism,
+                                            const TurnConnectProbe *probe,
+                                            guint index);
 /* Proxies, and content at them. After content. */
 void turn_connect_classify_proxy (const TurnConnectObservations *observations,
                                   TurnConnectVerdict *verdict);

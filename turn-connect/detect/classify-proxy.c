@@ -239,11 +239,8 @@ judge_altered (TurnConnectVerdict *verdict, const TurnConnectProbe *probe, gint 
   if (inspection->is_seen == TURN_CONNECT_TELL_YES &&
       inspection->confidence == TURN_CONNECT_CONFIDENCE_CONFIRMED)
     return;
-  inspection->is_seen = TURN_CONNECT_TELL_YES;
-  inspection->confidence = TURN_CONNECT_CONFIDENCE_CONFIRMED;
-  inspection->mechanism = "altered";
-  inspection->port = probe->target.port;
-  inspection->probe = index;
+  turn_connect_classify_replace_finding (inspection, TURN_CONNECT_CONFIDENCE_CONFIRMED, "altered",
+                                         probe, (guint)index);
 }
 
 static void

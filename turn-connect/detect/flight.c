@@ -20,11 +20,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CONNECT_US 1600000 /* for the last SYN; the port is known to be open */
-/* When to try anew, from another socket: the kernel repeats a SYN after 1 s, and what follows a
- * repeated one after 3 s (RFC 6298 section 5.7). */
+#define CONNECT_US 1600000 /* SYNs at 0 and 1 s; the port is known to be open */
+/* From another socket: what follows a repeated SYN is repeated after 3 s (RFC 6298 section 5.7). */
 #define CONNECT_ANEW_US 400000
 #define CONNECTIONS 3
+#define CONNECT_LAST_US 1000000
 #define ANSWER_US 1600000 /* TCP repeats after 0.2, 0.6 and 1.4 s */
 #define ANSWER_MAX TURN_CONNECT_FLIGHT_ANSWER_MAX
 #define DATAGRAM_US 600000
@@ -461,8 +461,7 @@ send_datagram (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* Beginning: what fails at once is told from the loop, too. */
-
+/* Beginning. What fails at once is told from the loop, too. */
 static gboolean
 failed_at_once (gpointer data)
 {
@@ -502,7 +501,6 @@ begin_datagrams (TurnConnectFlight *self)
 
 static gboolean connect_anew (gpointer data);
 
-/* FALSE, and why. */
 static gboolean
 open_socket (TurnConnectFlight *self)
 {
@@ -529,8 +527,8 @@ begin (TurnConnectFlight *self)
   if (self->way.is_datagram)
     return begin_datagrams (self);
   watch (self, G_IO_OUT, connected);
-  set_limit (self, CONNECT_US);
-  if (++self->probe->attempts == CONNECTIONS || anew_us >= CONNECT_US)
+  set_limit (self, self->probe->attempts == 0 ? CONNECT_US : CONNECT_LAST_US);
+  if (++self->probe->attempts == CONNECTIONS || anew_us >= CONNECT_LAST_US)
     return TRUE;
   turn_connect_run_clear_source (&self->limit);
   self->limit = turn_connect_run_add_timer (self->run, anew_us, connect_anew, self);
@@ -541,7 +539,13 @@ static gboolean
 connect_anew (gpointer data)
 {
   TurnConnectFlight *self = data;
+  GPollFD now = { .fd = self->descriptor, .events = G_IO_OUT };
 
+  /* What stands, and was not seen to because this machine stood still, is not given up. */
+  if (g_poll (&now, 1, 0) > 0) {
+    set_limit (self, CONNECT_US);
+    return G_SOURCE_REMOVE;
+  }
   let_go (self, FALSE);
   if (!begin (self))
     end (self, TURN_CONNECT_OUTCOME_FAILED);

@@ -288,6 +288,22 @@ drop_unanswerable (PayloadProbe *self)
   }
 }
 
+/* Whether the far end is still being asked where it listens. */
+static gboolean
+is_self_awaited (PayloadProbe *self)
+{
+  const GPtrArray *probes = turn_connect_run_get_observations (self->run)->probes;
+
+  for (guint i = 0; i < probes->len; i++) {
+    const TurnConnectProbe *probe = g_ptr_array_index (probes, i);
+
+    if (probe->kind == TURN_CONNECT_PROBE_RECORD &&
+        probe->outcome == TURN_CONNECT_OUTCOME_PENDING && g_strcmp0 (probe->variant, "self") == 0)
+      return TRUE;
+  }
+  return FALSE;
+}
+
 static gboolean
 has_room (PayloadProbe *self, const Port *port)
 {
@@ -449,7 +465,7 @@ go_on (gpointer data)
     go_on_soon (self, PACE_US);
     return G_SOURCE_REMOVE;
   }
-  if (self->n_flying == 0)
+  if (self->n_flying == 0 && !is_self_awaited (self))
     drop_unanswerable (self);
   while (self->n_flying == 0 && self->jobs->len == 0) {
     if (self->phase == PHASE_AFTER) {
