@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 """The rules of the tree that show on a line of text: includes, doors, format, and words that must not occur."""
 import ast
+import json
 import os
 import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "support"))
 from tap import run, test  # noqa: E402
@@ -266,6 +268,37 @@ def _():
                            ["tests"], ".c", ".h", ".py", ".sh",
                            reader=lambda p: "" if p.resolve() == here else p.read_text(encoding="utf-8"))
     nothing(found)
+
+
+def tally(folder, *logs):
+    """What the tally of tests/run says of a build with these logs, each {program: (result, output)}; and its exit status."""
+    paths = []
+    for number, log in enumerate(logs):
+        paths.append(folder / f"{number}.json")
+        paths[-1].write_text("".join(json.dumps({"name": f"tepkit:some+more / {name}", "result": result, "stdout": output, "returncode": 1}) + "\n"
+                                     for name, (result, output) in log.items()))
+    program = SOURCE / "tests/support/tally.py"
+    said = subprocess.run([program, *(f"build={path}" for path in paths)], capture_output=True, text=True)
+    failed = subprocess.run([program, "--failed", paths[-1]], capture_output=True, text=True, check=True).stdout.split()
+    return said.stdout.strip(), said.stderr, said.returncode, failed
+
+
+@test("/tree/tests/are-counted-by-their-last-log")
+def _():
+    late = ("ERROR", "ok 1 /a\nnot ok 2 /b\n")
+    crashed = ("ERROR", "ok 1 /a\n")
+    good = ("OK", "ok 1 /a\nok 2 /b\n")
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        for logs, expected, failed in (
+                (({"x/one": good, "x/two": good},), "4 passed, 0 failed, 0 skipped", []),
+                (({"x/one": good, "x/two": late},), "3 passed, 1 failed, 0 skipped", ["x/two"]),
+                (({"x/one": crashed, "x/two": late},), "2 passed, 2 failed, 0 skipped", ["x/one", "x/two"]),
+                (({"x/one": good, "x/two": late}, {"x/two": good}), "4 passed, 0 failed, 0 skipped", []),
+                (({"x/one": good, "x/two": late}, {"x/two": crashed}), "3 passed, 1 failed, 0 skipped", ["x/two"])):
+            text, told, status, names = tally(folder, *logs)
+            assert (text, status, names) == (expected, int("0 failed" not in text), failed), (text, told, status, names)
+            assert ("passed alone" in told) == (len(logs) > 1 and not failed), told
 
 
 @test("/tree/files/each-source-is-built-and-each-test-runs")
