@@ -2,6 +2,7 @@
 /* What a flight says of itself that could not be sent, or got lost. */
 #include "support.h"
 #include "turn-connect/detect/flight.h"
+#include "turn-connect/detect/payload-class.h"
 
 /* A name that there may be, and no request has room for. */
 #define LABEL "a-name-of-which-nobody-knows-who-would-have-it"
@@ -79,6 +80,26 @@ test_what_cannot_be_made_says_why (void)
   close (listener);
 }
 
+static void
+test_noise_is_not_the_beginning_of_something (void)
+{
+  static const struct {
+    const char *octets; /* 16 */
+    gboolean is_noise;
+  } rows[] = {
+    { "\xa5\x5a\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e", TRUE },
+    { "\x16\x04\x6b\x24\x5f\x94\x98\x00\xfd\xb2\x9b\xb5\x0b\xa4\xdd\xad", TRUE },
+    { "\x16\x03\x6b\x24\x5f\x94\x98\x00\xfd\xb2\x9b\xb5\x0b\xa4\xdd\xad", FALSE },
+    { "GET \xa5\x5a\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a", FALSE },
+    { "\x00\x01\x00\x08\x21\x12\xa4\x42\xa5\x5a\x01\x02\x03\x04\x05\x06", FALSE },
+    { "\x00\x54\x00\x01\x00\x40\x21\x12\xa4\x42\xa5\x5a\x01\x02\x03\x04", FALSE },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
+    g_assert_cmpint (turn_connect_payload_is_noise ((const guint8 *)rows[i].octets, 16), ==,
+                     rows[i].is_noise);
+}
+
 /* The kernel would repeat the first packet after a second, and the octets that follow after three. */
 static void
 test_a_lost_connection_is_tried_anew_from_another_socket (void)
@@ -117,6 +138,8 @@ main (int argc, char **argv)
   support_resolver_install ();
   g_test_add_func ("/turn-connect/detect-flight/what-cannot-be-made-says-why",
                    test_what_cannot_be_made_says_why);
+  g_test_add_func ("/turn-connect/detect-flight/noise-is-not-the-beginning-of-something",
+                   test_noise_is_not_the_beginning_of_something);
   g_test_add_func (
       "/turn-connect/detect-flight/a-lost-connection-is-tried-anew-from-another-socket",
       test_a_lost_connection_is_tried_anew_from_another_socket);

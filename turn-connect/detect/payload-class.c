@@ -5,6 +5,8 @@
  */
 #include "turn-connect/detect/payload-class.h"
 
+#include "stun-ext/front-door.h"
+
 #define OTHER_NAME "www.example.com"
 
 const TurnConnectPayloadClass turn_connect_payload_classes[TURN_CONNECT_N_PAYLOAD_CLASSES] = {
@@ -54,4 +56,10 @@ turn_connect_payload_is_silence_answered (const TurnConnectObservations *observa
       return listener->is_front_door ? TURN_CONNECT_TELL_NO : TURN_CONNECT_TELL_YES;
   }
   return TURN_CONNECT_TELL_UNKNOWN;
+}
+
+gboolean
+turn_connect_payload_is_noise (const guint8 *octets, gsize length)
+{
+  return stun_ext_front_door_classify (0, octets, length, NULL) == STUN_EXT_FRONT_DOOR_CLOSE;
 }

@@ -28,3 +28,6 @@ gboolean turn_connect_payload_class_is_for (const TurnConnectPayloadClass *class
 TurnConnectTell
 turn_connect_payload_is_silence_answered (const TurnConnectObservations *observations,
                                           guint16 port);
+/* Whether nobody takes octets for the beginning of something: random ones begin with the run's name, and if that is
+ * 16 03, as one in 65,536 is, a front door waits for the rest of a TLS record. */
+gboolean turn_connect_payload_is_noise (const guint8 *octets, gsize length);

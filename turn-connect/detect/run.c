@@ -8,6 +8,7 @@
 #include "turn-connect/alarm.h"
 #include "turn-connect/detect/detection.h"
 #include "turn-connect/detect/kernel.h"
+#include "turn-connect/detect/payload-class.h"
 #include "turn-connect/error-private.h"
 #include "turn-connect/lookup.h"
 #include "turn-connect/target-private.h"
@@ -520,7 +521,9 @@ begin (TurnConnectRun *run)
   observations->port = target->port;
   observations->began = g_date_time_format_iso8601 (now);
   observations->interface = g_strdup (run->plan->interface);
-  turn_connect_random_octets (observations->run_id, sizeof observations->run_id);
+  do
+    turn_connect_random_octets (observations->run_id, sizeof observations->run_id);
+  while (!turn_connect_payload_is_noise (observations->run_id, sizeof observations->run_id));
   make_key (run);
   run->lookup_timer = turn_connect_run_add_timer (run, LOOKUP_US, looked_long_enough, run);
   run->lookup = turn_connect_lookup_new (target->host, found_addresses, run);
