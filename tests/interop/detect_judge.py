@@ -161,7 +161,9 @@ class Findings:
             self.wrong.append(f"inspection: at hop {hop}")
 
     def evidence_of_content(self, said, content):
-        probe = self.probe(said.get("probe"))
+        if said.get("probe") is None:
+            return  # nothing is said, and that is missing already
+        probe = self.probe(said["probe"])
         target = probe.get("target", "")
         if probe.get("outcome", "proof") == "proof":
             self.wrong.append(f"inspection: shown by a probe that passed, {said.get('probe')}")

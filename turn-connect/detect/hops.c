@@ -4,11 +4,15 @@
  * three: as soon as they get to the box, it acts on them, although they cannot get to the far end; what
  * passes elsewhere ends at the same hops and nobody acts. A box that drops without a word shows by the
  * routers behind it, which say that the control ended there and never the class. Every step has to be
- * seen twice, and nothing may contradict it.
+ * seen twice, what shows by silence four times, and nothing may contradict it.
  */
 #include "turn-connect/detect/hops.h"
 
 #define TIMES 2
+/* Of a silence, for routers say of few packets a second that they ended: how often it is asked, and how often of
+ * these the control was spoken of. */
+#define SILENT_TIMES 4
+#define SILENT_ENDED 3
 #define AT_ONCE 4 /* hops, of each class */
 
 static TurnConnectHopEffect
@@ -95,6 +99,17 @@ turn_connect_hops_is_over (const TurnConnectHops *hops, guint n)
   return FALSE;
 }
 
+/* The first hop at which the class has this effect; 0 for none. */
+static guint
+find_first (const TurnConnectHop *of, TurnConnectHopEffect effect)
+{
+  for (guint i = 1; i <= TURN_CONNECT_HOPS_MAX; i++) {
+    if (of[i].effect == effect)
+      return i;
+  }
+  return 0;
+}
+
 void
 turn_connect_hops_plan_init (TurnConnectHopsPlan *plan)
 {
@@ -105,8 +120,13 @@ gboolean
 turn_connect_hops_plan_next (TurnConnectHopsPlan *plan, const TurnConnectHops *hops)
 {
   if (turn_connect_hops_is_over (hops, plan->last)) {
-    if (++plan->round == TIMES)
+    gboolean is_told = find_first (hops->held, TURN_CONNECT_HOP_ACTED) > 0 ||
+                       find_first (hops->held, TURN_CONNECT_HOP_ARRIVED) > 0;
+
+    if (++plan->round == (is_told ? TIMES : SILENT_TIMES))
       return FALSE;
+    if (plan->round > 1)
+      return TRUE;
     /* A step is two hops: what shows at the first of these may not have at the one before them. */
     plan->first = MAX (plan->first, 2) - 1;
     return TRUE;
@@ -116,17 +136,6 @@ turn_connect_hops_plan_next (TurnConnectHopsPlan *plan, const TurnConnectHops *h
   plan->first = plan->last + 1;
   plan->last = MIN (plan->last + AT_ONCE, TURN_CONNECT_HOPS_MAX);
   return TRUE;
-}
-
-/* The first hop at which the class has this effect; 0 for none. */
-static guint
-find_first (const TurnConnectHop *of, TurnConnectHopEffect effect)
-{
-  for (guint i = 1; i <= TURN_CONNECT_HOPS_MAX; i++) {
-    if (of[i].effect == effect)
-      return i;
-  }
-  return 0;
 }
 
 /* All up to @first are on their way, and from there on nobody does anything but @effect. */
@@ -156,7 +165,8 @@ find_drop (const TurnConnectHops *hops)
     if (hops->held[i].effect == TURN_CONNECT_HOP_ENDED)
       first = i + 1;
   }
-  return first <= TURN_CONNECT_HOPS_MAX && hops->control[first].n_ended >= TIMES &&
+  return first <= TURN_CONNECT_HOPS_MAX && hops->control[first].n_ended >= SILENT_ENDED &&
+                 hops->held[first].n >= SILENT_TIMES &&
                  is_step (hops, first, TURN_CONNECT_HOP_QUIET)
              ? first
              : 0;

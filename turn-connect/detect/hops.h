@@ -30,7 +30,7 @@ typedef struct {
 /* Between which hops, these two included, each is asked once more. */
 typedef struct {
   guint first, last;
-  guint round; /* 1: what showed something is asked a second time */
+  guint round; /* from 1 on: what showed something is asked again */
 } TurnConnectHopsPlan;
 
 /* Where to begin. */
