@@ -303,6 +303,31 @@ test_where_tls_ends_is_not_known_before_its_time (void)
   g_assert_cmpint (verdict->type, ==, TURN_CONNECT_TYPE_UNKNOWN);
 }
 
+/* Of a proxy that opens TLS the only comparison may have got lost. */
+static void
+test_a_proxy_is_no_mere_proxy_before_tls_was_compared_through_it (void)
+{
+  static const struct {
+    TurnConnectOutcome outcome;
+    gint type;
+  } rows[] = {
+    { TURN_CONNECT_OUTCOME_PROOF, 8 },
+    { TURN_CONNECT_OUTCOME_ALTERED, 9 },
+    { TURN_CONNECT_OUTCOME_SILENCE, TURN_CONNECT_TYPE_UNKNOWN },
+    { TURN_CONNECT_OUTCOME_CONNECTED, TURN_CONNECT_TYPE_UNKNOWN },
+    { TURN_CONNECT_OUTCOME_UNSUPPORTED, 8 },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autoptr (TurnConnectObservations) observations = observe (find_network ("proxy"));
+    g_autoptr (TurnConnectVerdict) verdict = NULL;
+
+    add_exporter (observations, rows[i].outcome)->via = g_strdup ("http://192.0.2.3:3128");
+    verdict = turn_connect_classify (observations);
+    g_assert_cmpint (verdict->type, ==, rows[i].type);
+  }
+}
+
 /* What a finding says is all of one probe. */
 static void
 check_finding (const TurnConnectObservations *observations,
@@ -488,6 +513,8 @@ main (int argc, char **argv)
        test_what_nothing_can_be_compared_with_is_in_doubt);
   ADD ("where-tls-ends-is-not-known-before-its-time",
        test_where_tls_ends_is_not_known_before_its_time);
+  ADD ("a-proxy-is-no-mere-proxy-before-tls-was-compared-through-it",
+       test_a_proxy_is_no_mere_proxy_before_tls_was_compared_through_it);
   ADD ("a-surer-finding-is-told-whole", test_a_surer_finding_is_told_whole);
   ADD ("answers-without-proof-where-the-far-end-does-not-listen-are-nobodys",
        test_answers_without_proof_where_the_far_end_does_not_listen_are_nobodys);

@@ -268,13 +268,21 @@ turn_connect_classify_replace_finding (TurnConnectInspection *inspection,
   inspection->hop = 0;
 }
 
+/* Through a proxy there is one comparison, and it may have got lost. */
+static gboolean
+is_mute (const TurnConnectProbe *probe)
+{
+  return probe->via != NULL && (probe->outcome == TURN_CONNECT_OUTCOME_SILENCE ||
+                                probe->outcome == TURN_CONNECT_OUTCOME_CONNECTED);
+}
+
 /* Both ends of a TLS connection see another one: it ends in between. That it does nowhere is known
  * only if no port stayed open; where time was over before, neither is. */
 static void
 judge_tls (const TurnConnectObservations *observations, TurnConnectVerdict *verdict)
 {
   TurnConnectInspection *inspection = &verdict->inspection;
-  guint n_through = 0, n_open = 0, n_cut = 0;
+  guint n_through = 0, n_open = 0, n_cut = 0, n_mute = 0;
 
   for (guint i = 0; i < observations->probes->len; i++) {
     const TurnConnectProbe *probe = g_ptr_array_index (observations->probes, i);
@@ -284,6 +292,7 @@ judge_tls (const TurnConnectObservations *observations, TurnConnectVerdict *verd
       continue;
     n_through += turn_connect_classify_counts (observations, probe);
     n_cut += turn_connect_matrix_is_cut (probe);
+    n_mute += is_mute (probe);
     n_open += (turn_connect_matrix_says_something (probe) || turn_connect_matrix_is_cut (probe)) &&
               !turn_connect_classify_counts (observations, probe);
     if (probe->outcome != TURN_CONNECT_OUTCOME_ALTERED)
@@ -292,7 +301,7 @@ judge_tls (const TurnConnectObservations *observations, TurnConnectVerdict *verd
     turn_connect_classify_replace_finding (inspection, TURN_CONNECT_CONFIDENCE_CONFIRMED, "altered",
                                            probe, i);
   }
-  inspection->is_in_doubt |= n_cut > 0;
+  inspection->is_in_doubt |= n_cut > 0 || (n_mute > 0 && n_through == 0);
   if (n_cut > 0 && inspection->is_seen == TURN_CONNECT_TELL_NO)
     inspection->is_seen = TURN_CONNECT_TELL_UNKNOWN;
   if (inspection->tls_opened == TURN_CONNECT_TELL_UNKNOWN && n_through > 0 && n_open == 0)
