@@ -155,7 +155,8 @@ is_step (const TurnConnectHops *hops, guint first, TurnConnectHopEffect effect)
          (first == 1 || hops->held[first - 1].n >= TIMES);
 }
 
-/* Behind the last router that said of the class that it ended there. */
+/* Behind the last router that said of the class that it ended there; of one that never said so nobody knows
+ * whether it has words for it. */
 static guint
 find_drop (const TurnConnectHops *hops)
 {
@@ -165,7 +166,8 @@ find_drop (const TurnConnectHops *hops)
     if (hops->held[i].effect == TURN_CONNECT_HOP_ENDED)
       first = i + 1;
   }
-  return first <= TURN_CONNECT_HOPS_MAX && hops->control[first].n_ended >= SILENT_ENDED &&
+  return first > 1 && first <= TURN_CONNECT_HOPS_MAX &&
+                 hops->control[first].n_ended >= SILENT_ENDED &&
                  hops->held[first].n >= SILENT_TIMES &&
                  is_step (hops, first, TURN_CONNECT_HOP_QUIET)
              ? first
